@@ -1,0 +1,26 @@
+"""`python -m manual`: the worked example, by hand alone."""
+
+from .worked_example import BIASES, FORMS, LEARNING_RATE, RULES, figures_table, rounds
+
+
+def main() -> None:
+    print("The article's 2-2-2 sigmoid network, every quantity computed by hand\n")
+    print(figures_table("simultaneous", "fixed"))
+
+    print("\nOne round of each rule, with the biases treated in each way: the error E")
+    print(f"{'rule':14}{'biases':10}{'after 1':>14}{'after 10,000':>16}")
+    for rule in RULES:
+        for biases in BIASES:
+            found = rounds({1, 10_000}, rule, biases)
+            first, last = (found[n]["E_total"] for n in (1, 10_000))
+            print(f"{rule:14}{biases:10}{first:14.9f}{last:16.10f}")
+
+    print(f"\nThe same round in three forms (learning rate {LEARNING_RATE}): E after 1 round")
+    for name, form in FORMS.items():
+        run = form()
+        next(run)
+        print(f"{name:14}{next(run)['E_total']:.17f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Whole networks, built from the layers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from . import activations
+from .linear import Identity, Linear
+from .module import Module, Sequential, positive
+
+
+def activation_class(name: str) -> type[Module]:
+    """The activation of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = Identity if name == "Identity" else getattr(activations, name, None)
+    if not (isinstance(found, type) and issubclass(found, Module) and found is not Module):
+        raise ValueError(f"there is no activation {name!r}")
+    return found
+
+
+class MLP(Module):
+    """A multilayer perceptron: linear layers with an activation between each two.
+
+    Forward     h₀ = x;  hₖ = f(hₖ₋₁ Wₖᵀ + bₖ);  y = hₙ₋₁ Wₙᵀ + bₙ
+    Backward    the same chain from the other end
+
+    Args:
+        sizes: the widths from input to output, (64, 128, 10) for one hidden layer of 128.
+        activation: the name of the activation's class.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str = "ReLU",
+        dtype: DTypeLike | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.sizes = tuple(positive(self, "size", size) for size in sizes)
+        self.activation = activation
+        if len(self.sizes) < 2:
+            raise ValueError(f"MLP: sizes is {self.sizes}, expected at least an input and an output")
+        layers: list[Module] = []
+        for before, after in zip(self.sizes, self.sizes[1:], strict=False):
+            layers += [Linear(before, after, dtype=dtype, generator=generator)]
+            layers.append(activation_class(activation)())
+        self.layers = Sequential(*layers[:-1])
+
+    def forward(self, x: Any) -> Any:
+        return self.layers(x)
+
+    def backward(self, g: Any) -> Any:
+        return self.layers.backward(g)
