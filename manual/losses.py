@@ -131,4 +131,4 @@ class CrossEntropyLoss(Loss):
         difference = np.exp(log_p)  # (N, C)
         difference[samples, target] -= 1
         g = self.expand(grad_output, len(target))
-        return difference * np.reshape(g, (-1, 1))
+        return difference * (g[:, np.newaxis] if self.reduction == "none" else g)

@@ -167,6 +167,14 @@ class Optimizer:
             g = np.add(g, decay, out=run.scratch[0])
         return g
 
+    def state_of(self, parameter: Parameter) -> dict[str, Array]:
+        """What has been gathered for one parameter: views, in its shape, by name."""
+        for flat in self._flats:
+            for i, candidate in enumerate(flat.parameters):
+                if candidate is parameter and flat.steps[i]:
+                    return {name: flat.split(a, i) for name, a in flat.state.items()}
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """In PyTorch's layout: what each parameter has gathered, by its number, and the settings."""
         state, groups, first = {}, [], 0

@@ -317,7 +317,7 @@ FIGURES = (
         "-0.019049119",
         0,
         slipped="-0.019049118",
-        why="0.036350306 − 0.055399425, the difference of two figures already rounded",
+        why="the difference of two figures already rounded, 0.036350306 − 0.055399425",
     ),
     Figure("∂E/∂out h1", "dE_dout_h1", "0.036350306", 0),
     Figure("∂out/∂net h1", "dout_dnet_h1", "0.241300709", 0),
@@ -342,7 +342,7 @@ FIGURES = (
         10_000,
         rule="early",
         slipped="0.015912196",
-        why="0.015912196 of the early update, its decimal point slipped",
+        why="the early update again, its decimal point slipped",
     ),
     Figure("o2 after 10,000", "out_o2", "0.984065734", 10_000, rule="early", why=EARLY),
 )
@@ -378,8 +378,9 @@ def figures_table(rule: str, biases: str, autograd: dict[int, Round] | None = No
             theirs = autograd.get(figure.said_of, {}).get(figure.quantity)
             line += f"{'not run':>18}" if theirs is None else f"{theirs:18.{max(decimals, 9)}f}"
         if not same:
-            mark = reasons.setdefault(figure.why, f"({len(reasons) + 1})")
-            line += f"  {mark}"
+            if figure.why not in reasons:
+                reasons[figure.why] = f"({len(reasons) + 1}) {figure.why}: {figure.digits}"
+            line += f"  {reasons[figure.why][:3]}"
         lines.append(line)
-    lines += [f"{mark} the article's figure is {why}" for why, mark in reasons.items()]
+    lines += ["", "What the article prints there is", *reasons.values()]
     return "\n".join(lines)

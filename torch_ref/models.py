@@ -1,0 +1,115 @@
+"""The networks of `manual` that PyTorch does not have, in PyTorch's own idiom.
+
+Each takes the arguments of its twin in `manual` and has the same parameter names.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron: linear layers with an activation between each two."""
+
+    def __init__(
+        self, sizes: Sequence[int], activation: str = "ReLU", dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(before, after, dtype=dtype), getattr(nn, activation)()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class SharedBias(nn.Module):
+    """One number, added to all the neurons of a layer."""
+
+    def __init__(self, dtype: torch.dtype | None = None) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1, dtype=dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
+
+
+class ArticleNetwork(nn.Module):
+    """The worked example's network: one hidden layer, the activation after both layers."""
+
+    def __init__(
+        self,
+        hidden_features: int = 2,
+        activation: str = "Sigmoid",
+        biases: str = "fixed",
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+
+        def layer(*sizes: int) -> nn.Sequential:
+            parts = [nn.Linear(*sizes, bias=biases != "shared", dtype=dtype)]
+            if biases == "shared":
+                parts.append(SharedBias(dtype))
+            return nn.Sequential(*parts, getattr(nn, activation)())
+
+        self.hidden = layer(2, hidden_features)
+        self.output = layer(hidden_features, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.hidden(x))
+
+
+class HalfSquaredError(nn.Module):
+    """E = ½ Σ (t − o)²."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return (target - input).square().sum() / 2
+
+
+def article_round(network: ArticleNetwork, x: Tensor, t: Tensor, lr: float) -> dict[str, float]:
+    """The quantities of one round, by autograd, under the names that the article gives them.
+
+    Args:
+        x, t: one sample, (1, 2) each.
+    """
+    w_h, w_o = network.hidden[0].weight, network.output[0].weight
+    net_h = x
+    for part in network.hidden[:-1]:
+        net_h = part(net_h)
+    out_h = network.hidden[-1](net_h)
+    net_o = out_h
+    for part in network.output[:-1]:
+        net_o = part(net_o)
+    out_o = network.output[-1](net_o)
+    E = (t - out_o).square() / 2
+    (dout_dnet_h,) = torch.autograd.grad(out_h.sum(), net_h, retain_graph=True)
+    (dout_dnet_o,) = torch.autograd.grad(out_o.sum(), net_o, retain_graph=True)
+    by_output = [torch.autograd.grad(e, out_h, retain_graph=True)[0] for e in E[0]]
+    points = (out_o, net_o, out_h, net_h, w_h, w_o)
+    dE_dout_o, dE_dnet_o, dE_dout_h, dE_dnet_h, dE_dw_h, dE_dw_o = torch.autograd.grad(
+        E.sum(), points
+    )
+    named = {"E_total": E.sum()}
+    for neuron, values in {
+        "net_h": net_h,
+        "out_h": out_h,
+        "net_o": net_o,
+        "out_o": out_o,
+        "E_o": E,
+        "dout_dnet_h": dout_dnet_h,
+        "dout_dnet_o": dout_dnet_o,
+        "dE_dout_o": dE_dout_o,
+        "dE_dnet_o": dE_dnet_o,
+        "dE_dout_h": dE_dout_h,
+        "dE_dnet_h": dE_dnet_h,
+        "dE_o1_dout_h": by_output[0],
+        "dE_o2_dout_h": by_output[1],
+    }.items():
+        named |= {f"{neuron}{i + 1}": value for i, value in enumerate(values[0])}
+    weights = torch.cat([w_h.flatten(), w_o.flatten()])
+    gradients = torch.cat([dE_dw_h.flatten(), dE_dw_o.flatten()])
+    for i, (w, g) in enumerate(zip(weights, gradients, strict=True), 1):
+        named |= {f"w{i}": w, f"dE_dw{i}": g, f"w{i}_new": w - lr * g}
+    return {name: float(value.detach()) for name, value in named.items()}

@@ -1,0 +1,183 @@
+"""Measure two results against each other.
+
+The distance of an array from its reference is max|a − b| / max|reference|, in units of the dtype's
+eps (the gap between 1 and the next number): a distance of a few eps is rounding.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from manual import Module
+from manual.module import FLOATS
+
+from .twin import to_numpy
+
+EPS = {dtype: float(np.finfo(dtype).eps) for dtype in FLOATS}
+ELEMENTWISE = 16  # roundings of an elementwise chain such as a sigmoid, its derivative and a loss
+
+
+def tolerance(terms: int, steps: int = 1) -> float:
+    """The largest distance, in eps, that rounding alone explains.
+
+    A sum of n terms is rounded n times, by half an eps each on both sides: n eps in the worst case.
+    Over several steps these errors are independent and add up as a random walk does, by √steps.
+
+    Args:
+        terms: the lengths of the sums that stand one behind another, added up.
+        steps: the optimizer steps since both sides were at the same weights.
+    """
+    return (terms + ELEMENTWISE) * math.sqrt(steps)
+
+
+def terms_of(network: Module) -> int:
+    """The lengths of the sums in one step, over each parameter's longest axis; add the batch's."""
+    return sum(max(p.shape, default=1) for p in network.parameters())
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity of a report. `distance` and `tolerance` are in eps."""
+
+    kind: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    tolerance: float
+    largest_difference: float = math.inf
+    distance: float = math.inf
+    scale: float = 0.0
+    worst: tuple[int, ...] = ()
+    mine: float = math.nan
+    reference: float = math.nan
+    proves: bool = True
+    problem: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        return not self.problem and self.distance <= self.tolerance
+
+    @property
+    def relative(self) -> float:
+        """The distance as a plain ratio."""
+        return self.distance * EPS[self.dtype]
+
+    @property
+    def verdict(self) -> str:
+        if self.problem:
+            return self.problem
+        if not self.agrees:
+            return "DISAGREES"
+        return "agrees" if self.proves else "agrees, proves nothing"
+
+
+def measure(
+    kind: str,
+    name: str,
+    mine: Any,
+    reference: Any,
+    tolerance: float,
+    scale: float = 0.0,
+) -> Row:
+    """One row: how far `mine` is from `reference`. Shapes and dtypes must match exactly.
+
+    NaN and infinities agree only with the same, position by position.
+
+    Args:
+        kind: "output", "gradient", "weight", … A gradient that is zero everywhere proves nothing.
+        mine, reference: arrays or tensors.
+        tolerance: in eps.
+        scale: divide by this where it is larger than the reference, which may be all zeros.
+    """
+    missing = [side for side, v in (("by hand", mine), ("autograd", reference)) if v is None]
+    mine, reference = np.asarray(to_numpy(mine)), np.asarray(to_numpy(reference))
+    shape, dtype = reference.shape, reference.dtype
+    problem = ""
+    if missing:
+        problem = f"missing {' and '.join(missing)}"
+    elif mine.shape != shape:
+        problem = f"shape {mine.shape}, expected {shape}"
+    elif mine.dtype != dtype:
+        problem = f"{mine.dtype}, expected {dtype}"
+    if problem:
+        return Row(kind, name, shape, dtype, tolerance, problem=problem)
+    if mine.size == 0:
+        return Row(kind, name, shape, dtype, tolerance, 0.0, 0.0, proves=False)
+    finite = np.isfinite(reference)
+    size = np.abs(reference)
+    if finite.all() and np.isfinite(mine).all():
+        difference = np.abs(mine - reference)
+    else:
+        same = (mine == reference) | (np.isnan(mine) & np.isnan(reference))
+        with np.errstate(invalid="ignore"):
+            difference = np.where(same, 0, np.abs(mine - reference))
+        difference[~same & ~(finite & np.isfinite(mine))] = math.inf
+        size = np.where(finite, size, 0)
+    worst = np.unravel_index(difference.argmax(), shape)
+    largest, size_here = float(difference[worst]), float(size.max())
+    scale = max(scale, size_here)
+    return Row(
+        kind,
+        name,
+        shape,
+        dtype,
+        tolerance,
+        largest,
+        largest / (scale or 1.0) / EPS[dtype],
+        scale,
+        tuple(map(int, worst)),
+        float(mine[worst]),
+        float(reference[worst]),
+        proves=kind != "gradient" or size_here > 0 or not finite.all(),
+    )
+
+
+@dataclass
+class Report:
+    """One row for each quantity that was compared."""
+
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        return all(row.agrees for row in self.rows)
+
+    @property
+    def worst(self) -> Row:
+        """The row with the largest distance in units of its tolerance."""
+        return max(self.rows, key=lambda row: row.distance / row.tolerance)
+
+    def __str__(self) -> str:
+        header = ("kind", "name", "shape", "largest diff", "eps", "worst at", "by hand", "autograd")
+        cells = [
+            (
+                row.kind,
+                row.name,
+                "x".join(map(str, row.shape)) or "scalar",
+                f"{row.largest_difference:.1e}",
+                f"{row.distance:.2g}",
+                ",".join(map(str, row.worst)) or "-",
+                f"{row.mine:.5g}",
+                f"{row.reference:.5g}",
+                row.verdict,
+            )
+            for row in self.rows
+        ]
+        return table([(*header, "verdict"), *cells], left=(0, 1, 8))
+
+
+def table(rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> str:
+    """Lines of columns, as wide as they must be; columns in `left` start flush, others end so."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = (
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,170 @@
+"""One experiment from its settings to what it shows: trained on both sides, logged, summed up."""
+
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from manual.worked_example import FIGURES, figures_table
+
+from .dashboard import Dashboard, command, link, reserve
+from .experiments import EXPERIMENTS, Problem, SettingError, Settings, linear_floor
+from .lockstep import Lockstep, Step
+from .models import article_round
+from .parity import table
+from .twin import to_torch
+
+HELD_OUT_CHECKS = 50  # times in a run that the held-out samples are looked at
+
+
+def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) -> bool:
+    """Train both sides, log them, print what came out, and say whether they agreed throughout.
+
+    Raises:
+        SettingError: the loss ran off to infinity.
+        OSError: the run's directory cannot be made.
+    """
+    path = reserve(logdir, name, settings.experiment)
+    print(f"{settings.experiment}: {EXPERIMENTS[settings.experiment].summary}")
+    print(f"backprop train {settings}")
+    pair = Lockstep(
+        problem.network,
+        problem.loss,
+        problem.optimizer,
+        settings.compare or "trajectory",
+        settings.rule or "simultaneous",
+    )
+    parted: Step | None = None
+    article: dict[int, dict[str, float]] = {}
+    of_article = {figure.said_of for figure in FIGURES} if is_the_articles(settings) else set()
+    held_every = max(1, settings.steps // HELD_OUT_CHECKS)
+    data = problem.data
+    batches = data.batches(settings.batch_size, problem.generator)
+    # One thread: in one process NumPy's and PyTorch's thread pools would wait for each other.
+    with (
+        threadpool_limits(1),
+        np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is caught below
+        Dashboard(path, asdict(settings), settings.steps) as dashboard,
+    ):
+        for n in tqdm(range(settings.steps + 1), disable=None, leave=False, unit="step"):
+            if n in of_article:
+                sample = to_torch(data.x), to_torch(data.t)
+                article[n] = article_round(pair.twin, *sample, settings.lr)
+            if n == settings.steps:
+                break
+            step = pair.step(*next(batches))
+            dashboard.log(step)
+            if not (math.isfinite(step.loss) or math.isfinite(step.torch_loss)):
+                raise SettingError(
+                    f"--lr {settings.lr}: the loss is {step.loss} by hand and {step.torch_loss} by "
+                    f"autograd after {step.number} steps (logs: {path})"
+                )
+            if parted is None and not step.report.agrees:
+                parted = step
+            if data.held_x is not None and step.number % held_every == 0:
+                output, twin_output, *losses = pair.evaluate(data.held_x, data.held_t)
+                right = [accuracy(o, data.held_t) for o in (output, twin_output)]
+                dashboard.both("Loss/val", *losses, step.number)
+                dashboard.both("Accuracy/val", *right, step.number)
+
+    if article:
+        print(f"\n{figures_table(settings.rule, settings.biases, article)}")
+    elif settings.experiment == "worked-example":
+        print("\nThe article's figures hold for its own settings only; they are not shown here.")
+    print(f"\nParity at the last step, {step.number:,}\n{step.report}\n")
+    print_furthest(pair)
+    if settings.experiment == "xor":
+        print_xor(pair, problem)
+    if data.held_x is not None:
+        print_held_out(pair, problem)
+    if parted is None:
+        print("By hand and autograd agree at every step.")
+    else:
+        print_parted(parted, settings)
+    print(f"\nLogs in {path}; to look at them:\n  {command(logdir)}\n  {link(path.name)}")
+    return parted is None
+
+
+def is_the_articles(settings: Settings) -> bool:
+    """Whether this is the article's own network, whose figures it prints; any rule, any biases."""
+    free = {key: getattr(settings, key) for key in ("steps", "rule", "biases", "seed", "compare")}
+    own = EXPERIMENTS["worked-example"].defaults
+    return settings == replace(own, **free)
+
+
+def accuracy(output: np.ndarray, t: np.ndarray) -> float:
+    return float((output.argmax(axis=1) == t).mean())
+
+
+def print_furthest(pair: Lockstep) -> None:
+    """The largest distance of each kind of quantity over the whole run."""
+    lines = [("largest distance of the run", "relative", "eps", "allowed", "at step", "tensor")]
+    for kind in dict.fromkeys(kind for kind, _ in pair.furthest):
+        row, step = max(
+            (found for key, found in pair.furthest.items() if key[0] == kind),
+            key=lambda found: found[0].distance,
+        )
+        lines.append(
+            (
+                kind,
+                f"{row.relative:.1e}",
+                f"{row.distance:.2g}",
+                f"{row.tolerance:.2g}",
+                f"{step:,}",
+                row.name,
+            )
+        )
+    print(table(lines, left=(0, 5)))
+    print()
+
+
+def print_xor(pair: Lockstep, problem: Problem) -> None:
+    """All four points, and what is out of reach without a nonlinearity."""
+    x, t = problem.data.x, problem.data.t
+    output, twin_output, loss, _ = pair.evaluate(x, t)
+    lines = [("x1 xor x2", "target", "by hand", "autograd", "")]
+    for point, target, mine, theirs in zip(x, t, output, twin_output, strict=True):
+        wrong = max(abs(mine - target), abs(theirs - target))[0]
+        verdict = "right" if wrong < 0.499 else "wrong" if wrong > 0.501 else "undecided"
+        lines.append(
+            (
+                f"{point[0]:.0f} xor {point[1]:.0f}",
+                f"{target[0]:.0f}",
+                f"{mine[0]:.4f}",
+                f"{theirs[0]:.4f}",
+                verdict,
+            )
+        )
+    print(table(lines))
+    floor = linear_floor(problem.data)
+    print(f"error {loss:.6g}; without a nonlinearity no network gets below {floor:.6g}\n")
+
+
+def print_held_out(pair: Lockstep, problem: Problem) -> None:
+    """How well both sides read samples they were not trained on."""
+    x, t = problem.data.held_x, problem.data.held_t
+    assert x is not None
+    assert t is not None
+    output, twin_output, *_ = pair.evaluate(x, t)
+    same = int((output.argmax(axis=1) == twin_output.argmax(axis=1)).sum())
+    print(
+        f"Held-out accuracy: {accuracy(output, t):.2%} by hand, {accuracy(twin_output, t):.2%} by "
+        f"autograd; the same prediction for {same} of {len(t)}\n"
+    )
+
+
+def print_parted(parted: Step, settings: Settings) -> None:
+    """Where the two sides first parted, and what to do about it."""
+    row = parted.report.worst
+    print(
+        f"By hand and autograd DISAGREE, first at step {parted.number:,}: {row.kind} {row.name} "
+        f"({row.problem or f'{row.distance:.2g} eps, allowed {row.tolerance:.2g}'})"
+    )
+    if settings.compare == "trajectory" and not row.problem:
+        print(
+            "Two trajectories also part where training itself magnifies rounding; with --compare "
+            "steps each\nstep is compared from equal weights, and only a wrong gradient disagrees."
+        )

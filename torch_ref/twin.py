@@ -1,0 +1,102 @@
+"""A by-hand module or optimizer -> its PyTorch twin, holding the same numbers.
+
+A by-hand class has the name, the constructor arguments and the parameter names of its twin, so a
+twin is made by calling the class of that name with the same arguments and loading the same state.
+"""
+
+from collections.abc import Iterable
+from typing import Any, overload
+
+import numpy as np
+import torch
+
+from manual import Module, Optimizer, Sequential
+
+from . import models
+
+DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
+
+
+def to_torch(value: Any) -> Any:
+    """Arrays become tensors with their own memory, dtypes become PyTorch's; all else stays."""
+    if isinstance(value, np.dtype):
+        if value not in DTYPES:
+            raise TypeError(f"PyTorch has no {value}")
+        return DTYPES[value]
+    if isinstance(value, np.ndarray | np.generic):
+        return torch.from_numpy(np.array(value))
+    return value
+
+
+def to_numpy(value: Any) -> Any:
+    """Tensors become arrays; they share memory where they can."""
+    return value.detach().numpy() if isinstance(value, torch.Tensor) else value
+
+
+@overload
+def twin_of(original: Module) -> torch.nn.Module: ...
+@overload
+def twin_of(
+    original: Optimizer, parameters: Iterable[torch.nn.Parameter]
+) -> torch.optim.Optimizer: ...
+def twin_of(original: Any, parameters: Any = None) -> Any:
+    """The PyTorch twin of a by-hand module or optimizer, holding the same numbers.
+
+    Args:
+        original: a module of `manual`, or an optimizer.
+        parameters: for an optimizer, the twins of its parameters, in the same order.
+    Raises:
+        NotImplementedError: PyTorch has no class of that name.
+    """
+    if isinstance(original, Optimizer):
+        return _twin_optimizer(original, list(parameters))
+    return _twin_module(original)
+
+
+def _twin_module(module: Module) -> torch.nn.Module:
+    if isinstance(module, Sequential):
+        twin: torch.nn.Module = torch.nn.Sequential(*map(_twin_module, module))
+    else:
+        made = _torch_class(type(module).__name__, models, torch.nn)
+        twin = made(**{name: to_torch(value) for name, value in module.arguments().items()})
+    twin.load_state_dict({name: to_torch(value) for name, value in module.state_dict().items()})
+    for (_, mine), theirs in zip(module.named_parameters(), twin.parameters(), strict=True):
+        theirs.requires_grad_(mine.requires_grad)
+    return twin.train(module.training)
+
+
+def _twin_optimizer(
+    optimizer: Optimizer, parameters: list[torch.nn.Parameter]
+) -> torch.optim.Optimizer:
+    left = iter(parameters)
+    groups = [
+        {**group, "params": [next(left) for _ in group["params"]]}
+        for group in optimizer.param_groups
+    ]
+    made = _torch_class(type(optimizer).__name__, torch.optim)
+    twin = made(groups, **optimizer.defaults)
+    twin.load_state_dict(
+        {
+            "param_groups": [
+                {**theirs, **{k: v for k, v in mine.items() if k != "params"}}
+                for theirs, mine in zip(
+                    twin.state_dict()["param_groups"], optimizer.param_groups, strict=True
+                )
+            ],
+            "state": {
+                number: {
+                    name: torch.tensor(float(value)) if name == "step" else to_torch(value)
+                    for name, value in moments.items()
+                }
+                for number, moments in optimizer.state_dict()["state"].items()
+            },
+        }
+    )
+    return twin
+
+
+def _torch_class(name: str, *places: Any) -> Any:
+    for place in places:
+        if hasattr(place, name):
+            return getattr(place, name)
+    raise NotImplementedError(f"{name} has no twin in {' or '.join(p.__name__ for p in places)}")
