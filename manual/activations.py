@@ -1,10 +1,10 @@
 """Functions applied to each element.
 
-    y = f(x)        f′(x)               with g = ∂L/∂y:  ∂L/∂x = g f′(x)
-    ----------------------------------------------------------------------
-    Sigmoid σ(x)    y (1 − y)           σ = 1/(1+e⁻ˣ), so σ′ = e⁻ˣ/(1+e⁻ˣ)² = σ (1 − σ)
-    Tanh            1 − y²              tanh = sinh/cosh, so tanh′ = (cosh² − sinh²)/cosh²
-    ReLU            1 if x > 0 else 0   at the kink x = 0 PyTorch takes 0
+y = f(x)        f′(x)               with g = ∂L/∂y:  ∂L/∂x = g f′(x)
+----------------------------------------------------------------------
+Sigmoid σ(x)    y (1 − y)           σ = 1/(1+e⁻ˣ), so σ′ = e⁻ˣ/(1+e⁻ˣ)² = σ (1 − σ)
+Tanh            1 − y²              tanh = sinh/cosh, so tanh′ = (cosh² − sinh²)/cosh²
+ReLU            1 if x > 0 else 0   at the kink x = 0 PyTorch takes 0
 """
 
 import numpy as np

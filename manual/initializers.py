@@ -5,9 +5,7 @@ import numpy as np
 from .module import Array, Parameter
 
 
-def random(
-    shape: tuple[int, ...], dtype: np.dtype, generator: np.random.Generator | None
-) -> Array:
+def random(shape: tuple[int, ...], dtype: np.dtype, generator: np.random.Generator | None) -> Array:
     """Uniform in [0, 1). Without a generator, drawn from the operating system's entropy."""
     generator = np.random.default_rng() if generator is None else generator
     drawn = np.float32 if dtype == np.float32 else np.float64

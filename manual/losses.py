@@ -1,6 +1,6 @@
 """Losses: how wrong the outputs are, as one number. Their backward starts the chain.
 
-`backward(grad_output=1)` returns the gradient for each differentiable input, the prediction's first.
+`backward(grad_output=1)` returns the gradient for each differentiable input, in the inputs' order.
 """
 
 from typing import Any
@@ -89,7 +89,7 @@ class MSELoss(Loss):
 
 
 def log_softmax(x: Array, axis: int) -> Array:
-    """log(eˣᵢ / Σⱼ eˣⱼ). Taking the largest x off first changes nothing and keeps e from overflow."""
+    """log(eˣᵢ / Σⱼ eˣⱼ). Taking the largest x off changes nothing and keeps e from overflow."""
     shifted = x - x.max(axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 

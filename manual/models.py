@@ -1,6 +1,7 @@
 """Whole networks, built from the layers."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,11 @@ class MLP(Module):
         self.sizes = tuple(positive(self, "size", size) for size in sizes)
         self.activation = activation
         if len(self.sizes) < 2:
-            raise ValueError(f"MLP: sizes is {self.sizes}, expected at least an input and an output")
+            raise ValueError(
+                f"MLP: sizes is {self.sizes}, expected at least an input and an output"
+            )
         layers: list[Module] = []
-        for before, after in zip(self.sizes, self.sizes[1:], strict=False):
+        for before, after in pairwise(self.sizes):
             layers += [Linear(before, after, dtype=dtype, generator=generator)]
             layers.append(activation_class(activation)())
         self.layers = Sequential(*layers[:-1])

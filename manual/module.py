@@ -101,11 +101,12 @@ class Parameter:
         """grad += gradient. A parameter that was used several times gets the sum of its uses."""
         if not self.requires_grad:
             return
-        if self._has_grad:
-            self._check("gradient", gradient)
-            np.add(self._grad, gradient, out=self._grad)
-        else:
+        total = self.grad
+        if total is None:
             self.grad = gradient
+        else:
+            self._check("gradient", gradient)
+            np.add(total, gradient, out=total)
 
     def move_to(self, data: Array, grad: Array) -> None:
         """Live in these arrays from now on, taking the present values along."""
@@ -360,6 +361,7 @@ class Sequential(Module):
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self))})"
+
 
 def refuse(module: Module, **arguments: Any) -> None:
     """Raise NotImplementedError naming any argument that was given though it is not supported."""

@@ -18,7 +18,7 @@ from .module import Array, Parameter, constructor_call
 
 
 class Run:
-    """Neighbours in a group's flat arrays that have a gradient and have taken equally many steps."""
+    """Neighbours in the flat arrays that have a gradient and have taken equally many steps."""
 
     def __init__(self, flat: "Flat", first: int, last: int) -> None:
         self.flat = flat
@@ -154,7 +154,7 @@ class Optimizer:
             for run in flat.runs():
                 self.update(run, **group)
 
-    def update(self, run: Run, **settings: Any) -> None:
+    def update(self, run: Run, *args: Any, **settings: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
     def descent(self, run: Run, weight_decay: float, maximize: bool) -> Array:
@@ -176,7 +176,7 @@ class Optimizer:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """In PyTorch's layout: what each parameter has gathered, by its number, and the settings."""
+        """In PyTorch's layout: what each parameter has gathered, by number, and the settings."""
         state, groups, first = {}, [], 0
         for group, flat in zip(self.param_groups, self._flats, strict=True):
             for i, steps in enumerate(flat.steps):
@@ -228,9 +228,9 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent.
 
-        g ← g + λ w                         weight decay λ: the gradient of ½ λ w²
-        v ← μ v + (1 − d) g                 momentum μ, dampening d; v = g at the first step
-        w ← w − η v                         or, nesterov: w ← w − η (g + μ v)
+    g ← g + λ w                         weight decay λ: the gradient of ½ λ w²
+    v ← μ v + (1 − d) g                 momentum μ, dampening d; v = g at the first step
+    w ← w − η v                         or, nesterov: w ← w − η (g + μ v)
     """
 
     def __init__(
@@ -291,10 +291,10 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Steps of about η each, whatever the gradient's scale (Kingma & Ba, 2015).
 
-        g ← g + λ w
-        m ← β₁ m + (1 − β₁) g               the gradient's running mean
-        v ← β₂ v + (1 − β₂) g²              the running mean of its square
-        w ← w − η m̂ / (√v̂ + ε)              m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ) undo the start at 0
+    g ← g + λ w
+    m ← β₁ m + (1 − β₁) g               the gradient's running mean
+    v ← β₂ v + (1 − β₂) g²              the running mean of its square
+    w ← w − η m̂ / (√v̂ + ε)              m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ) undo the start at 0
     """
 
     def __init__(

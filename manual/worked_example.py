@@ -6,9 +6,9 @@
     i2 ──w4──▶ h2 ──w8──▶ o2        E = ½ Σ (target − out)²     learning rate .5
 
 Three forms of it stand below, from the article's own to this project's: `scalars`, one formula a
-line; `matrices`, the same with every layer in one formula; `modules`, built of this package's parts.
-They give the same numbers. Each can be trained in several ways, since what the article prints comes
-from more than one of them:
+line; `matrices`, a formula for each layer; `modules`, built of this package's parts. They give the
+same numbers. Each can be trained in several ways, since what the article prints comes from more
+than one of them:
 
     rule "simultaneous": all weights are updated from gradients taken at one point: gradient descent
     rule "early":        w5 … w8 are updated first, and the error is carried back through their new
@@ -46,7 +46,7 @@ Round = dict[str, float]
 
 
 def scalars(rule: str = "simultaneous", biases: str = "fixed") -> Iterator[Round]:
-    """Every quantity of round 0, 1, 2, …, by its name in the article; w1_new is the article's w1⁺."""
+    """Every quantity of round 0, 1, 2, … by its name in the article; w1_new is its w1⁺."""
 
     def logistic(net: float) -> float:
         return 1 / (1 + math.exp(-net))
@@ -224,6 +224,7 @@ def early_update(network: ArticleNetwork, optimizer: Optimizer, g: Array) -> dic
     layer only, and the second the hidden layer only.
     """
     linear, *after = network.output
+    assert isinstance(linear, Linear)
     for module in reversed(after):
         g = module.backward(g)
     linear.backward(g)
@@ -367,7 +368,9 @@ def figures_table(rule: str, biases: str, autograd: dict[int, Round] | None = No
         autograd: the same run's quantities in PyTorch, by round, for a column of their own.
     """
     mine = rounds({figure.said_of for figure in FIGURES}, rule, biases)
-    lines = [f"{'':18}{'the article':>14}{'by hand':>18}" + (f"{'autograd':>18}" if autograd else "")]
+    lines = [
+        f"{'':18}{'the article':>14}{'by hand':>18}" + (f"{'autograd':>18}" if autograd else "")
+    ]
     reasons: dict[str, str] = {}
     for figure in FIGURES:
         value = mine[figure.said_of][figure.quantity]

@@ -111,7 +111,8 @@ def overlay(curve: list[tuple[int, float, float]]) -> Figure:
     Args:
         curve: step, loss by hand, loss by autograd.
     """
-    steps, mine, theirs = zip(*curve, strict=True)
+    drawable = [point for point in curve if max(map(abs, point[1:])) < 1e30]  # not yet run off
+    steps, mine, theirs = zip(*drawable, strict=True) if drawable else ((0,), (0,), (0,))
     gaps = [abs(a - b) for a, b in zip(mine, theirs, strict=True)]
     # TensorBoard shows it at half its size, so little text and all of it large.
     figure = Figure(figsize=(4, 4), dpi=100, layout="constrained")

@@ -14,12 +14,9 @@ class Data:
 
     x: Array
     t: Array
-    held_x: Array | None = None
-    held_t: Array | None = None
+    held_out: tuple[Array, Array] | None = None
 
-    def batches(
-        self, size: int, generator: np.random.Generator
-    ) -> Iterator[tuple[Array, Array]]:
+    def batches(self, size: int, generator: np.random.Generator) -> Iterator[tuple[Array, Array]]:
         """Endless batches: every epoch goes once through all samples, in an order of its own.
 
         The last batch of an epoch is smaller where the batch size does not divide the samples.
@@ -43,4 +40,4 @@ def digits(dtype: np.dtype) -> Data:
     x, t = load_digits(return_X_y=True)
     x, t = (x / 16).astype(dtype), t.astype(np.int64)
     held = np.arange(len(x)) % 5 == 4
-    return Data(x[~held], t[~held], x[held], t[held])
+    return Data(x[~held], t[~held], (x[held], t[held]))

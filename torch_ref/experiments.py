@@ -12,7 +12,6 @@ import numpy as np
 
 import manual
 from manual import Module, Optimizer
-from manual.models import activation_class
 from manual.module import float_dtype
 from manual.worked_example import BIASES, INPUTS, LEARNING_RATE, RULES, TARGETS, ArticleNetwork
 

@@ -137,7 +137,10 @@ class Lockstep:
         for kind, name, mine, theirs in (
             ("output", "output", output, twin_output),
             ("output", "loss", loss, twin_loss),
-            *(("gradient", n, gradients.get(n), twin_gradients.get(n)) for n, *_ in self.parameters),
+            *(
+                ("gradient", n, gradients.get(n), twin_gradients.get(n))
+                for n, *_ in self.parameters
+            ),
             *self.held(),
         ):
             if mine is None and theirs is None:

@@ -4,6 +4,7 @@ Each takes the arguments of its twin in `manual` and has the same parameter name
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after in zip(sizes, sizes[1:], strict=False):
+        for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after, dtype=dtype), getattr(nn, activation)()]
         self.layers = nn.Sequential(*layers[:-1])
 
@@ -48,8 +49,9 @@ class ArticleNetwork(nn.Module):
     ) -> None:
         super().__init__()
 
-        def layer(*sizes: int) -> nn.Sequential:
-            parts = [nn.Linear(*sizes, bias=biases != "shared", dtype=dtype)]
+        def layer(in_features: int, out_features: int) -> nn.Sequential:
+            own = biases != "shared"
+            parts: list[nn.Module] = [nn.Linear(in_features, out_features, bias=own, dtype=dtype)]
             if biases == "shared":
                 parts.append(SharedBias(dtype))
             return nn.Sequential(*parts, getattr(nn, activation)())
@@ -74,19 +76,19 @@ def article_round(network: ArticleNetwork, x: Tensor, t: Tensor, lr: float) -> d
     Args:
         x, t: one sample, (1, 2) each.
     """
-    w_h, w_o = network.hidden[0].weight, network.output[0].weight
-    net_h = x
-    for part in network.hidden[:-1]:
-        net_h = part(net_h)
-    out_h = network.hidden[-1](net_h)
-    net_o = out_h
-    for part in network.output[:-1]:
-        net_o = part(net_o)
-    out_o = network.output[-1](net_o)
+    inside = []
+    net = x
+    for layer in (network.hidden, network.output):
+        *linear, activation = layer
+        net = nn.Sequential(*linear)(net)
+        inside += [net, activation(net)]
+        net = inside[-1]
+    net_h, out_h, net_o, out_o = inside
     E = (t - out_o).square() / 2
     (dout_dnet_h,) = torch.autograd.grad(out_h.sum(), net_h, retain_graph=True)
     (dout_dnet_o,) = torch.autograd.grad(out_o.sum(), net_o, retain_graph=True)
-    by_output = [torch.autograd.grad(e, out_h, retain_graph=True)[0] for e in E[0]]
+    by_output = [torch.autograd.grad(e, out_h, retain_graph=True)[0] for e in E.unbind(1)]
+    w_h, w_o = (p for name, p in network.named_parameters() if name.endswith("weight"))
     points = (out_o, net_o, out_h, net_h, w_h, w_o)
     dE_dout_o, dE_dnet_o, dE_dout_h, dE_dnet_h, dE_dw_h, dE_dw_o = torch.autograd.grad(
         E.sum(), points
@@ -107,7 +109,7 @@ def article_round(network: ArticleNetwork, x: Tensor, t: Tensor, lr: float) -> d
         "dE_o1_dout_h": by_output[0],
         "dE_o2_dout_h": by_output[1],
     }.items():
-        named |= {f"{neuron}{i + 1}": value for i, value in enumerate(values[0])}
+        named |= {f"{neuron}{i + 1}": value for i, value in enumerate(values.flatten())}
     weights = torch.cat([w_h.flatten(), w_o.flatten()])
     gradients = torch.cat([dE_dw_h.flatten(), dE_dw_o.flatten()])
     for i, (w, g) in enumerate(zip(weights, gradients, strict=True), 1):

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
-from manual import Module
-from manual.module import FLOATS
+from manual import Module, Optimizer
+from manual.module import FLOATS, as_tuple
 
-from .twin import to_numpy
+from .twin import to_numpy, to_torch
+
+Quantities = dict[tuple[str, str], Any]  # arrays by kind and name
 
 EPS = {dtype: float(np.finfo(dtype).eps) for dtype in FLOATS}
 ELEMENTWISE = 16  # roundings of an elementwise chain such as a sigmoid, its derivative and a loss
@@ -131,8 +134,74 @@ def measure(
         tuple(map(int, worst)),
         float(mine[worst]),
         float(reference[worst]),
-        proves=kind != "gradient" or size_here > 0 or not finite.all(),
+        proves="gradient" not in kind or size_here > 0 or not finite.all(),
     )
+
+
+def by_hand(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) -> Quantities:
+    """Outputs and all gradients of one forward and backward pass by hand.
+
+    Args:
+        upstream: the gradient of each output.
+    """
+    module.zero_grad()
+    outputs = as_tuple(module(*inputs))
+    found: Quantities = {("output", str(i)): output for i, output in enumerate(outputs)}
+    gradients = as_tuple(module.backward(*upstream))
+    found |= {("input gradient", str(i)): g for i, g in enumerate(gradients) if g is not None}
+    found |= {("gradient", n): p.grad for n, p in module.named_parameters() if p.requires_grad}
+    return found
+
+
+def by_autograd(
+    twin: torch.nn.Module, inputs: Sequence[Any], upstream: Sequence[Any]
+) -> Quantities:
+    """The same by PyTorch; inputs and upstream gradients are arrays here too."""
+    twin.zero_grad()
+    tensors = [to_torch(x) for x in inputs]
+    floating = [t.requires_grad_() for t in tensors if torch.is_tensor(t) and t.is_floating_point()]
+    outputs = as_tuple(twin(*tensors))
+    found: Quantities = {("output", str(i)): output for i, output in enumerate(outputs)}
+    torch.autograd.backward(outputs, [to_torch(g) for g in upstream])
+    found |= {("input gradient", str(i)): t.grad for i, t in enumerate(floating)}
+    found |= {("gradient", n): p.grad for n, p in twin.named_parameters() if p.requires_grad}
+    return found
+
+
+def after_steps(
+    run: Any,
+    module: Any,
+    optimizer: Any,
+    inputs: Sequence[Any],
+    upstream: Sequence[Any],
+    steps: int,
+) -> Quantities:
+    """Weights and optimizer state after some steps, each with the same upstream gradients.
+
+    Args:
+        run: `by_hand` or `by_autograd`, with a module and an optimizer of that side.
+    """
+    for _ in range(steps):
+        run(module, inputs, upstream)
+        optimizer.step()
+    found: Quantities = {}
+    for name, parameter in module.named_parameters():
+        found["weight", name] = to_numpy(parameter.data)
+        state = (
+            optimizer.state_of(parameter)
+            if isinstance(optimizer, Optimizer)
+            else optimizer.state[parameter]
+        )
+        for moment, values in state.items():
+            if moment != "step" and values is not None:
+                found["state", f"{moment} {name}"] = values
+    return found
+
+
+def compare(mine: Quantities, reference: Quantities, tolerance: float) -> "Report":
+    """A row for each quantity that either side has."""
+    keys = [*mine, *(key for key in reference if key not in mine)]
+    return Report([measure(*k, mine.get(k), reference.get(k), tolerance) for k in keys])
 
 
 @dataclass

@@ -8,12 +8,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from manual.module import Array
 from manual.worked_example import FIGURES, figures_table
 
 from .dashboard import Dashboard, command, link, reserve
 from .experiments import EXPERIMENTS, Problem, SettingError, Settings, linear_floor
 from .lockstep import Lockstep, Step
-from .models import article_round
+from .models import ArticleNetwork, article_round
 from .parity import table
 from .twin import to_torch
 
@@ -41,7 +42,7 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
     article: dict[int, dict[str, float]] = {}
     of_article = {figure.said_of for figure in FIGURES} if is_the_articles(settings) else set()
     held_every = max(1, settings.steps // HELD_OUT_CHECKS)
-    data = problem.data
+    data, held_out = problem.data, problem.data.held_out
     batches = data.batches(settings.batch_size, problem.generator)
     # One thread: in one process NumPy's and PyTorch's thread pools would wait for each other.
     with (
@@ -52,34 +53,35 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
         for n in tqdm(range(settings.steps + 1), disable=None, leave=False, unit="step"):
             if n in of_article:
                 sample = to_torch(data.x), to_torch(data.t)
+                assert isinstance(pair.twin, ArticleNetwork)
                 article[n] = article_round(pair.twin, *sample, settings.lr)
             if n == settings.steps:
                 break
             step = pair.step(*next(batches))
-            dashboard.log(step)
             if not (math.isfinite(step.loss) or math.isfinite(step.torch_loss)):
                 raise SettingError(
                     f"--lr {settings.lr}: the loss is {step.loss} by hand and {step.torch_loss} by "
                     f"autograd after {step.number} steps (logs: {path})"
                 )
+            dashboard.log(step)
             if parted is None and not step.report.agrees:
                 parted = step
-            if data.held_x is not None and step.number % held_every == 0:
-                output, twin_output, *losses = pair.evaluate(data.held_x, data.held_t)
-                right = [accuracy(o, data.held_t) for o in (output, twin_output)]
-                dashboard.both("Loss/val", *losses, step.number)
-                dashboard.both("Accuracy/val", *right, step.number)
+            if held_out and step.number % held_every == 0:
+                output, twin_output, loss, twin_loss = pair.evaluate(*held_out)
+                right, twin_right = (accuracy(o, held_out[1]) for o in (output, twin_output))
+                dashboard.both("Loss/val", loss, twin_loss, step.number)
+                dashboard.both("Accuracy/val", right, twin_right, step.number)
 
     if article:
-        print(f"\n{figures_table(settings.rule, settings.biases, article)}")
+        print(f"\n{figures_table(settings.rule or '', settings.biases or '', article)}")
     elif settings.experiment == "worked-example":
         print("\nThe article's figures hold for its own settings only; they are not shown here.")
     print(f"\nParity at the last step, {step.number:,}\n{step.report}\n")
     print_furthest(pair)
     if settings.experiment == "xor":
         print_xor(pair, problem)
-    if data.held_x is not None:
-        print_held_out(pair, problem)
+    if held_out:
+        print_held_out(pair, *held_out)
     if parted is None:
         print("By hand and autograd agree at every step.")
     else:
@@ -95,7 +97,7 @@ def is_the_articles(settings: Settings) -> bool:
     return settings == replace(own, **free)
 
 
-def accuracy(output: np.ndarray, t: np.ndarray) -> float:
+def accuracy(output: Array, t: Array) -> float:
     return float((output.argmax(axis=1) == t).mean())
 
 
@@ -143,11 +145,8 @@ def print_xor(pair: Lockstep, problem: Problem) -> None:
     print(f"error {loss:.6g}; without a nonlinearity no network gets below {floor:.6g}\n")
 
 
-def print_held_out(pair: Lockstep, problem: Problem) -> None:
+def print_held_out(pair: Lockstep, x: Array, t: Array) -> None:
     """How well both sides read samples they were not trained on."""
-    x, t = problem.data.held_x, problem.data.held_t
-    assert x is not None
-    assert t is not None
     output, twin_output, *_ = pair.evaluate(x, t)
     same = int((output.argmax(axis=1) == twin_output.argmax(axis=1)).sum())
     print(

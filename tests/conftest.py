@@ -1,0 +1,95 @@
+"""The shared fixtures: a by-hand module beside its twin, and the one assertion of agreement."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import manual
+from manual.module import as_tuple
+from torch_ref.parity import (
+    Quantities,
+    Report,
+    after_steps,
+    by_autograd,
+    by_hand,
+    compare,
+    terms_of,
+    tolerance,
+)
+from torch_ref.twin import twin_of
+
+from .cases import CASES, Case
+
+torch.set_num_threads(1)
+
+OPTIMIZERS = {
+    "SGD": lambda parameters: manual.SGD(
+        parameters, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True
+    ),
+    "Adam": lambda parameters: manual.Adam(parameters, lr=0.01, weight_decay=0.01),
+}
+
+
+@dataclass
+class Pair:
+    """A by-hand module and its twin with the same weights, inputs and upstream gradients."""
+
+    case: Case
+    mine: manual.Module
+    twin: torch.nn.Module
+    inputs: tuple[Any, ...]
+    upstream: tuple[Any, ...]
+
+    @property
+    def allowed(self) -> float:
+        return tolerance(terms_of(self.mine) + sum(np.size(x) for x in self.inputs))
+
+    def gradients(self) -> Report:
+        """Outputs, input gradients and parameter gradients of one pass."""
+        mine = by_hand(self.mine, self.inputs, self.upstream)
+        return compare(mine, by_autograd(self.twin, self.inputs, self.upstream), self.allowed)
+
+    def training(self, optimizer: str, steps: int = 5) -> Report:
+        """Weights and optimizer state after some steps."""
+        mine = OPTIMIZERS[optimizer](self.mine.parameters())
+        theirs = twin_of(mine, self.twin.parameters())
+        sides: list[Quantities] = [
+            after_steps(run, module, optimizer, self.inputs, self.upstream, steps)
+            for run, module, optimizer in (
+                (by_hand, self.mine, mine),
+                (by_autograd, self.twin, theirs),
+            )
+        ]
+        return compare(*sides, self.allowed * steps)
+
+
+def make_pair(case: Case, dtype: Any) -> Pair:
+    mine, inputs = case.build(dtype)
+    with manual.no_grad():
+        outputs = as_tuple(mine(*inputs))
+    return Pair(case, mine, twin_of(mine), inputs, case.upstream(outputs, dtype))
+
+
+def assert_agreement(report: Report) -> None:
+    """The one assertion of agreement: every row of the report."""
+    assert report.rows, "nothing was compared"
+    assert report.agrees, f"by hand and autograd disagree\n{report}"
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> Any:
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def pair(case: Case, dtype: Any) -> Pair:
+    """Every case in both dtypes."""
+    return make_pair(case, dtype)

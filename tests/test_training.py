@@ -1,0 +1,276 @@
+"""Training both sides: lockstep, experiments, the command line, and what TensorBoard gets."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import manual
+from torch_ref import lockstep
+from torch_ref.cli import main
+from torch_ref.dashboard import DISTANCE, LOG_LOSS, OVERLAY, Dashboard, reserve
+from torch_ref.experiments import EXPERIMENTS, SettingError, Settings, linear_floor
+from torch_ref.lockstep import Lockstep
+from torch_ref.training import train
+
+
+def start(experiment: str, **given) -> tuple[Settings, Lockstep, object]:
+    settings = replace(EXPERIMENTS[experiment].defaults, **given).resolve()
+    problem = EXPERIMENTS[experiment].build(settings)
+    pair = Lockstep(
+        problem.network,
+        problem.loss,
+        problem.optimizer,
+        settings.compare or "trajectory",
+        settings.rule or "simultaneous",
+    )
+    return settings, pair, problem
+
+
+def run(experiment: str, **given) -> tuple[Lockstep, object, list]:
+    settings, pair, problem = start(experiment, **given)
+    batches = problem.data.batches(settings.batch_size, problem.generator)
+    return pair, problem, [pair.step(*next(batches)) for _ in range(settings.steps)]
+
+
+@pytest.mark.parametrize("biases", ["fixed", "trained", "shared"])
+@pytest.mark.parametrize("rule", ["simultaneous", "early"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_worked_example_by_every_rule(rule: str, biases: str, optimizer: str) -> None:
+    _, _, steps = run("worked-example", rule=rule, biases=biases, optimizer=optimizer, steps=200)
+    assert all(step.report.agrees for step in steps)
+    if optimizer == "sgd":
+        by_scalars = manual.worked_example.rounds({199}, rule, biases)[199]
+        assert steps[-1].loss == pytest.approx(by_scalars["E_total"], rel=1e-12)
+    assert {row.kind for row in steps[-1].report.rows} >= {"output", "gradient", "weight"}
+
+
+def test_digits_to_the_last_bits() -> None:
+    """At least 96% of unseen digits, the same predictions, weights within 1e-12 at the end."""
+    pair, problem, steps = run("digits-mlp")
+    assert all(step.report.agrees for step in steps)
+    x, t = problem.data.held_out
+    output, twin_output, *_ = pair.evaluate(x, t)
+    guesses = output.argmax(axis=1)
+    np.testing.assert_array_equal(guesses, twin_output.argmax(axis=1))
+    assert (guesses == t).mean() >= 0.96
+    for name, mine, theirs in pair.parameters:
+        distance = np.abs(mine.data - theirs.detach().numpy()).max() / np.abs(mine.data).max()
+        assert distance <= 1e-12, name
+
+
+def test_float32_is_compared_step_by_step() -> None:
+    settings, pair, problem = start("digits-mlp", dtype="float32")
+    assert settings.compare == "steps"
+    batches = problem.data.batches(settings.batch_size, problem.generator)
+    for _ in range(100):
+        before = [p.data.copy() for p in pair.network.parameters()]
+        step = pair.step(*next(batches))
+        assert step.report.agrees, step.report
+    assert all(row.dtype == np.float32 for row in step.report.rows)
+    assert any((p.data != b).any() for p, b in zip(pair.network.parameters(), before, strict=True))
+
+
+def test_xor_needs_a_nonlinearity() -> None:
+    for activation, solved in (("identity", False), ("tanh", True), ("sigmoid", True)):
+        pair, problem, steps = run("xor", activation=activation)
+        output, twin_output, loss, twin_loss = pair.evaluate(problem.data.x, problem.data.t)
+        right = (np.abs(output - problem.data.t) < 0.25).all()
+        assert right == solved, activation
+        assert (np.abs(twin_output - problem.data.t) < 0.25).all() == solved
+        if not solved:
+            assert min(loss, twin_loss) >= linear_floor(problem.data) * (1 - 1e-12)
+            assert loss == pytest.approx(0.25)
+        assert all(step.report.agrees for step in steps)
+
+
+def test_a_wrong_gradient_parts_them(monkeypatch: pytest.MonkeyPatch, capsys, tmp_path) -> None:
+    right = manual.Tanh.backward
+    monkeypatch.setattr(manual.Tanh, "backward", lambda self, g: right(self, g) * (1 + 1e-9))
+    assert main(["train", "xor", "--steps", "30", "--logdir", str(tmp_path)]) == 1
+    assert "DISAGREE, first at step 1: gradient layers.0" in capsys.readouterr().out
+
+
+def test_a_wrong_update_parts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manual.optimizers.math, "sqrt", lambda x: math.pow(x, 0.5 + 1e-8))
+    _, _, steps = run("xor", optimizer="adam", steps=3)
+    assert not steps[-1].report.agrees
+    assert {row.kind for row in steps[0].report.rows if not row.agrees} == {"weight"}
+
+
+# The command line
+
+
+def backprop(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    script = Path(sys.executable).parent / "backprop"
+    return subprocess.run([script, *arguments], capture_output=True, text=True, cwd=cwd)
+
+
+def test_console_script_trains(tmp_path: Path) -> None:
+    done = backprop("train", "worked-example", "--steps", "20", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr  # no progress bar off a terminal, and no warning
+    for wanted in ("0.298371109", "0.291027774", "0.291027924", "By hand and autograd agree"):
+        assert wanted in done.stdout
+    assert "tensorboard --logdir runs" in done.stdout
+    assert all(
+        len(line) <= 100 or "--" in line or "http" in line for line in done.stdout.split("\n")
+    )
+    saved = json.loads((tmp_path / "runs/worked-example/settings.json").read_text())
+    assert saved["steps"] == 20
+    assert saved["lr"] == 0.5
+
+
+def test_help_and_list_do_not_import_torch() -> None:
+    for arguments in (["--help"], ["train", "--help"], ["list"]):
+        program = (
+            "import sys; sys.modules['torch'] = None; from torch_ref.cli import main\n"
+            f"sys.exit(main({arguments}))"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "worked-example" in done.stdout
+
+
+BAD = {
+    "nonsense": "there is no experiment 'nonsense': choose from worked-example",
+    "xor --lr -1": "--lr -1.0: expected a number from 0 up",
+    "xor --lr nan": "--lr nan",
+    "xor --lr inf": "--lr inf",
+    "xor --lr x": "invalid float value: 'x'",
+    "xor --steps 0": "--steps 0: expected at least 1",
+    "xor --hidden 0": "--hidden 0: expected widths of at least 1",
+    "xor --hidden 3,x": "--hidden",
+    "xor --batch-size 5": "--batch-size 5: there are only 4 samples",
+    "xor --batch-size 0": "--batch-size 0: expected at least 1",
+    "xor --activation relo": "--activation relo: expected one of identity",
+    "xor --optimizer best": "--optimizer best: expected one of sgd",
+    "xor --dtype float16": "--dtype float16: expected float32 or float64",
+    "xor --seed -1": "--seed -1: expected 0 or more",
+    "xor --rule early": "--rule early: expected no such setting outside worked-example",
+    "worked-example --rule late": "--rule late: expected one of simultaneous, early",
+    "worked-example --hidden 2,2": "--hidden (2, 2): expected one width",
+    "xor --name ../x": "--name '../x': expected a plain name",
+    "xor --name .": "--name '.': expected a plain name",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_bad_input_gets_one_line(arguments: str, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(["train", *arguments.split()])
+    except SystemExit as stopped:  # argparse's own way out
+        code = stopped.code
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert not out
+    assert err.count("\n") == 1
+    assert BAD[arguments] in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_input_as_a_process(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for arguments in (["nonsense"], ["xor", "--lr", "nan"], ["xor", "--logdir", "file/runs"]):
+        done = backprop("train", *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.count("\n") == 1
+        assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_loss_that_runs_off_says_so(tmp_path: Path, capsys) -> None:
+    code = main(["train", "xor", "--lr", "50", "--logdir", str(tmp_path)])
+    assert code == 2
+    assert "--lr 50.0: the loss is" in capsys.readouterr().err
+
+
+# TensorBoard
+
+
+def events(path: Path) -> EventAccumulator:
+    return EventAccumulator(str(path), size_guidance={"scalars": 0, "images": 0}).Reload()
+
+
+def test_event_files_hold_what_was_logged(tmp_path: Path) -> None:
+    settings, pair, problem = start("digits-mlp", steps=12)
+    batches = problem.data.batches(settings.batch_size, problem.generator)
+    steps = []
+    with Dashboard(reserve(tmp_path, None, "digits-mlp"), {"a": 1}, 12) as dashboard:
+        for _ in range(12):
+            steps.append(pair.step(*next(batches)))
+            dashboard.log(steps[-1])
+        dashboard.both("Accuracy/val", 0.25, 0.5, 12)
+    mine, theirs, parity = (events(dashboard.path / side) for side in ("manual", "torch", "parity"))
+    assert (
+        mine.Tags()["scalars"]
+        == theirs.Tags()["scalars"]
+        == [
+            "Loss/train",
+            LOG_LOSS,
+            "Accuracy/val",
+        ]
+    )
+    for side, losses in (
+        (mine, [step.loss for step in steps]),
+        (theirs, [step.torch_loss for step in steps]),
+    ):
+        logged = side.Scalars("Loss/train")
+        assert [point.step for point in logged] == list(range(1, 13))
+        assert [point.value for point in logged] == [float(np.float32(loss)) for loss in losses]
+    assert [point.value for point in theirs.Scalars("Accuracy/val")] == [0.5]
+    for row in steps[6].report.rows:
+        value = parity.Scalars(f"{DISTANCE}/{row.kind} {row.name}")[6].value
+        wanted = math.log10(row.relative) if row.relative else -20
+        assert value == pytest.approx(wanted, rel=1e-6)
+    assert len(parity.Images(OVERLAY)) == 1
+    assert json.loads((dashboard.path / "settings.json").read_text()) == {"a": 1}
+
+
+def test_a_peak_between_two_points_is_not_lost(tmp_path: Path) -> None:
+    _, pair, problem = start("xor")
+    with Dashboard(reserve(tmp_path, None, "xor"), {}, 5_000) as dashboard:
+        for n in range(1, 11):
+            step = pair.step(problem.data.x, problem.data.t)
+            row = replace(step.report.rows[0], distance=1e6 if n == 4 else 1.0)
+            dashboard.log(replace(step, report=lockstep.Report([row])))
+    parity = events(dashboard.path / "parity")
+    logged = [point.value for point in parity.Scalars(f"{DISTANCE}/largest of all")]
+    eps = np.finfo(float).eps
+    assert logged == pytest.approx([math.log10(eps), math.log10(1e6 * eps)], rel=1e-6)
+
+
+def test_held_out_curves(tmp_path: Path, capsys) -> None:
+    settings = replace(EXPERIMENTS["digits-mlp"].defaults, steps=60).resolve()
+    assert train(settings, EXPERIMENTS["digits-mlp"].build(settings), tmp_path, "short")
+    for side in ("manual", "torch"):
+        logged = events(tmp_path / "short" / side)
+        assert {"Loss/train", "Loss/val", "Accuracy/val"} <= set(logged.Tags()["scalars"])
+    assert "the same prediction for 359 of 359" in capsys.readouterr().out
+
+
+def test_a_run_never_writes_into_another(tmp_path: Path, capsys) -> None:
+    for name in ("xor", "xor-2"):
+        assert main(["train", "xor", "--steps", "3", "--logdir", str(tmp_path)]) == 0
+        assert f"runFilter=%5E{name}/" in capsys.readouterr().out
+    assert main(["train", "xor", "--steps", "3", "--logdir", str(tmp_path), "--name", "xor"]) == 2
+    assert "xor exists already" in capsys.readouterr().err
+    assert len(list((tmp_path / "xor" / "manual").iterdir())) == 1
+
+
+def test_settings_print_as_the_command_that_made_them(monkeypatch) -> None:
+    from torch_ref.cli import parser, settings_from
+
+    for experiment in EXPERIMENTS.values():
+        settings = experiment.defaults.resolve()
+        given = parser().parse_args(["train", *str(settings).split()])
+        assert settings_from(given) == settings
+    with pytest.raises(SettingError):
+        replace(settings, lr=-1.0).resolve()
