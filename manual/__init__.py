@@ -3,41 +3,207 @@
 Read it in this order; each file imports only files above it:
 
     module          Parameter, Module, Sequential, no_grad: what a layer is made of
-    initializers    how a layer's numbers start
-    linear          Linear, Identity, Flatten
-    activations     Sigmoid, Tanh, ReLU
-    losses          HalfSquaredError, MSELoss, CrossEntropyLoss
+    initializers    how a layer's numbers start; PyTorch's own random numbers
+    linear          Linear, Bilinear, Identity, Flatten, Unflatten
+    activations     functions applied to each element
+    softmax         activations that share out one axis
+    embedding       rows of a table, looked up by number
+    dropout         leaving out a random part
+    losses          losses that compare number with number
+    class_losses    losses that compare scores with classes
+    margin_losses   losses that ask for a distance
+    ctc             the loss for a label sequence of unknown timing
     models          whole networks built from these
-    optimizers      SGD, Adam: how a gradient becomes a step
+    optimizer       Optimizer: flat arrays, groups, state; clip_grad_norm_
+    optimizers      how a gradient becomes a step
+    schedules       how the learning rate changes
     worked_example  the 2-2-2 network of a well-known article, with every figure that it prints
 
 Every class has the name, the arguments and the parameter names of its twin in torch.nn or
 torch.optim. `python -m manual` prints the worked example.
 """
 
-from .activations import ReLU, Sigmoid, Tanh
-from .linear import Flatten, Identity, Linear
-from .losses import CrossEntropyLoss, HalfSquaredError, MSELoss
+from .activations import (
+    CELU,
+    ELU,
+    GELU,
+    SELU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softshrink,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+    Threshold,
+)
+from .class_losses import CrossEntropyLoss, NLLLoss
+from .ctc import CTCLoss
+from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
+from .embedding import Embedding
+from .initializers import TorchGenerator
+from .linear import Bilinear, Flatten, Identity, Linear, Unflatten
+from .losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    GaussianNLLLoss,
+    HalfSquaredError,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+)
+from .margin_losses import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    SoftMarginLoss,
+    TripletMarginLoss,
+)
 from .models import MLP
 from .module import Module, Parameter, Sequential, no_grad
-from .optimizers import SGD, Adam, Optimizer
+from .optimizer import Optimizer, clip_grad_norm_, clip_grad_value_
+from .optimizers import (
+    ASGD,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Muon,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
+from .schedules import (
+    ChainedScheduler,
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiplicativeLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+    StepLR,
+)
+from .softmax import GLU, LogSoftmax, Softmax, Softmax2d, Softmin
 
 __all__ = [
+    "ASGD",
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
     "MLP",
+    "SELU",
     "SGD",
+    "Adadelta",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
+    "AlphaDropout",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "Bilinear",
+    "CTCLoss",
+    "ChainedScheduler",
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CosineEmbeddingLoss",
     "CrossEntropyLoss",
+    "CyclicLR",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Embedding",
+    "ExponentialLR",
     "Flatten",
+    "GaussianNLLLoss",
     "HalfSquaredError",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
     "Identity",
+    "KLDivLoss",
+    "L1Loss",
+    "LambdaLR",
+    "LeakyReLU",
     "Linear",
+    "LinearLR",
+    "LogSigmoid",
+    "LogSoftmax",
     "MSELoss",
+    "MarginRankingLoss",
+    "Mish",
     "Module",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "MultiStepLR",
+    "MultiplicativeLR",
+    "Muon",
+    "NAdam",
+    "NLLLoss",
+    "OneCycleLR",
     "Optimizer",
+    "PReLU",
     "Parameter",
+    "PoissonNLLLoss",
+    "PolynomialLR",
+    "RAdam",
+    "RMSprop",
     "ReLU",
+    "ReLU6",
+    "ReduceLROnPlateau",
+    "Rprop",
     "Sequential",
+    "SequentialLR",
+    "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
+    "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "StepLR",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "TorchGenerator",
+    "TripletMarginLoss",
+    "Unflatten",
+    "clip_grad_norm_",
+    "clip_grad_value_",
     "no_grad",
 ]

@@ -1,20 +1,321 @@
-"""How a layer's numbers start."""
+"""How a layer's numbers start: the functions of torch.nn.init, and PyTorch's own random numbers.
+
+Each function fills a Parameter in place and returns it. fan_in is how many inputs reach one output
+of a weight, fan_out how many outputs one input reaches. A sum of fan_in terms of variance v has the
+variance fan_in · v: so a weight's variance of gain²/fan_in lets a signal keep its size from layer
+to layer, and 2 gain²/(fan_in + fan_out) is the compromise with the gradient, which goes the other
+way. A uniform distribution over [−a, a] has the variance a²/3.
+
+Sources: Glorot & Bengio, 2010 (xavier); He et al., 2015 (kaiming); Saxe et al., 2013 (orthogonal);
+Martens, 2010 (sparse); Matsumoto & Nishimura, 1998 (the Mersenne Twister).
+"""
+
+import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .module import Array, Parameter
 
+Generator = np.random.Generator
 
-def random(shape: tuple[int, ...], dtype: np.dtype, generator: np.random.Generator | None) -> Array:
+
+class TorchGenerator(np.random.Generator):
+    """PyTorch's CPU generator: `torch.manual_seed(seed)` and this draw the same numbers.
+
+    It is a Mersenne Twister. A float32 is the low 24 bits of one 32-bit draw times 2⁻²⁴, a float64
+    the low 53 bits of two draws, the first one high, times 2⁻⁵³. Uniform numbers are the same to
+    the last bit. Normal ones come by Box and Muller's transform from the same uniform numbers in
+    the same order; for float32 arrays of 16 and more PyTorch has approximations of its own for the
+    logarithm and cosine, so there the last digits differ.
+
+    Args:
+        seed: as for torch.manual_seed, of which the low 32 bits count.
+    """
+
+    def __init__(self, seed: int) -> None:
+        twister = np.random.MT19937()
+        twister.state = np.random.RandomState(seed & 0xFFFFFFFF).get_state(legacy=False)
+        super().__init__(twister)
+        self._second: float | None = None  # Box and Muller make two normal numbers at a time
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TorchGenerator":
+        copied = TorchGenerator(0)
+        copied.bit_generator.state = self.bit_generator.state
+        copied._second = self._second
+        return copied
+
+    def random(  # type: ignore[override]
+        self, size: Any = None, dtype: DTypeLike = np.float64, out: None = None
+    ) -> Any:
+        """Uniform in [0, 1)."""
+        shape = () if size is None else tuple(np.atleast_1d(size))
+        count = math.prod(shape)
+        if np.dtype(dtype) == np.float32:
+            bits = self.bit_generator.random_raw(count) & (2**24 - 1)
+            drawn = bits.astype(np.float32) * np.float32(2**-24)
+        else:
+            high, low = self.bit_generator.random_raw(2 * count).reshape(-1, 2).T
+            drawn = (((high << 32) | low) & (2**53 - 1)).astype(np.float64) * 2**-53
+        return drawn.reshape(shape) if size is not None else drawn[0]
+
+    def standard_normal(  # type: ignore[override]
+        self, size: Any = None, dtype: DTypeLike = np.float64, out: None = None
+    ) -> Any:
+        """Normal with mean 0 and variance 1."""
+        shape = () if size is None else tuple(np.atleast_1d(size))
+        count = math.prod(shape)
+        if count < 16:
+            drawn = np.array([self._normal() for _ in range(count)], dtype)
+        else:
+            drawn = self.random(count, dtype)
+            for start in range(0, count - 15, 16):
+                _box_muller(drawn[start : start + 16])
+            if count % 16:  # the last ones once more, so that they too are a block of 16
+                drawn[-16:] = self.random(16, dtype)
+                _box_muller(drawn[-16:])
+        return drawn.reshape(shape) if size is not None else drawn[0]
+
+    def _normal(self) -> float:
+        """One normal number, in double precision."""
+        if self._second is not None:
+            drawn, self._second = self._second, None
+            return drawn
+        u1, u2 = self.random(2)
+        radius, angle = math.sqrt(-2 * math.log1p(-u2)), 2 * math.pi * u1
+        self._second = radius * math.sin(angle)
+        return radius * math.cos(angle)
+
+
+def _box_muller(block: Array) -> None:
+    """16 uniform numbers become 16 normal ones, in place."""
+    radius = np.sqrt(-2 * np.log(1 - block[:8]))
+    angle = block.dtype.type(2 * math.pi) * block[8:]
+    block[:8], block[8:] = radius * np.cos(angle), radius * np.sin(angle)
+
+
+def random(shape: tuple[int, ...], dtype: np.dtype, generator: Generator | None) -> Array:
     """Uniform in [0, 1). Without a generator, drawn from the operating system's entropy."""
     generator = np.random.default_rng() if generator is None else generator
-    drawn = np.float32 if dtype == np.float32 else np.float64
-    return generator.random(shape, dtype=drawn).astype(dtype, copy=False)
+    return np.asarray(generator.random(shape, dtype=_drawable(dtype))).astype(dtype, copy=False)
+
+
+def _drawable(dtype: np.dtype) -> type:
+    return np.float32 if dtype == np.float32 else np.float64
+
+
+def fused(u: Array, scale: Any, shift: Any) -> Array:
+    """u · scale + shift, rounded once at the end as a processor's fused multiply-add does.
+
+    PyTorch's vectorized kernels (AVX2 and up) use it, and without it every other weight differs in
+    its last bit. float32 is computed in float64, which holds the product exactly; float64 in pairs
+    of numbers whose sum is exact.
+    Source: Dekker, 1971 (product); Knuth, 1969 (sum).
+    """
+    if u.dtype == np.float32:
+        return (u.astype(np.float64) * scale + shift).astype(np.float32)
+    if u.dtype != np.float64:
+        return u * scale + shift
+
+    def halves(x: Any) -> tuple[Any, Any]:
+        high = x * 134217729.0  # 2²⁷ + 1
+        high = high - (high - x)
+        return high, x - high
+
+    product = u * scale
+    (u_high, u_low), (s_high, s_low) = halves(u), halves(scale)
+    lost = ((u_high * s_high - product) + u_high * s_low + u_low * s_high) + u_low * s_low
+    total = product + shift
+    back = total - product
+    return total + (((product - (total - back)) + (shift - back)) + lost)
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """How much an activation shrinks the standard deviation of what passes it, to be made up for.
+
+    Args:
+        nonlinearity: linear, conv1d … conv_transpose3d, sigmoid, tanh, relu, leaky_relu, selu.
+        param: the negative slope of leaky_relu, 0.01 by default.
+    """
+    slope = 0.01 if param is None else param
+    gains = {
+        "sigmoid": 1.0,
+        "tanh": 5 / 3,
+        "relu": math.sqrt(2),
+        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
+        "selu": 0.75,
+    }
+    linear = ("linear", *(f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)))
+    gains |= dict.fromkeys(linear, 1.0)
+    if nonlinearity not in gains:
+        raise ValueError(f"nonlinearity is {nonlinearity!r}, expected one of {', '.join(gains)}")
+    return gains[nonlinearity]
+
+
+def fans(parameter: Parameter) -> tuple[int, int]:
+    """fan_in and fan_out of a weight (out, in, *kernel)."""
+    if len(parameter.shape) < 2:
+        raise ValueError(f"a parameter of shape {parameter.shape} has no fans, expected 2 axes")
+    kernel = math.prod(parameter.shape[2:])
+    return parameter.shape[1] * kernel, parameter.shape[0] * kernel
 
 
 def uniform_(
-    parameter: Parameter, a: float, b: float, generator: np.random.Generator | None = None
-) -> None:
-    """Fill with draws from the uniform distribution over [a, b)."""
+    parameter: Parameter, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
+) -> Parameter:
+    """Uniform over [a, b)."""
     dtype = parameter.data.dtype
-    parameter.data = random(parameter.shape, dtype, generator) * dtype.type(b - a) + dtype.type(a)
+    drawn = random(parameter.shape, dtype, generator)
+    parameter.data = fused(drawn, dtype.type(b - a), dtype.type(a))
+    return parameter
+
+
+def normal_(
+    parameter: Parameter, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> Parameter:
+    """Normal with this mean and standard deviation."""
+    dtype = parameter.data.dtype
+    generator = np.random.default_rng() if generator is None else generator
+    drawn = np.asarray(generator.standard_normal(parameter.shape, dtype=_drawable(dtype)))
+    parameter.data = drawn.astype(dtype, copy=False) * dtype.type(std) + dtype.type(mean)
+    return parameter
+
+
+def trunc_normal_(
+    parameter: Parameter,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Parameter:
+    """Normal, with what falls outside [a, b] drawn again.
+
+    PyTorch instead turns uniform numbers over by the inverse of Φ: the same distribution, but not
+    the same numbers from the same seed.
+    """
+    if not a < b:
+        raise ValueError(f"a is {a}, expected less than b, {b}")
+    normal_(parameter, mean, std, generator)
+    while (outside := (parameter.data < a) | (parameter.data > b)).any():
+        again = normal_(Parameter(parameter.data[outside]), mean, std, generator)
+        parameter.data[outside] = again.data
+    return parameter
+
+
+def constant_(parameter: Parameter, val: float) -> Parameter:
+    parameter.data[...] = val
+    return parameter
+
+
+def ones_(parameter: Parameter) -> Parameter:
+    return constant_(parameter, 1)
+
+
+def zeros_(parameter: Parameter) -> Parameter:
+    return constant_(parameter, 0)
+
+
+def eye_(parameter: Parameter) -> Parameter:
+    """The identity, or as much of it as a matrix (n, m) holds: what goes in comes out."""
+    if len(parameter.shape) != 2:
+        raise ValueError(f"eye_: a parameter of shape {parameter.shape}, expected 2 axes")
+    parameter.data = np.eye(*parameter.shape, dtype=parameter.data.dtype)
+    return parameter
+
+
+def dirac_(parameter: Parameter, groups: int = 1) -> Parameter:
+    """The identity of a convolution: 1 in the middle of the kernel from channel i to channel i."""
+    shape = parameter.shape
+    if len(shape) not in (3, 4, 5):
+        raise ValueError(f"dirac_: a parameter of shape {shape}, expected 3, 4 or 5 axes")
+    if shape[0] % groups:
+        raise ValueError(f"dirac_: {shape[0]} output channels, expected a multiple of {groups}")
+    zeros_(parameter)
+    middle = tuple(size // 2 for size in shape[2:])
+    for group in range(groups):
+        for i in range(min(shape[0] // groups, shape[1])):
+            parameter.data[(group * (shape[0] // groups) + i, i, *middle)] = 1
+    return parameter
+
+
+def xavier_uniform_(
+    parameter: Parameter, gain: float = 1.0, generator: Generator | None = None
+) -> Parameter:
+    """Uniform with the variance 2 gain²/(fan_in + fan_out)."""
+    a = math.sqrt(3.0) * gain * math.sqrt(2.0 / sum(fans(parameter)))
+    return uniform_(parameter, -a, a, generator)
+
+
+def xavier_normal_(
+    parameter: Parameter, gain: float = 1.0, generator: Generator | None = None
+) -> Parameter:
+    """Normal with the variance 2 gain²/(fan_in + fan_out)."""
+    return normal_(parameter, 0.0, gain * math.sqrt(2.0 / sum(fans(parameter))), generator)
+
+
+def _kaiming_std(parameter: Parameter, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode is {mode!r}, expected 'fan_in' or 'fan_out'")
+    fan = fans(parameter)[mode == "fan_out"]
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def kaiming_uniform_(
+    parameter: Parameter,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Parameter:
+    """Uniform with the variance gain²/fan; `a` is leaky_relu's slope."""
+    bound = math.sqrt(3.0) * _kaiming_std(parameter, a, mode, nonlinearity)
+    return uniform_(parameter, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    parameter: Parameter,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Parameter:
+    """Normal with the variance gain²/fan; `a` is leaky_relu's slope."""
+    return normal_(parameter, 0.0, _kaiming_std(parameter, a, mode, nonlinearity), generator)
+
+
+def orthogonal_(
+    parameter: Parameter, gain: float = 1.0, generator: Generator | None = None
+) -> Parameter:
+    """A matrix whose rows, or columns if they are fewer, are orthogonal and of length `gain`.
+
+    It is Q of the QR decomposition of a normal matrix, each column with the sign that makes R's
+    diagonal positive, so that every orthogonal matrix is equally likely. Axes after the first are
+    taken as one. LAPACK has no extended precision: longdouble gets the digits of float64.
+    """
+    if len(parameter.shape) < 2:
+        raise ValueError(f"orthogonal_: a parameter of shape {parameter.shape}, expected 2 axes")
+    rows, columns = parameter.shape[0], math.prod(parameter.shape[1:])
+    dtype = parameter.data.dtype
+    drawn = normal_(Parameter(np.empty((rows, columns), dtype)), generator=generator).data
+    flat = drawn.astype(_drawable(dtype), copy=False)
+    q, r = np.linalg.qr(flat.T if rows < columns else flat)
+    q = q * np.sign(np.diag(r))
+    parameter.data = (gain * (q.T if rows < columns else q)).reshape(parameter.shape).astype(dtype)
+    return parameter
+
+
+def sparse_(
+    parameter: Parameter, sparsity: float, std: float = 0.01, generator: Generator | None = None
+) -> Parameter:
+    """Normal, with the part `sparsity` of every column set to zero."""
+    if len(parameter.shape) != 2:
+        raise ValueError(f"sparse_: a parameter of shape {parameter.shape}, expected 2 axes")
+    generator = np.random.default_rng() if generator is None else generator
+    normal_(parameter, 0.0, std, generator)
+    rows, columns = parameter.shape
+    for column in range(columns):
+        zeroed = generator.permutation(rows)[: math.ceil(sparsity * rows)]
+        parameter.data[zeroed, column] = 0
+    return parameter

@@ -1,13 +1,14 @@
 """Layers that are linear in their input, or only reshape it."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .initializers import uniform_
-from .module import Array, Module, Parameter, float_dtype, positive, refuse
+from .initializers import kaiming_uniform_, uniform_
+from .module import Array, Module, Parameter, check_axis, float_dtype, positive, refuse
 
 
 class Linear(Module):
@@ -42,10 +43,10 @@ class Linear(Module):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
-        """Uniform within ±1/√in_features, so that yᵢ starts with about the spread of one xⱼ."""
-        bound = 1 / math.sqrt(self.in_features)
-        uniform_(self.weight, -bound, bound, generator)
+        """Uniform within ±1/√in_features, as PyTorch does: the variance of y is a third of x's."""
+        kaiming_uniform_(self.weight, a=math.sqrt(5), generator=generator)
         if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features)
             uniform_(self.bias, -bound, bound, generator)
 
     def forward(self, x: Array) -> Array:
@@ -70,6 +71,80 @@ class Linear(Module):
         if self.bias is not None:
             self.bias.accumulate(samples_g.sum(axis=0))  # (out,)
         return g @ self.weight.data  # (*, out) x (out, in) -> (*, in)
+
+
+class Bilinear(Module):
+    """yₖ = x₁ᵀ Wₖ x₂ + bₖ: how strongly each pair of an input of x₁ and one of x₂ counts for yₖ.
+
+    Forward     yₙₖ = Σᵢⱼ x₁ₙᵢ Wₖᵢⱼ x₂ₙⱼ + bₖ
+    Backward, with g = ∂L/∂y:
+        ∂L/∂x₁ₙᵢ = Σₖⱼ gₙₖ Wₖᵢⱼ x₂ₙⱼ       the other input takes the place of a weight
+        ∂L/∂x₂ₙⱼ = Σₖᵢ gₙₖ Wₖᵢⱼ x₁ₙᵢ
+        ∂L/∂Wₖᵢⱼ = Σₙ gₙₖ x₁ₙᵢ x₂ₙⱼ
+        ∂L/∂bₖ = Σₙ gₙₖ
+
+    Shapes: inputs (*, in1_features) and (*, in2_features), output (*, out_features), weight
+    (out_features, in1_features, in2_features), bias (out_features,).
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        refuse(self, device=device)
+        self.in1_features = positive(self, "in1_features", in1_features)
+        self.in2_features = positive(self, "in2_features", in2_features)
+        self.out_features = positive(self, "out_features", out_features)
+        dtype = float_dtype(dtype)
+        self.weight = Parameter(np.empty((out_features, in1_features, in2_features), dtype))
+        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
+        """Uniform within ±1/√in1_features."""
+        bound = 1 / math.sqrt(self.in1_features)
+        uniform_(self.weight, -bound, bound, generator)
+        if self.bias is not None:
+            uniform_(self.bias, -bound, bound, generator)
+
+    def forward(self, x1: Array, x2: Array) -> Array:
+        for name, x, features in (
+            ("input1", x1, self.in1_features),
+            ("input2", x2, self.in2_features),
+        ):
+            self.check_input(x, self.weight.data.dtype, name)
+            if x.ndim == 0 or x.shape[-1] != features:
+                raise ValueError(f"{self!r}: {name} has shape {x.shape}, expected (*, {features})")
+        if x1.shape[:-1] != x2.shape[:-1]:
+            raise ValueError(f"{self!r}: inputs of shapes {x1.shape} and {x2.shape} do not match")
+        self.save_for_backward(x1, x2)
+        W = self.weight.data
+        x1_W = np.tensordot(x1, W, axes=(-1, 1))  # (*, in1) x (out, in1, in2) -> (*, out, in2)
+        y = (x1_W @ x2[..., np.newaxis])[..., 0]  # (*, out)
+        if self.bias is not None:
+            y = y + self.bias.data
+        return y
+
+    def backward(self, g: Array) -> tuple[Array, Array]:
+        x1, x2 = self.take_saved(g)
+        W = self.weight.data
+        g_W = np.tensordot(g, W, axes=(-1, 0))  # (*, out) x (out, in1, in2) -> (*, in1, in2)
+        grad_x1 = (g_W @ x2[..., np.newaxis])[..., 0]  # (*, in1)
+        grad_x2 = (x1[..., np.newaxis, :] @ g_W)[..., 0, :]  # (*, in2)
+        samples_g = g.reshape(-1, self.out_features)  # (N, out)
+        pairs = x1[..., :, np.newaxis] * x2[..., np.newaxis, :]  # (*, in1, in2)
+        W_rows = samples_g.T @ pairs.reshape(len(samples_g), -1)  # (out, N) x (N, in1 in2)
+        self.weight.accumulate(W_rows.reshape(W.shape))
+        if self.bias is not None:
+            self.bias.accumulate(samples_g.sum(axis=0))
+        return grad_x1, grad_x2
 
 
 class Identity(Module):
@@ -117,6 +192,37 @@ class Flatten(Module):
         self.save_for_backward(x.shape)
         merged = math.prod(x.shape[start : end + 1])
         return x.reshape(*x.shape[:start], merged, *x.shape[end + 1 :])
+
+    def backward(self, g: Array) -> Array:
+        (shape,) = self.take_saved(g)
+        return g.reshape(shape).copy()
+
+
+class Unflatten(Module):
+    """Axis `dim` becomes the axes `unflattened_size`: the reverse of Flatten, and of its backward.
+
+    Args:
+        unflattened_size: the new axes' lengths; one of them may be -1, for what is left.
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        self.dim = dim
+        self.unflattened_size = tuple(unflattened_size)
+
+    def forward(self, x: Array) -> Array:
+        self.check_input(x)
+        check_axis(self, x, self.dim)
+        dim = self.dim % x.ndim
+        try:
+            split = np.empty(x.shape[dim]).reshape(self.unflattened_size).shape
+        except ValueError:
+            raise ValueError(
+                f"{self!r}: input's axis {self.dim} has {x.shape[dim]} elements, "
+                f"which {self.unflattened_size} does not share out"
+            ) from None
+        self.save_for_backward(x.shape)
+        return x.reshape(*x.shape[:dim], *split, *x.shape[dim + 1 :])
 
     def backward(self, g: Array) -> Array:
         (shape,) = self.take_saved(g)

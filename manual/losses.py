@@ -1,51 +1,113 @@
 """Losses: how wrong the outputs are, as one number. Their backward starts the chain.
 
 `backward(grad_output=1)` returns the gradient for each differentiable input, in the inputs' order.
+Here are the losses that compare number with number; class_losses.py compares scores with classes,
+margin_losses.py asks for a distance, ctc.py reads a sequence.
+
+    l(x, t)           formula                             ∂l/∂x                  ∂l/∂t
+    -----------------------------------------------------------------------------------------------
+    L1                |d|, d = x − t                      sign d                 −∂l/∂x
+    MSE               d²                                  2 d                    −∂l/∂x
+    SmoothL1          d²/2β if |d| < β, else |d| − β/2    d/β, or sign d         −∂l/∂x
+    Huber             d²/2 if |d| ≤ δ, else δ (|d| − δ/2) d, or δ sign d         −∂l/∂x
+    BCE               −t log x − (1 − t) log(1 − x)       (x − t)/(x (1 − x))    log(1 − x) − log x
+    BCEWithLogits     BCE of σ(x)                         σ(x) − t               −x
+    KLDiv             t (log t − x)                       −t                     log t − x + 1
+    KLDiv, log t      eᵗ (t − x)                          −eᵗ                    eᵗ (t − x + 1)
+    PoissonNLL, log   eˣ − t x                            eˣ − t                 −x
+    PoissonNLL        x − t log(x + ε)                    1 − t/(x + ε)          −log(x + ε)
+    GaussianNLL       (log v + d²/v)/2                    d/v                    −∂l/∂x
 """
 
+import math
 from typing import Any
 
 import numpy as np
 
-from .module import Array, Module
-
-REDUCTIONS = ("none", "mean", "sum")
+from .activations import PI, log_sigmoid, sigmoid
+from .module import Array, Module, refuse
 
 
 class Loss(Module):
-    """What the losses share: the elements' losses lₖ become L by `reduction`.
+    """What the losses share: the single losses lₖ become L by `reduction`.
 
     Forward     none: L = l      sum: L = Σₖ lₖ      mean: L = Σₖ lₖ / K
     Backward    ∂L/∂lₖ = gₖ      ∂L/∂lₖ = g          ∂L/∂lₖ = g / K
     """
 
-    def __init__(self, *, reduction: str = "mean") -> None:
+    REDUCTIONS: tuple[str, ...] = ("none", "mean", "sum")
+
+    def __init__(self, *, reduction: str = "mean", **deprecated: None) -> None:
         super().__init__()
-        if reduction not in REDUCTIONS:
+        refuse(self, **deprecated)
+        if reduction not in self.REDUCTIONS:
             raise ValueError(
                 f"{type(self).__name__}: reduction is {reduction!r}, "
-                f"expected one of {', '.join(REDUCTIONS)}"
+                f"expected one of {', '.join(self.REDUCTIONS)}"
             )
         self.reduction = reduction
 
-    def reduce(self, losses: Array) -> Any:
+    def count(self, losses: Array) -> Any:
+        """K, what mean divides by."""
+        return losses.size
+
+    def reduce(self, losses: Array, count: Any = None) -> Any:
+        """L from the single losses; `count` is K, where it is not their number."""
         if self.reduction == "none":
             return losses
-        return losses.sum() if self.reduction == "sum" else losses.mean()
+        total = losses.sum()
+        if self.reduction == "sum":
+            return total
+        with np.errstate(invalid="ignore"):  # the mean of nothing is NaN
+            return total / total.dtype.type(self.count(losses) if count is None else count)
 
-    def expand(self, g: Any, losses: int) -> Any:
-        """The upstream gradient of each single loss, from that of the reduced one."""
-        return g / losses if self.reduction == "mean" else g
+    def expand(self, g: Any, count: Any) -> Any:
+        """The upstream gradient of each single loss, from that of L; `count` is K."""
+        if self.reduction in ("none", "sum"):
+            return g
+        return g / count if count else g * math.nan
+
+    def per_sample(self, g: Any, count: Any) -> Any:
+        """The same, with an axis for what each sample's loss is made of."""
+        g = self.expand(g, count)
+        return g[..., np.newaxis] if isinstance(g, np.ndarray) else g
 
 
-def check_same_shape(loss: Module, input: Array, target: Array) -> None:
+def check_same_shape(loss: Module, input: Array, target: Array, name: str = "target") -> None:
     """Raise unless both are floating arrays of one shape and dtype: nothing is broadcast."""
     loss.check_input(input)
-    loss.check_input(target, input.dtype, "target")
+    loss.check_input(target, input.dtype, name)
     if input.shape != target.shape:
         raise ValueError(
-            f"{loss!r}: target has shape {target.shape}, expected the input's {input.shape}"
+            f"{loss!r}: {name} has shape {target.shape}, expected the input's {input.shape}"
         )
+
+
+def check_within(loss: Module, name: str, values: Array, low: float, high: float) -> None:
+    """Raise ValueError unless all values are from `low` to `high`; NaN is not."""
+    if values.size and not (low <= values.min() and values.max() <= high):
+        wanted = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
+        raise ValueError(
+            f"{loss!r}: {name} has values from {values.min():g} to {values.max():g}, "
+            f"expected {wanted}"
+        )
+
+
+def rescaling(loss: Module, name: str, weight: Array | None, input: Array) -> Any:
+    """`weight` along the last axes of `input`; 1 for None."""
+    if weight is None:
+        return input.dtype.type(1)
+    loss.check_input(weight, input.dtype, name)
+    try:
+        return np.broadcast_to(weight, input.shape)
+    except ValueError:
+        raise ValueError(
+            f"{loss!r}: {name} of shape {weight.shape} does not fit input's {input.shape}"
+        ) from None
+
+
+def optional_array(values: Any) -> Array | None:
+    return None if values is None else np.array(values)
 
 
 class HalfSquaredError(Module):
@@ -68,67 +130,273 @@ class HalfSquaredError(Module):
         return grad_input, -grad_input
 
 
-class MSELoss(Loss):
-    """lₖ = (oₖ − tₖ)² for every element k.
+class PairwiseLoss(Loss):
+    """A loss of each element x of the input and its own t of the target.
 
-    Backward, with g = ∂L/∂l (see Loss):
-        ∂L/∂o = 2 g (o − t)
-        ∂L/∂t = −∂L/∂o
+    Forward     lₖ = loss(xₖ, tₖ)
+    Backward    ∂L/∂xₖ = gₖ ∂l/∂x(xₖ, tₖ), and for t likewise, both from `slopes`
     """
+
+    def loss(self, x: Array, t: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no loss")
+
+    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+        raise NotImplementedError(f"{type(self).__name__} has no slopes")
 
     def forward(self, input: Array, target: Array) -> Any:
         check_same_shape(self, input, target)
-        difference = input - target
-        self.save_for_backward(difference)
-        return self.reduce(difference * difference)
+        self.save_for_backward(input, target)
+        return self.reduce(self.loss(input, target))
 
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array]:
-        (difference,) = self.take_saved(grad_output)
-        grad_input = 2 * self.expand(grad_output, difference.size) * difference
-        return grad_input, -grad_input
+        x, t = self.take_saved(grad_output)
+        g = self.expand(grad_output, self.count(x))
+        by_x, by_t = self.slopes(x, t)
+        return g * by_x, g * by_t
 
 
-def log_softmax(x: Array, axis: int) -> Array:
-    """log(eˣᵢ / Σⱼ eˣⱼ). Taking the largest x off changes nothing and keeps e from overflow."""
-    shifted = x - x.max(axis=axis, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+class L1Loss(PairwiseLoss):
+    """l = |x − t|; at x = t the slope is taken as 0."""
+
+    def loss(self, x: Array, t: Array) -> Array:
+        return np.abs(x - t)
+
+    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+        sign = np.sign(x - t)
+        return sign, -sign
 
 
-class CrossEntropyLoss(Loss):
-    """lₙ = −log softmax(xₙ)[tₙ]: how surprised the logits xₙ are by the true class tₙ.
+class MSELoss(PairwiseLoss):
+    """l = (x − t)²."""
 
-    Forward     lₙ = −xₙₜ + log Σⱼ eˣⁿʲ
-    Backward, with g = ∂L/∂l (see Loss):
-        ∂lₙ/∂xₙⱼ = −[j = tₙ] + eˣⁿʲ / Σₖ eˣⁿᵏ, so
-        ∂L/∂x = g (softmax(x) − onehot(t))
+    def loss(self, x: Array, t: Array) -> Array:
+        return np.square(x - t)
 
-    Shapes: input (N, C) of logits, target (N,) of integer classes, each in 0 … C − 1.
+    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+        slope = 2 * (x - t)
+        return slope, -slope
+
+
+class SmoothL1Loss(PairwiseLoss):
+    """l = d²/2β where |d| < β, else |d| − β/2, with d = x − t: L1, rounded off at its tip."""
+
+    def __init__(self, *, reduction: str = "mean", beta: float = 1.0, **deprecated: None) -> None:
+        super().__init__(reduction=reduction, **deprecated)
+        if not beta >= 0:
+            raise ValueError(f"SmoothL1Loss: beta is {beta}, expected at least 0")
+        self.beta = beta
+
+    def loss(self, x: Array, t: Array) -> Array:
+        size = np.abs(x - t)
+        near = size < self.beta
+        return np.where(near, size * size / (2 * self.beta or 1), size - self.beta / 2)
+
+    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+        d = x - t
+        slope = np.where(np.abs(d) < self.beta, d / (self.beta or 1), np.sign(d))
+        return slope, -slope
+
+
+class HuberLoss(PairwiseLoss):
+    """l = d²/2 where |d| ≤ δ, else δ (|d| − δ/2), with d = x − t. Source: Huber, 1964."""
+
+    def __init__(self, *, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction=reduction)
+        if not delta > 0:
+            raise ValueError(f"HuberLoss: delta is {delta}, expected more than 0")
+        self.delta = delta
+
+    def loss(self, x: Array, t: Array) -> Array:
+        size = np.abs(x - t)
+        return np.where(size <= self.delta, size * size / 2, self.delta * (size - self.delta / 2))
+
+    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+        slope = np.clip(x - t, -self.delta, self.delta)
+        return slope, -slope
+
+
+class BCELoss(PairwiseLoss):
+    """l = −w (t log x + (1 − t) log(1 − x)): how surprised the probability x is by the outcome t.
+
+    ∂l/∂x = w (−t/x + (1 − t)/(1 − x)) = w (x − t)/(x (1 − x))
+    ∂l/∂t = w (log(1 − x) − log x)
+    Logarithms are taken as −100 at least and x (1 − x) as 1e-12 at least, so that certainty that
+    turns out wrong costs much, not everything.
+
+    Args:
+        weight: w, along the last axes of the input.
     """
 
-    def forward(self, input: Array, target: Array) -> Any:
-        self.check_input(input)
-        if input.ndim != 2:
-            raise ValueError(f"{self!r}: input has shape {input.shape}, expected (N, C)")
-        if not isinstance(target, np.ndarray) or target.dtype.kind not in "iu":
-            raise TypeError(f"{self!r}: target is not an array of integer classes")
-        if target.shape != input.shape[:1]:
-            raise ValueError(
-                f"{self!r}: target has shape {target.shape}, expected {input.shape[:1]}"
-            )
-        classes = input.shape[1]
-        if target.size and not (0 <= target.min() and target.max() < classes):
-            raise IndexError(
-                f"{self!r}: target has classes from {target.min()} to {target.max()}, "
-                f"expected 0 to {classes - 1}"
-            )
-        log_p = log_softmax(input, axis=1)
-        samples = np.arange(len(target))
-        self.save_for_backward(log_p, target, samples)
-        return self.reduce(-log_p[samples, target])
+    def __init__(
+        self, weight: Array | None = None, *, reduction: str = "mean", **deprecated: None
+    ) -> None:
+        super().__init__(reduction=reduction, **deprecated)
+        self.weight = optional_array(weight)
 
-    def backward(self, grad_output: Any = 1) -> Array:
-        log_p, target, samples = self.take_saved(grad_output)
-        difference = np.exp(log_p)  # (N, C)
-        difference[samples, target] -= 1
-        g = self.expand(grad_output, len(target))
-        return difference * (g[:, np.newaxis] if self.reduction == "none" else g)
+    def forward(self, input: Array, target: Array) -> Any:
+        check_same_shape(self, input, target)
+        check_within(self, "input", input, 0, 1)
+        check_within(self, "target", target, 0, 1)
+        return super().forward(input, target)
+
+    def logs(self, x: Array) -> tuple[Array, Array]:
+        with np.errstate(divide="ignore"):
+            return np.maximum(np.log(x), -100), np.maximum(np.log1p(-x), -100)
+
+    def loss(self, x: Array, t: Array) -> Array:
+        log_x, log_not_x = self.logs(x)
+        return -rescaling(self, "weight", self.weight, x) * (t * log_x + (1 - t) * log_not_x)
+
+    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+        w = rescaling(self, "weight", self.weight, x)
+        log_x, log_not_x = self.logs(x)
+        return w * (x - t) / np.maximum(x * (1 - x), 1e-12), w * (log_not_x - log_x)
+
+
+class BCEWithLogitsLoss(PairwiseLoss):
+    """l = −w (p t log σ(x) + (1 − t) log σ(−x)): BCE of σ(x), from the logit x, without overflow.
+
+    log σ has the derivative 1 − σ(x) = σ(−x), so
+    ∂l/∂x = w ((1 − t) σ(x) − p t σ(−x)), which is w (σ(x) − t) for p = 1
+    ∂l/∂t = w (log σ(−x) − p log σ(x))
+
+    Args:
+        weight: w, along the last axes of the input.
+        pos_weight: p, what an outcome of 1 counts against one of 0; along the last axes too.
+    """
+
+    def __init__(
+        self,
+        weight: Array | None = None,
+        *,
+        reduction: str = "mean",
+        pos_weight: Array | None = None,
+        **deprecated: None,
+    ) -> None:
+        super().__init__(reduction=reduction, **deprecated)
+        self.weight = optional_array(weight)
+        self.pos_weight = optional_array(pos_weight)
+
+    def weights(self, x: Array) -> tuple[Any, Any]:
+        return (
+            rescaling(self, "weight", self.weight, x),
+            rescaling(self, "pos_weight", self.pos_weight, x),
+        )
+
+    def loss(self, x: Array, t: Array) -> Array:
+        w, p = self.weights(x)
+        return -w * (p * t * log_sigmoid(x) + (1 - t) * log_sigmoid(-x))
+
+    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+        w, p = self.weights(x)
+        by_x = w * ((1 - t) * sigmoid(x) - p * t * sigmoid(-x))
+        return by_x, w * (log_sigmoid(-x) - p * log_sigmoid(x))
+
+
+class KLDivLoss(PairwiseLoss):
+    """l = t (log t − x), x a log-probability: what coding t by x costs over coding it by itself.
+
+    log_target: t is a log-probability as well, l = eᵗ (t − x).
+    "batchmean" divides the sum by the length of the first axis, which is the divergence's own mean.
+    """
+
+    REDUCTIONS = ("none", "mean", "sum", "batchmean")
+
+    def __init__(
+        self, *, reduction: str = "mean", log_target: bool = False, **deprecated: None
+    ) -> None:
+        super().__init__(reduction=reduction, **deprecated)
+        self.log_target = log_target
+
+    def count(self, losses: Array) -> Any:
+        return len(losses) if self.reduction == "batchmean" else losses.size
+
+    def loss(self, x: Array, t: Array) -> Array:
+        if self.log_target:
+            return np.exp(t) * (t - x)
+        return t * np.log(np.where(t > 0, t, 1)) - t * x  # t log t is 0 at 0
+
+    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+        if self.log_target:
+            return -np.exp(t), np.exp(t) * (t - x + 1)
+        with np.errstate(divide="ignore"):
+            return -t, np.log(t) - x + 1
+
+
+class PoissonNLLLoss(PairwiseLoss):
+    """The negative log-likelihood of the count t under a Poisson distribution of mean λ.
+
+    l = λ − t log λ + log t!, with λ = eˣ (log_input) or λ = x, as log(x + ε).
+    log t! is left out, or with `full` taken by Stirling's formula where t > 1:
+    t log t − t + ½ log 2πt, whose slope is log t + 1/2t.
+    """
+
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        *,
+        eps: float = 1e-8,
+        reduction: str = "mean",
+        **deprecated: None,
+    ) -> None:
+        super().__init__(reduction=reduction, **deprecated)
+        self.log_input, self.full, self.eps = log_input, full, eps
+
+    def loss(self, x: Array, t: Array) -> Array:
+        loss = np.exp(x) - t * x if self.log_input else x - t * np.log(x + self.eps)
+        if self.full:
+            counts = np.where(t > 1, t, 1)
+            stirling = counts * np.log(counts) - counts + np.log(2 * x.dtype.type(PI) * counts) / 2
+            loss = loss + np.where(t > 1, stirling, 0)
+        return loss
+
+    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+        if self.log_input:
+            by_x, by_t = np.exp(x) - t, -x
+        else:
+            by_x, by_t = 1 - t / (x + self.eps), -np.log(x + self.eps)
+        if self.full:
+            counts = np.where(t > 1, t, 1)
+            by_t = by_t + np.where(t > 1, np.log(counts) + 1 / (2 * counts), 0)
+        return by_x, by_t
+
+
+class GaussianNLLLoss(Loss):
+    """l = ½ (log v + (x − t)²/v), −log of the normal density of mean x and variance v at t.
+
+    With `full`, plus ½ log 2π. v is taken as eps at least; the gradient passes that by.
+    Backward    ∂l/∂x = (x − t)/v
+                ∂l/∂t = −∂l/∂x
+                ∂l/∂v = ½ (1/v − (x − t)²/v²)
+
+    Shapes: input, target (*); var the same, or with a last axis of 1: one variance for all of it.
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        if not eps > 0:
+            raise ValueError(f"GaussianNLLLoss: eps is {eps}, expected more than 0")
+        self.full, self.eps = full, eps
+
+    def forward(self, input: Array, target: Array, var: Array) -> Any:
+        check_same_shape(self, input, target)
+        self.check_input(var, input.dtype, "var")
+        if var.shape not in (input.shape, (*input.shape[:-1], 1)):
+            raise ValueError(f"{self!r}: var has shape {var.shape}, expected {input.shape}")
+        check_within(self, "var", var, 0, math.inf)
+        v = np.maximum(var, self.eps)
+        self.save_for_backward(input - target, v)
+        losses = (np.log(v) + np.square(input - target) / v) / 2
+        if self.full:
+            losses = losses + np.log(2 * input.dtype.type(PI)) / 2
+        return self.reduce(losses)
+
+    def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
+        difference, v = self.take_saved(grad_output)
+        g = self.expand(grad_output, difference.size)
+        grad_input = g * difference / v
+        grad_var = g * (1 / v - np.square(difference / v)) / 2
+        if v.shape != difference.shape:  # one variance was used by the whole last axis
+            grad_var = grad_var.sum(axis=-1, keepdims=True)
+        return grad_input, -grad_input, grad_var

@@ -7,21 +7,71 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import activations
+from .activations import (
+    CELU,
+    ELU,
+    GELU,
+    SELU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softshrink,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+)
 from .linear import Identity, Linear
 from .module import Module, Sequential, positive
 
+# What can stand between two layers: a function of each element that needs no arguments.
+ACTIVATIONS: dict[str, type[Module]] = {
+    made.__name__: made
+    for made in (
+        Identity,
+        CELU,
+        ELU,
+        GELU,
+        SELU,
+        Hardshrink,
+        Hardsigmoid,
+        Hardswish,
+        Hardtanh,
+        LeakyReLU,
+        LogSigmoid,
+        Mish,
+        PReLU,
+        ReLU,
+        ReLU6,
+        Sigmoid,
+        SiLU,
+        Softplus,
+        Softshrink,
+        Softsign,
+        Tanh,
+        Tanhshrink,
+    )
+}
 
-def activation_class(name: str) -> type[Module]:
+
+def make_activation(name: str, dtype: DTypeLike | None = None) -> Module:
     """The activation of this name.
 
     Raises:
         ValueError: there is none.
     """
-    found = Identity if name == "Identity" else getattr(activations, name, None)
-    if not (isinstance(found, type) and issubclass(found, Module) and found is not Module):
-        raise ValueError(f"there is no activation {name!r}")
-    return found
+    if name not in ACTIVATIONS:
+        raise ValueError(f"there is no activation {name!r}, only {', '.join(ACTIVATIONS)}")
+    return PReLU(dtype=dtype) if name == "PReLU" else ACTIVATIONS[name]()
 
 
 class MLP(Module):
@@ -52,7 +102,7 @@ class MLP(Module):
         layers: list[Module] = []
         for before, after in pairwise(self.sizes):
             layers += [Linear(before, after, dtype=dtype, generator=generator)]
-            layers.append(activation_class(activation)())
+            layers.append(make_activation(activation, dtype))
         self.layers = Sequential(*layers[:-1])
 
     def forward(self, x: Any) -> Any:

@@ -253,39 +253,55 @@ class Module:
     def eval(self) -> "Module":
         return self.train(False)
 
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """The arrays that are kept as attributes: part of the state, but not trained."""
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, np.ndarray):
+                    yield f"{prefix}.{name}" if prefix else name, value
+
     def to(self, dtype: DTypeLike) -> "Module":
-        """Convert every parameter to float32, float64 or longdouble; gradients are dropped."""
+        """Convert all numbers to float32, float64 or longdouble; gradients are dropped."""
         dtype = float_dtype(dtype)
         for parameter in self.parameters():
             parameter.cast(dtype)
+        for module in self.modules():
+            for name, value in list(vars(module).items()):
+                if isinstance(value, np.ndarray) and value.dtype in FLOATS:
+                    setattr(module, name, value.astype(dtype))
         return self
 
+    def _state(self) -> dict[str, Array]:
+        """Every parameter's and buffer's own array, the names as in PyTorch."""
+        found = {name: parameter.data for name, parameter in self._named_parameters()}
+        return found | dict(self.named_buffers())
+
     def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter under its name, the same names as in PyTorch."""
-        return {name: parameter.data.copy() for name, parameter in self._named_parameters()}
+        """A copy of every parameter and buffer under its name, the same names as in PyTorch."""
+        return {name: values.copy() for name, values in self._state().items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over every parameter's values. Nothing is changed unless everything fits.
+        """Take over every parameter's and buffer's values. Nothing changes unless everything fits.
 
         Args:
-            state_dict: arrays, or anything that NumPy reads as one, by parameter name.
+            state_dict: arrays, or anything that NumPy reads as one, by name.
         Raises:
             ValueError: names are missing or unexpected, shapes or dtypes differ; all are listed.
         """
-        own = dict(self._named_parameters())
+        own = self._state()
         given = {name: np.asarray(values) for name, values in state_dict.items()}
         problems = [f"missing {name}" for name in own if name not in given]
         problems += [f"unexpected {name}" for name in given if name not in own]
-        for name in own.keys() & given.keys():
-            wanted, values = own[name].data, given[name]
+        for name, wanted in own.items():
+            values = given.get(name, wanted)
             if values.shape != wanted.shape:
                 problems.append(f"{name} has shape {values.shape}, expected {wanted.shape}")
             elif values.dtype != wanted.dtype:
                 problems.append(f"{name} is {values.dtype}, expected {wanted.dtype}")
         if problems:
             raise ValueError(f"{type(self).__name__}.load_state_dict: " + "; ".join(problems))
-        for name, parameter in own.items():
-            parameter.data = given[name]
+        for name, array in own.items():
+            array[...] = given[name]
 
     # How it was made
 
@@ -293,7 +309,7 @@ class Module:
         """The arguments with which the constructor makes this module again, but for its values."""
         found = {}
         for name, parameter in inspect.signature(type(self)).parameters.items():
-            if name in ("device", "generator"):
+            if name in ("device", "generator") or parameter.kind is parameter.VAR_KEYWORD:
                 continue
             if name == "dtype":
                 own = next(self.parameters(), None)
@@ -377,3 +393,9 @@ def positive(module: Module, name: str, value: int) -> int:
             f"{type(module).__name__}: {name} is {value!r}, expected a whole number of at least 1"
         )
     return int(value)
+
+
+def check_axis(module: Module, x: Array, axis: int) -> None:
+    """Raise IndexError unless `x` has such an axis."""
+    if not -x.ndim <= axis < x.ndim:
+        raise IndexError(f"{module!r}: input has {x.ndim} axes, dim {axis} is not one of them")

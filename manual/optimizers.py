@@ -1,234 +1,36 @@
 """Optimizers: how a gradient becomes a step.
 
-An optimizer gathers the parameters of a group into one flat array, and their gradients and its own
-moments into others, so that a step is a handful of array operations however many layers there are.
-A parameter's `data` and `grad` become views into those arrays: nothing is copied in a step.
+In the formulas w is a parameter, g its gradient, η the learning rate, λ the weight decay, and t the
+number of steps taken, this one included. All start from zero where nothing else is said. Everything
+happens in place on flat arrays, see optimizer.py; only the order of operations is left to read.
 
-In the formulas w is a parameter, g its gradient, t the number of steps taken, this one included.
+    SGD        w ← w − η v, v the momentum
+    Adam, …    w ← w − η m̂/(√v̂ + ε), m̂ and v̂ the running means of g and g²
+    Muon       w ← w − η O, O the momentum with all its singular values brought to about 1
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from .module import Array, Parameter, constructor_call
+from .module import Array
+from .optimizer import Optimizer, Run
+
+Betas = tuple[float, float]
 
 
-class Run:
-    """Neighbours in the flat arrays that have a gradient and have taken equally many steps."""
-
-    def __init__(self, flat: "Flat", first: int, last: int) -> None:
-        self.flat = flat
-        self.span = slice(flat.offsets[first], flat.offsets[last])
-        self.w = flat.data[self.span]
-        self.g = flat.grad[self.span]
-        self.scratch = flat.scratch[:, self.span]
-        self.step = 0
-        self._state: dict[str, Array] = {}
-
-    def state(self, name: str) -> Array:
-        """The optimizer's own array of this name beside `w`; zeros at first."""
-        if name not in self._state:
-            whole = self.flat.state.setdefault(name, np.zeros_like(self.flat.data))
-            self._state[name] = whole[self.span]
-        return self._state[name]
-
-
-class Flat:
-    """The parameters of one group, in flat arrays."""
-
-    def __init__(self, parameters: list[Parameter]) -> None:
-        self.parameters = parameters
-        self.offsets = [0, *np.cumsum([p.data.size for p in parameters]).tolist()]
-        self.steps = [0] * len(parameters)
-        self.state: dict[str, Array] = {}
-        self.adopt()
-
-    def adopt(self) -> None:
-        """Gather every parameter's values and gradient into this group's arrays."""
-        size = self.offsets[-1]
-        dtype = self.parameters[0].data.dtype
-        self.data, self.grad = np.empty(size, dtype), np.zeros(size, dtype)
-        self.scratch = np.empty((2, size), dtype)
-        self.state = {name: array.astype(dtype) for name, array in self.state.items()}
-        self.views = [self.split(self.data, i) for i in range(len(self.parameters))]
-        for i, parameter in enumerate(self.parameters):
-            parameter.move_to(self.views[i], self.split(self.grad, i))
-        self._runs: dict[tuple[int, int], Run] = {}
-
-    def split(self, array: Array, i: int) -> Array:
-        """The part of a flat array that belongs to parameter i, in its shape."""
-        start, stop = self.offsets[i], self.offsets[i + 1]
-        return array[start:stop].reshape(self.parameters[i].shape)
-
-    def runs(self) -> Iterator[Run]:
-        """What there is to update: the longest stretches that can be updated as one."""
-        for parameter, view in zip(self.parameters, self.views, strict=True):
-            if parameter.data is not view:  # cast, or gathered by another optimizer since
-                self.adopt()
-                break
-
-        def steps_of(i: int) -> int | None:
-            parameter = self.parameters[i]
-            moves = parameter.requires_grad and parameter.grad is not None
-            return self.steps[i] if moves else None
-
-        for steps, neighbours in groupby(range(len(self.parameters)), key=steps_of):
-            if steps is None:
-                continue
-            members = list(neighbours)
-            first, last = members[0], members[-1] + 1
-            if (first, last) not in self._runs:
-                self._runs[first, last] = Run(self, first, last)
-            run = self._runs[first, last]
-            run.step = steps + 1
-            self.steps[first:last] = [run.step] * (last - first)
-            yield run
-
-
-class Optimizer:
-    """The base of the optimizers. A subclass says in `update` what happens to one flat run.
-
-    Args:
-        params: parameters, or groups of them: dicts with `params` and settings of their own.
-    Raises:
-        ValueError: no parameters, one twice, mixed dtypes, or a setting out of its range.
-    """
-
-    def __init__(self, params: Iterable[Any], **defaults: Any) -> None:
-        self.defaults = defaults
-        self.param_groups: list[dict[str, Any]] = []
-        self._flats: list[Flat] = []
-        given = list(params)
-        if not given:
-            raise ValueError(f"{type(self).__name__}: there are no parameters to optimize")
-        for group in given if isinstance(given[0], dict) else [{"params": given}]:
-            self.add_param_group(group)
-
-    def add_param_group(self, group: Mapping[str, Any]) -> None:
-        """Add parameters, with settings of their own where the defaults are not wanted."""
-        name = type(self).__name__
-        unknown = group.keys() - self.defaults.keys() - {"params"}
-        if unknown:
-            raise ValueError(f"{name}: a group has the unknown setting {sorted(unknown)[0]!r}")
-        settings = {**self.defaults, **group, "params": list(group["params"])}
-        parameters = settings["params"]
-        if not parameters:
-            raise ValueError(f"{name}: a group has no parameters")
-        for parameter in parameters:
-            if not isinstance(parameter, Parameter):
-                raise TypeError(f"{name}: got a {type(parameter).__name__}, expected a Parameter")
-        everything = [id(p) for g in (*self.param_groups, settings) for p in g["params"]]
-        if len(set(everything)) < len(everything):
-            raise ValueError(f"{name}: a parameter is given more than once")
-        dtypes = sorted({p.data.dtype.name for p in parameters})
-        if len(dtypes) > 1:
-            raise ValueError(f"{name}: a group mixes the dtypes {', '.join(dtypes)}")
-        self.check(settings)
-        self.param_groups.append(settings)
-        self._flats.append(Flat(parameters))
-
-    def check(self, group: Mapping[str, Any]) -> None:
-        """Raise ValueError for a setting out of its range."""
-        for name in ("lr", "eps", "weight_decay", "momentum"):
-            if name in group:
-                self.require(name, group[name], 0 <= group[name] < math.inf, "at least 0")
-        for beta in group.get("betas", ()):
-            self.require("betas", group["betas"], 0 <= beta < 1, "each in [0, 1)")
-
-    def require(self, name: str, value: Any, holds: bool, wanted: str) -> None:
-        if not holds:
-            raise ValueError(f"{type(self).__name__}: {name} is {value}, expected {wanted}")
-
-    def zero_grad(self) -> None:
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-
-    def step(self) -> None:
-        """Update every parameter that has a gradient; the others stay as they are."""
-        for group, flat in zip(self.param_groups, self._flats, strict=True):
-            for run in flat.runs():
-                self.update(run, **group)
-
-    def update(self, run: Run, *args: Any, **settings: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__} has no update")
-
-    def descent(self, run: Run, weight_decay: float, maximize: bool) -> Array:
-        """The gradient to go against: g + λw, or −g + λw to maximize. May use scratch 0."""
-        g = run.g
-        if maximize:
-            g = np.negative(g, out=run.scratch[0])
-        if weight_decay:
-            decay = np.multiply(run.w, weight_decay, out=run.scratch[1])
-            g = np.add(g, decay, out=run.scratch[0])
-        return g
-
-    def state_of(self, parameter: Parameter) -> dict[str, Array]:
-        """What has been gathered for one parameter: views, in its shape, by name."""
-        for flat in self._flats:
-            for i, candidate in enumerate(flat.parameters):
-                if candidate is parameter and flat.steps[i]:
-                    return {name: flat.split(a, i) for name, a in flat.state.items()}
-        return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """In PyTorch's layout: what each parameter has gathered, by number, and the settings."""
-        state, groups, first = {}, [], 0
-        for group, flat in zip(self.param_groups, self._flats, strict=True):
-            for i, steps in enumerate(flat.steps):
-                if steps and flat.state:
-                    moments = {name: flat.split(a, i).copy() for name, a in flat.state.items()}
-                    state[first + i] = {"step": steps, **moments}
-            numbers = list(range(first, first + len(flat.parameters)))
-            groups.append({**group, "params": numbers})
-            first += len(numbers)
-        return {"state": state, "param_groups": groups}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a saved state. Nothing is changed unless everything fits.
-
-        Raises:
-            ValueError: the groups, or an array's shape, are not this optimizer's.
-        """
-        name = type(self).__name__
-        groups, state = state_dict["param_groups"], state_dict["state"]
-        sizes = [len(group["params"]) for group in groups]
-        own = [len(flat.parameters) for flat in self._flats]
-        if sizes != own:
-            raise ValueError(f"{name}: state for groups of {sizes} parameters, expected {own}")
-        parameters = [p for flat in self._flats for p in flat.parameters]
-        for i, moments in state.items():
-            for key, values in moments.items():
-                if key != "step" and np.shape(values) != parameters[i].shape:
-                    raise ValueError(
-                        f"{name}: {key} of parameter {i} has shape {np.shape(values)}, "
-                        f"expected {parameters[i].shape}"
-                    )
-        first = 0
-        for group, flat, given in zip(self.param_groups, self._flats, groups, strict=True):
-            group.update({key: value for key, value in given.items() if key != "params"})
-            flat.state = {}
-            for i in range(len(flat.parameters)):
-                moments = dict(state.get(first + i, {}))
-                flat.steps[i] = int(moments.pop("step", bool(moments)))
-                for key, values in moments.items():
-                    whole = flat.state.setdefault(key, np.zeros_like(flat.data))
-                    flat.split(whole, i)[...] = values
-            flat.adopt()
-            first += len(flat.parameters)
-
-    def __repr__(self) -> str:
-        return constructor_call(type(self), {"params": ..., **self.defaults})
+def blend(mean: Array, values: Array, beta: float, scratch: Array) -> None:
+    """mean ← β mean + (1 − β) values, in place."""
+    mean *= beta
+    mean += np.multiply(values, 1 - beta, out=scratch)
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent.
 
-    g ← g + λ w                         weight decay λ: the gradient of ½ λ w²
+    g ← g + λ w                         weight decay: the gradient of ½ λ w²
     v ← μ v + (1 − d) g                 momentum μ, dampening d; v = g at the first step
     w ← w − η v                         or, nesterov: w ← w − η (g + μ v)
     """
@@ -243,16 +45,17 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        **unsupported: Any,
     ) -> None:
-        super().__init__(
-            params,
-            lr=lr,
-            momentum=momentum,
-            dampening=dampening,
-            weight_decay=weight_decay,
-            nesterov=nesterov,
-            maximize=maximize,
-        )
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults, unsupported)
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
@@ -272,64 +75,624 @@ class SGD(Optimizer):
         maximize: bool,
         **_: Any,
     ) -> None:
-        g = self.descent(run, weight_decay, maximize)
+        g, (tmp, tmp2) = self.descent(run, weight_decay, maximize), run.scratch
         if momentum:
             v = run.state("momentum_buffer")
             if run.step == 1:
                 v[...] = g
             else:
                 v *= momentum
-                v += np.multiply(g, 1 - dampening, out=run.scratch[1])
-            if nesterov:
-                ahead = np.multiply(v, momentum, out=run.scratch[1])
-                g = np.add(g, ahead, out=run.scratch[0])
-            else:
-                g = v
-        run.w -= np.multiply(g, lr, out=run.scratch[0])
+                v += np.multiply(g, 1 - dampening, out=tmp2)
+            g = np.add(g, np.multiply(v, momentum, out=tmp2), out=tmp) if nesterov else v
+        run.w -= np.multiply(g, lr, out=tmp)
 
 
 class Adam(Optimizer):
-    """Steps of about η each, whatever the gradient's scale (Kingma & Ba, 2015).
+    """Steps of about η each, whatever the gradient's scale. Source: Kingma & Ba, 2015.
 
-    g ← g + λ w
+    g ← g + λ w                         decoupled (AdamW): w ← w − η λ w instead
     m ← β₁ m + (1 − β₁) g               the gradient's running mean
     v ← β₂ v + (1 − β₂) g²              the running mean of its square
-    w ← w − η m̂ / (√v̂ + ε)              m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ) undo the start at 0
+    w ← w − η m̂/(√v̂ + ε)                m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ) undo the start at 0
+    amsgrad: the largest v so far stands for v in the last line. Source: Reddi et al., 2018.
     """
 
     def __init__(
         self,
         params: Iterable[Any],
         lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0,
+        amsgrad: bool = False,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+        **unsupported: Any,
     ) -> None:
-        super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize
-        )
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults, unsupported)
 
     def update(
         self,
         run: Run,
         lr: float,
-        betas: tuple[float, float],
+        betas: Betas,
+        eps: float,
+        weight_decay: float,
+        amsgrad: bool,
+        maximize: bool,
+        decoupled_weight_decay: bool,
+        **_: Any,
+    ) -> None:
+        g = self.decay(run, lr, weight_decay, maximize, decoupled_weight_decay)
+        (beta1, beta2), t, tmp = betas, run.step, run.scratch[1]
+        m, v = run.state("exp_avg"), run.state("exp_avg_sq")
+        blend(m, g, beta1, tmp)
+        blend(v, np.multiply(g, g, out=tmp), beta2, tmp)
+        if amsgrad:
+            v = np.maximum(run.state("max_exp_avg_sq"), v, out=run.state("max_exp_avg_sq"))
+        root = np.sqrt(v, out=tmp)
+        root *= 1 / math.sqrt(1 - beta2**t)
+        root += eps
+        step = np.divide(m, root, out=tmp)
+        run.w -= np.multiply(step, lr / (1 - beta1**t), out=tmp)
+
+
+class AdamW(Adam):
+    """Adam whose weight decay goes straight to the weights. Source: Loshchilov & Hutter, 2019."""
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: Betas = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            decoupled_weight_decay=True,
+            **unsupported,
+        )
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look ahead: the step uses the mean as the next gradient will leave it.
+
+    m, v as in Adam; μₜ = β₁ (1 − ½ 0.96^(t ψ)), ψ the momentum decay, and Πₜ = μ₁ μ₂ … μₜ
+    w ← w − η ((1 − μₜ)/(1 − Πₜ) g + μₜ₊₁/(1 − Πₜ₊₁) m)/(√v̂ + ε)
+
+    Source: Dozat, 2016.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-3,
+        betas: Betas = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults, unsupported)
+
+    def update(
+        self,
+        run: Run,
+        lr: float,
+        betas: Betas,
+        eps: float,
+        weight_decay: float,
+        momentum_decay: float,
+        decoupled_weight_decay: bool,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        g = self.decay(run, lr, weight_decay, maximize, decoupled_weight_decay)
+        (beta1, beta2), t, tmp = betas, run.step, run.scratch[1]
+        now, ahead = (beta1 * (1 - 0.5 * 0.96 ** (n * momentum_decay)) for n in (t, t + 1))
+        product = run.scalars.get("mu_product", 1.0) * now
+        run.scalars["mu_product"] = product
+        m, v = run.state("exp_avg"), run.state("exp_avg_sq")
+        blend(m, g, beta1, tmp)
+        blend(v, np.multiply(g, g, out=tmp), beta2, tmp)
+        root = np.sqrt(v / (1 - beta2**t)) + eps
+        run.w -= np.multiply(g, lr * (1 - now) / (1 - product), out=tmp) / root
+        run.w -= np.multiply(m, lr * ahead / (1 - product * ahead), out=tmp) / root
+
+
+class RAdam(Optimizer):
+    """Adam that waits with its division by √v̂ until v̂ rests on enough gradients to be trusted.
+
+    ρ∞ = 2/(1 − β₂) − 1, ρ = ρ∞ − 2 t β₂ᵗ/(1 − β₂ᵗ): as many gradients v̂ is worth
+    ρ > 5:   w ← w − η r m̂/((√v + ε)/√(1 − β₂ᵗ))
+             r = √((ρ − 4)(ρ − 2) ρ∞ / ((ρ∞ − 4)(ρ∞ − 2) ρ))
+    else:    w ← w − η m̂
+
+    Source: Liu et al., 2020.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: Betas = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults, unsupported)
+
+    def update(
+        self,
+        run: Run,
+        lr: float,
+        betas: Betas,
+        eps: float,
+        weight_decay: float,
+        decoupled_weight_decay: bool,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        g = self.decay(run, lr, weight_decay, maximize, decoupled_weight_decay)
+        (beta1, beta2), t, tmp = betas, run.step, run.scratch[1]
+        m, v = run.state("exp_avg"), run.state("exp_avg_sq")
+        blend(m, g, beta1, tmp)
+        blend(v, np.multiply(g, g, out=tmp), beta2, tmp)
+        rho_inf = 2 / (1 - beta2) - 1
+        rho = rho_inf - 2 * t * beta2**t / (1 - beta2**t)
+        step = np.multiply(m, lr / (1 - beta1**t), out=tmp)
+        if rho > 5:
+            shrink = (rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)
+            step *= math.sqrt(shrink * (1 - beta2**t))
+            step /= np.sqrt(v) + eps
+        run.w -= step
+
+
+class Adamax(Optimizer):
+    """Adam with the largest gradient in place of the root mean square. Source: Kingma & Ba, 2015.
+
+    m as in Adam; u ← max(β₂ u, |g| + ε)
+    w ← w − η/(1 − β₁ᵗ) m/u
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-3,
+        betas: Betas = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults, unsupported)
+
+    def update(
+        self,
+        run: Run,
+        lr: float,
+        betas: Betas,
         eps: float,
         weight_decay: float,
         maximize: bool,
         **_: Any,
     ) -> None:
         g = self.descent(run, weight_decay, maximize)
-        (beta1, beta2), t = betas, run.step
-        m, v, tmp = run.state("exp_avg"), run.state("exp_avg_sq"), run.scratch[1]
-        m *= beta1
-        m += np.multiply(g, 1 - beta1, out=tmp)
-        v *= beta2
-        v += np.multiply(np.multiply(g, g, out=tmp), 1 - beta2, out=tmp)
-        root = np.sqrt(v, out=tmp)
-        root *= 1 / math.sqrt(1 - beta2**t)
+        (beta1, beta2), tmp = betas, run.scratch[1]
+        m, u = run.state("exp_avg"), run.state("exp_inf")
+        blend(m, g, beta1, tmp)
+        u *= beta2
+        size = np.abs(g, out=tmp)
+        size += eps
+        np.maximum(u, size, out=u)
+        step = np.divide(m, u, out=tmp)
+        run.w -= np.multiply(step, lr / (1 - beta1**run.step), out=tmp)
+
+
+class Adagrad(Optimizer):
+    """Smaller steps for what has had large gradients. Source: Duchi et al., 2011.
+
+    s ← s + g², from an initial value on
+    w ← w − η/(1 + (t − 1) decay) g/(√s + ε)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults, unsupported)
+
+    def update(
+        self,
+        run: Run,
+        lr: float,
+        lr_decay: float,
+        eps: float,
+        weight_decay: float,
+        initial_accumulator_value: float,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        g, tmp = self.descent(run, weight_decay, maximize), run.scratch[1]
+        s = run.state("sum", initial_accumulator_value)
+        s += np.multiply(g, g, out=tmp)
+        root = np.sqrt(s, out=tmp)
         root += eps
-        step = np.divide(m, root, out=tmp)
-        run.w -= np.multiply(step, lr / (1 - beta1**t), out=tmp)
+        step = np.divide(g, root, out=tmp)
+        run.w -= np.multiply(step, lr / (1 + (run.step - 1) * lr_decay), out=tmp)
+
+
+class Adadelta(Optimizer):
+    """Steps in the weights' own unit: as large as they have been. Source: Zeiler, 2012.
+
+    s ← ρ s + (1 − ρ) g²
+    Δ = g √(d + ε)/√(s + ε)             d the running mean of Δ²
+    d ← ρ d + (1 − ρ) Δ²
+    w ← w − η Δ
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "rho": rho,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults, unsupported)
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        super().check(group)
+        self.require("rho", group["rho"], 0 <= group["rho"] <= 1, "0 to 1")
+
+    def update(
+        self,
+        run: Run,
+        lr: float,
+        rho: float,
+        eps: float,
+        weight_decay: float,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        g, tmp = self.descent(run, weight_decay, maximize), run.scratch[1]
+        s, d = run.state("square_avg"), run.state("acc_delta")
+        blend(s, np.multiply(g, g, out=tmp), rho, tmp)
+        delta = np.sqrt(d + eps) / np.sqrt(s + eps) * g
+        blend(d, np.multiply(delta, delta, out=tmp), rho, tmp)
+        run.w -= np.multiply(delta, lr, out=tmp)
+
+
+class RMSprop(Optimizer):
+    """Steps divided by the gradient's root mean square. Source: Hinton, 2012.
+
+    s ← α s + (1 − α) g²
+    r = √s + ε                          centered: √(s − ḡ²) + ε, ḡ the running mean of g
+    w ← w − η g/r                       with momentum: b ← μ b + g/r, w ← w − η b
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "alpha": alpha,
+            "eps": eps,
+            "centered": centered,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults, unsupported)
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        super().check(group)
+        self.require("alpha", group["alpha"], 0 <= group["alpha"] < math.inf, "at least 0")
+
+    def update(
+        self,
+        run: Run,
+        lr: float,
+        momentum: float,
+        alpha: float,
+        eps: float,
+        centered: bool,
+        weight_decay: float,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        g, tmp = self.descent(run, weight_decay, maximize), run.scratch[1]
+        s = run.state("square_avg")
+        blend(s, np.multiply(g, g, out=tmp), alpha, tmp)
+        variance = s
+        if centered:
+            mean = run.state("grad_avg")
+            blend(mean, g, alpha, tmp)
+            variance = np.subtract(s, np.multiply(mean, mean, out=tmp), out=tmp)
+        root = np.sqrt(variance, out=tmp)
+        root += eps
+        step = np.divide(g, root, out=tmp)
+        if momentum:
+            b = run.state("momentum_buffer")
+            b *= momentum
+            b += step
+            step = b
+        run.w -= np.multiply(step, lr, out=tmp)
+
+
+class Rprop(Optimizer):
+    """Only the gradient's sign counts; each weight has a step size of its own, η at first.
+
+    Where g keeps its sign the step size grows by η⁺; where it turns, it shrinks by η⁻ and that
+    gradient is passed over, as 0. w ← w − step · sign g. For whole batches, where a sign says much.
+
+    Source: Riedmiller & Braun, 1993.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        defaults = {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize}
+        super().__init__(params, defaults, unsupported)
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        super().check(group)
+        shrink, grow = group["etas"]
+        self.require("etas", group["etas"], 0 < shrink < 1 < grow, "0 < the first < 1 < the second")
+
+    def update(
+        self,
+        run: Run,
+        lr: float,
+        etas: tuple[float, float],
+        step_sizes: tuple[float, float],
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        g, (shrink, grow) = self.descent(run, 0, maximize), etas
+        before, size = run.state("prev"), run.state("step_size", lr)
+        turn = np.sign(g * before)
+        size *= np.where(turn > 0, grow, np.where(turn < 0, shrink, 1))
+        np.clip(size, *step_sizes, out=size)
+        before[...] = np.where(turn < 0, 0, g)
+        run.w -= np.sign(before) * size
+
+
+class ASGD(Optimizer):
+    """SGD whose answer is the average of its weights, kept beside them. Source: Polyak, 1992.
+
+    w ← w − λ′ η w − η g                λ′ is called lambd
+    η ← lr/(1 + λ′ lr t)^α
+    ax ← ax + μ (w − ax)                the average, from step t₀ on: μ = 1/max(1, t − t₀)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "lambd": lambd,
+            "alpha": alpha,
+            "t0": t0,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults, unsupported)
+
+    def update(
+        self,
+        run: Run,
+        lr: float,
+        lambd: float,
+        alpha: float,
+        t0: float,
+        weight_decay: float,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        g, tmp = self.descent(run, weight_decay, maximize), run.scratch[1]
+        eta, mu = run.scalars.get("eta", lr), run.scalars.get("mu", 1.0)
+        average = run.state("ax")
+        run.w *= 1 - lambd * eta
+        run.w -= np.multiply(g, eta, out=tmp)
+        away = np.subtract(run.w, average, out=tmp)
+        if mu == 1:
+            average[...] = run.w
+        else:
+            average += np.multiply(away, mu, out=tmp)
+        run.scalars["eta"] = lr / (1 + lambd * lr * run.step) ** alpha
+        run.scalars["mu"] = 1 / max(1, run.step - t0)
+
+
+class Muon(Optimizer):
+    """For matrices: the momentum, with all its singular values brought to about 1.
+
+    b ← μ b + (1 − μ) g;  u = b, or, nesterov, (1 − μ) g + μ b
+    O = orthogonal(u): u = U Σ Vᵀ becomes about U Vᵀ, by steps X ← a X + (b X Xᵀ + c (X Xᵀ)²) X
+    from X = u/‖u‖, each of which takes every singular value s to a s + b s³ + c s⁵
+    w ← w − η λ w − η √max(1, rows/columns) O       "match_rms_adamw": η 0.2 √max(rows, columns) O
+
+    PyTorch iterates in bfloat16, of 8 bits, and so keeps two or three digits of O; this keeps all.
+
+    Source: Jordan et al., 2024.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "ns_coefficients": ns_coefficients,
+            "eps": eps,
+            "ns_steps": ns_steps,
+            "adjust_lr_fn": adjust_lr_fn,
+        }
+        super().__init__(params, defaults, {})
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        super().check(group)
+        for parameter in group["params"]:
+            self.require(
+                "params", f"of shape {parameter.shape}", len(parameter.shape) == 2, "2 axes each"
+            )
+        known = (None, "original", "match_rms_adamw")
+        self.require(
+            "adjust_lr_fn", group["adjust_lr_fn"], group["adjust_lr_fn"] in known, f"one of {known}"
+        )
+
+    def update(
+        self,
+        run: Run,
+        lr: float,
+        weight_decay: float,
+        momentum: float,
+        nesterov: bool,
+        ns_coefficients: tuple[float, float, float],
+        eps: float,
+        ns_steps: int,
+        adjust_lr_fn: str | None,
+        **_: Any,
+    ) -> None:
+        g, buffer, u = run.g, run.state("momentum_buffer"), run.scratch[0]
+        blend(buffer, g, momentum, u)
+        u[...] = buffer
+        if nesterov:
+            u *= momentum
+            u += (1 - momentum) * g
+        run.w *= 1 - lr * weight_decay
+        for w, direction in run.matrices(run.w, u):
+            rows, columns = w.shape
+            rate = lr * math.sqrt(max(1, rows / columns))
+            if adjust_lr_fn == "match_rms_adamw":
+                rate = lr * 0.2 * math.sqrt(max(rows, columns))
+            w -= rate * orthogonal(direction, ns_coefficients, ns_steps, eps)
+
+
+def orthogonal(
+    matrix: Array, coefficients: tuple[float, float, float], steps: int, eps: float
+) -> Array:
+    """About U Vᵀ of a matrix U Σ Vᵀ, by Newton and Schulz's iteration; see Muon."""
+    a, b, c = coefficients
+    tall = matrix.shape[0] > matrix.shape[1]
+    X = matrix.T if tall else matrix  # so that X Xᵀ is the smaller of the two products
+    X = X / np.maximum(np.sqrt(np.square(X).sum()), X.dtype.type(eps))
+    for _ in range(steps):
+        gram = X @ X.T
+        X = a * X + (b * gram + c * gram @ gram) @ X
+    return X.T if tall else X

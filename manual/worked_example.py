@@ -31,9 +31,10 @@ from numpy.typing import DTypeLike
 
 from .linear import Linear
 from .losses import HalfSquaredError
-from .models import activation_class
+from .models import make_activation
 from .module import Array, Module, Parameter, Sequential, as_tuple, float_dtype
-from .optimizers import SGD, Optimizer
+from .optimizer import Optimizer
+from .optimizers import SGD
 
 RULES = ("simultaneous", "early")
 BIASES = ("fixed", "trained", "shared")
@@ -205,7 +206,7 @@ class ArticleNetwork(Module):
             if linear.weight.shape == np.shape(weights):
                 linear.weight.data[...] = weights
             parts = [linear] if holder is linear else [linear, holder]
-            return Sequential(*parts, activation_class(activation)())
+            return Sequential(*parts, make_activation(activation, dtype))
 
         self.hidden = layer((2, hidden_features), HIDDEN_WEIGHTS, HIDDEN_BIAS)
         self.output = layer((hidden_features, 2), OUTPUT_WEIGHTS, OUTPUT_BIAS)

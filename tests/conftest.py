@@ -8,9 +8,7 @@ import pytest
 import torch
 
 import manual
-from manual.module import as_tuple
 from torch_ref.parity import (
-    Quantities,
     Report,
     after_steps,
     by_autograd,
@@ -25,6 +23,7 @@ from .cases import CASES, Case
 
 torch.set_num_threads(1)
 
+DTYPES = [np.dtype(np.float32), np.dtype(np.float64)]
 OPTIMIZERS = {
     "SGD": lambda parameters: manual.SGD(
         parameters, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True
@@ -45,6 +44,7 @@ class Pair:
 
     @property
     def allowed(self) -> float:
+        """Every element of the inputs may stand in one sum: a batch's mean, a softmax's."""
         return tolerance(terms_of(self.mine) + sum(np.size(x) for x in self.inputs))
 
     def gradients(self) -> Report:
@@ -52,25 +52,22 @@ class Pair:
         mine = by_hand(self.mine, self.inputs, self.upstream)
         return compare(mine, by_autograd(self.twin, self.inputs, self.upstream), self.allowed)
 
-    def training(self, optimizer: str, steps: int = 5) -> Report:
+    def training(self, mine: manual.Optimizer, steps: int = 5) -> Report:
         """Weights and optimizer state after some steps."""
-        mine = OPTIMIZERS[optimizer](self.mine.parameters())
         theirs = twin_of(mine, self.twin.parameters())
-        sides: list[Quantities] = [
-            after_steps(run, module, optimizer, self.inputs, self.upstream, steps)
-            for run, module, optimizer in (
-                (by_hand, self.mine, mine),
-                (by_autograd, self.twin, theirs),
-            )
-        ]
-        return compare(*sides, self.allowed * steps)
+        sides = ((by_hand, self.mine, mine), (by_autograd, self.twin, theirs))
+        found = [after_steps(*side, self.inputs, self.upstream, steps) for side in sides]
+        return compare(*found, self.allowed * steps)
 
 
 def make_pair(case: Case, dtype: Any) -> Pair:
     mine, inputs = case.build(dtype)
-    with manual.no_grad():
-        outputs = as_tuple(mine(*inputs))
-    return Pair(case, mine, twin_of(mine), inputs, case.upstream(outputs, dtype))
+    return Pair(case, mine, twin_of(mine), inputs, case.upstream(dtype))
+
+
+def named(name: str) -> Case:
+    """The case of this name."""
+    return next(case for case in CASES if case.name == name)
 
 
 def assert_agreement(report: Report) -> None:
@@ -84,9 +81,9 @@ def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
 
-@pytest.fixture(params=["float32", "float64"])
+@pytest.fixture(params=DTYPES, ids=str)
 def dtype(request: pytest.FixtureRequest) -> Any:
-    return np.dtype(request.param)
+    return request.param
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import torch
 import manual
 from manual import linear
 
-from .cases import CASES
-from .conftest import assert_agreement, make_pair
+from .conftest import assert_agreement, make_pair, named
 
 MISTAKES = {
     "sign": ("return g @ self.weight.data", "return -g @ self.weight.data"),
@@ -20,7 +19,7 @@ MISTAKES = {
     "bias mean for sum": ("samples_g.sum(axis=0)", "samples_g.mean(axis=0)"),
     "input gradient through the transpose": ("g @ self.weight.data", "g @ self.weight.data.T"),
 }
-SQUARE = next(case for case in CASES if case.name == "Linear-square")
+SQUARE = named("Linear-square")
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from manual import Module, Optimizer, no_grad
@@ -11,7 +12,7 @@ from manual.module import Array, as_tuple
 from manual.worked_example import early_update
 
 from .parity import Report, Row, measure, terms_of, tolerance
-from .twin import to_numpy, twin_of
+from .twin import scalars_in, to_numpy, twin_of
 
 # Output, loss, and the gradients by parameter name where the step did not leave them in place.
 Outcome = tuple[Any, Any, dict[str, Any] | None]
@@ -114,6 +115,7 @@ class Lockstep:
         mine, theirs = list(network.parameters()), list(self.twin.parameters())
         self.parameters = list(zip(names, mine, theirs, strict=True))
         self.terms = terms_of(network)
+        self.dtype = mine[0].data.dtype
         self.steps = 0
         self.scales: dict[tuple[str, str], float] = {}
         self.furthest: dict[tuple[str, str], tuple[Row, int]] = {}  # the worst row and its step
@@ -123,9 +125,14 @@ class Lockstep:
         if self.compare == "steps":
             self.take_over()
         output, loss, gradients = self.hand_step(self.network, self.loss, self.optimizer, x, t)
-        twin_output, twin_loss, twin_gradients = self.torch_step(
-            self.twin, self.twin_loss, self.twin_optimizer, torch.from_numpy(x), torch.from_numpy(t)
-        )
+        with scalars_in(self.dtype):
+            twin_output, twin_loss, twin_gradients = self.torch_step(
+                self.twin,
+                self.twin_loss,
+                self.twin_optimizer,
+                torch.from_numpy(x),
+                torch.from_numpy(t),
+            )
         self.steps += 1
         since = self.steps if self.compare == "trajectory" else 1
         allowed = tolerance(self.terms + len(x), since)
@@ -160,8 +167,9 @@ class Lockstep:
             yield "weight", name, parameter.data, twin
             mine = self.optimizer.state_of(parameter)
             theirs = {k: v for k, v in self.twin_optimizer.state[twin].items() if v is not None}
-            for moment in sorted(mine.keys() | theirs.keys() - {"step"}):
-                yield "state", f"{moment} {name}", mine.get(moment), theirs.get(moment)
+            for moment in sorted(mine.keys() | theirs.keys()):
+                if np.ndim(to_numpy(theirs.get(moment))) or np.ndim(mine.get(moment)):
+                    yield "state", f"{moment} {name}", mine.get(moment), theirs.get(moment)
 
     @torch.no_grad()
     def take_over(self) -> None:

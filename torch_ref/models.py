@@ -6,8 +6,13 @@ Each takes the arguments of its twin in `manual` and has the same parameter name
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+
+def make_activation(name: str, dtype: torch.dtype | None) -> nn.Module:
+    return nn.PReLU(dtype=dtype) if name == "PReLU" else getattr(nn, name)()
 
 
 class MLP(nn.Module):
@@ -19,7 +24,7 @@ class MLP(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
-            layers += [nn.Linear(before, after, dtype=dtype), getattr(nn, activation)()]
+            layers += [nn.Linear(before, after, dtype=dtype), make_activation(activation, dtype)]
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,13 +59,53 @@ class ArticleNetwork(nn.Module):
             parts: list[nn.Module] = [nn.Linear(in_features, out_features, bias=own, dtype=dtype)]
             if biases == "shared":
                 parts.append(SharedBias(dtype))
-            return nn.Sequential(*parts, getattr(nn, activation)())
+            return nn.Sequential(*parts, make_activation(activation, dtype))
 
         self.hidden = layer(2, hidden_features)
         self.output = layer(hidden_features, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.output(self.hidden(x))
+
+
+class Dropout(nn.Module):
+    """Dropout with the by-hand module's own masks, drawn from a generator in the same state.
+
+    PyTorch's own draws from a stream that NumPy does not have; what it does with a mask is this.
+    """
+
+    FEATURE_AXES = 0
+
+    def __init__(
+        self, p: float = 0.5, inplace: bool = False, generator: np.random.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.p = p
+        self.generator = np.random.default_rng() if generator is None else generator
+
+    def mask(self, x: Tensor) -> Tensor:
+        shape = x.shape[: x.ndim - self.FEATURE_AXES] + (1,) * self.FEATURE_AXES
+        return torch.from_numpy(self.generator.random(tuple(shape)) >= self.p).to(x.dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.mask(x) / (1 - self.p if self.p < 1 else 1) if self.training else x
+
+
+class Dropout1d(Dropout):
+    FEATURE_AXES = 1
+
+
+class Dropout2d(Dropout):
+    FEATURE_AXES = 2
+
+
+class AlphaDropout(Dropout):
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        mask, dropped, p = self.mask(x), -1.7580993408473766, self.p
+        a = ((1 - p) * (1 + p * dropped**2)) ** -0.5 if p < 1 else 0.0
+        return a * torch.where(mask == 1, x, dropped) - a * dropped * p
 
 
 class HalfSquaredError(nn.Module):

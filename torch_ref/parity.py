@@ -6,6 +6,7 @@ eps (the gap between 1 and the next number): a distance of a few eps is rounding
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from manual import Module, Optimizer
 from manual.module import FLOATS, as_tuple
 
-from .twin import to_numpy, to_torch
+from .twin import scalars_in, to_numpy, to_torch
 
 Quantities = dict[tuple[str, str], Any]  # arrays by kind and name
 
@@ -163,7 +164,9 @@ def by_autograd(
     outputs = as_tuple(twin(*tensors))
     found: Quantities = {("output", str(i)): output for i, output in enumerate(outputs)}
     torch.autograd.backward(outputs, [to_torch(g) for g in upstream])
-    found |= {("input gradient", str(i)): t.grad for i, t in enumerate(floating)}
+    found |= {
+        ("input gradient", str(i)): t.grad for i, t in enumerate(floating) if t.grad is not None
+    }
     found |= {("gradient", n): p.grad for n, p in twin.named_parameters() if p.requires_grad}
     return found
 
@@ -181,9 +184,11 @@ def after_steps(
     Args:
         run: `by_hand` or `by_autograd`, with a module and an optimizer of that side.
     """
-    for _ in range(steps):
-        run(module, inputs, upstream)
-        optimizer.step()
+    dtype = to_numpy(next(module.parameters()).data).dtype
+    with scalars_in(dtype) if run is by_autograd else nullcontext():
+        for _ in range(steps):
+            run(module, inputs, upstream)
+            optimizer.step()
     found: Quantities = {}
     for name, parameter in module.named_parameters():
         found["weight", name] = to_numpy(parameter.data)
@@ -193,7 +198,7 @@ def after_steps(
             else optimizer.state[parameter]
         )
         for moment, values in state.items():
-            if moment != "step" and values is not None:
+            if np.ndim(to_numpy(values)) and values is not None:
                 found["state", f"{moment} {name}"] = values
     return found
 

@@ -4,7 +4,10 @@ A by-hand class has the name, the constructor arguments and the parameter names 
 twin is made by calling the class of that name with the same arguments and loading the same state.
 """
 
-from collections.abc import Iterable
+import copy
+import inspect
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, overload
 
 import numpy as np
@@ -57,8 +60,12 @@ def _twin_module(module: Module) -> torch.nn.Module:
     if isinstance(module, Sequential):
         twin: torch.nn.Module = torch.nn.Sequential(*map(_twin_module, module))
     else:
-        made = _torch_class(type(module).__name__, models, torch.nn)
-        twin = made(**{name: to_torch(value) for name, value in module.arguments().items()})
+        made = getattr(module, "twin_class", None)  # a module of one's own can name its twin
+        made = made or _torch_class(type(module).__name__, models, torch.nn)
+        arguments = {name: to_torch(value) for name, value in module.arguments().items()}
+        if hasattr(module, "generator"):  # its twin draws the same numbers from a copy
+            arguments["generator"] = copy.deepcopy(module.generator)
+        twin = made(**arguments)
     twin.load_state_dict({name: to_torch(value) for name, value in module.state_dict().items()})
     for (_, mine), theirs in zip(module.named_parameters(), twin.parameters(), strict=True):
         theirs.requires_grad_(mine.requires_grad)
@@ -69,12 +76,10 @@ def _twin_optimizer(
     optimizer: Optimizer, parameters: list[torch.nn.Parameter]
 ) -> torch.optim.Optimizer:
     left = iter(parameters)
-    groups = [
-        {**group, "params": [next(left) for _ in group["params"]]}
-        for group in optimizer.param_groups
-    ]
+    groups = [{"params": [next(left) for _ in group["params"]]} for group in optimizer.param_groups]
     made = _torch_class(type(optimizer).__name__, torch.optim)
-    twin = made(groups, **optimizer.defaults)
+    accepted = inspect.signature(type(optimizer)).parameters
+    twin = made(groups, **{k: v for k, v in optimizer.defaults.items() if k in accepted})
     twin.load_state_dict(
         {
             "param_groups": [
@@ -85,7 +90,7 @@ def _twin_optimizer(
             ],
             "state": {
                 number: {
-                    name: torch.tensor(float(value)) if name == "step" else to_torch(value)
+                    name: torch.tensor(float(value)) if np.ndim(value) == 0 else to_torch(value)
                     for name, value in moments.items()
                 }
                 for number, moments in optimizer.state_dict()["state"].items()
@@ -93,6 +98,21 @@ def _twin_optimizer(
         }
     )
     return twin
+
+
+@contextmanager
+def scalars_in(dtype: np.dtype) -> Iterator[None]:
+    """Within this block PyTorch keeps the numbers of its optimizers in this dtype.
+
+    NAdam's product of momenta and ASGD's η and μ are tensors of the default dtype, float32, also
+    where the weights are float64: that costs PyTorch half its digits.
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(DTYPES[dtype])
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _torch_class(name: str, *places: Any) -> Any:

@@ -1,0 +1,303 @@
+"""Losses that ask for a distance: they are satisfied once it is kept, and then have no gradient.
+
+[·] is 1 where true, else 0; (z)₊ = max(z, 0), whose slope at z = 0 is taken as PyTorch does.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .activations import log_sigmoid, sigmoid
+from .losses import Loss, check_same_shape, optional_array, rescaling
+from .module import Array
+
+
+class MarginLoss(Loss):
+    """One that asks for a margin."""
+
+    def __init__(self, margin: float = 0.0, *, reduction: str = "mean", **deprecated: None) -> None:
+        super().__init__(reduction=reduction, **deprecated)
+        self.margin = margin
+
+
+class HingeEmbeddingLoss(MarginLoss):
+    """l = x for t = 1, (margin − x)₊ for t = −1: x is the distance of a pair, like or unlike.
+
+    Backward    ∂l/∂x = 1 for t = 1, −[x ≤ margin] for t = −1
+
+    Shapes: input, target (*); the target is 1 or −1 in the input's dtype.
+    """
+
+    def __init__(self, margin: float = 1.0, *, reduction: str = "mean", **deprecated: None) -> None:
+        super().__init__(margin, reduction=reduction, **deprecated)
+
+    def forward(self, input: Array, target: Array) -> Any:
+        check_same_shape(self, input, target)
+        check_signs(self, target)
+        self.save_for_backward(input, target)
+        return self.reduce(np.where(target == 1, input, np.maximum(self.margin - input, 0)))
+
+    def backward(self, grad_output: Any = 1) -> Array:
+        x, t = self.take_saved(grad_output)
+        slope = np.where(t == 1, x.dtype.type(1), -(x <= self.margin).astype(x.dtype))
+        return self.expand(grad_output, x.size) * slope
+
+
+def check_signs(loss: Loss, target: Array) -> None:
+    """Raise ValueError unless every target is 1 or −1."""
+    if not (np.abs(target) == 1).all():
+        raise ValueError(f"{loss!r}: target has other values than 1 and -1")
+
+
+class MarginRankingLoss(MarginLoss):
+    """l = (−t (x₁ − x₂) + margin)₊: for t = 1 the first is to rank higher, for −1 the second.
+
+    Backward    with a = [l's argument ≥ 0]:
+                ∂l/∂x₁ = −a t      ∂l/∂x₂ = a t      ∂l/∂t = −a (x₁ − x₂)
+    """
+
+    def forward(self, input1: Array, input2: Array, target: Array) -> Any:
+        check_same_shape(self, input1, input2, "input2")
+        check_same_shape(self, input1, target)
+        ahead = input1 - input2
+        short = -target * ahead + self.margin
+        self.save_for_backward(ahead, target, short >= 0)
+        return self.reduce(np.maximum(short, 0))
+
+    def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
+        ahead, t, active = self.take_saved(grad_output)
+        g = self.expand(grad_output, t.size) * active
+        return -g * t, g * t, -g * ahead
+
+
+class SoftMarginLoss(Loss):
+    """l = log(1 + e^(−t x)) = −log σ(t x), t = 1 or −1.
+
+    Backward    ∂l/∂x = −t σ(−t x)
+    """
+
+    def forward(self, input: Array, target: Array) -> Any:
+        check_same_shape(self, input, target)
+        self.save_for_backward(input, target)
+        return self.reduce(-log_sigmoid(target * input))
+
+    def backward(self, grad_output: Any = 1) -> Array:
+        x, t = self.take_saved(grad_output)
+        return self.expand(grad_output, x.size) * (-t * sigmoid(-t * x))
+
+
+class MultiMarginLoss(MarginLoss):
+    """lₙ = Σ_{c ≠ t} w_t ((margin − x_t + x_c)₊)ᵖ / C: the true score is to lead by the margin.
+
+    Backward    with z_c = margin − x_t + x_c and s_c = w_t p (z_c)₊^(p−1) [z_c > 0]/C, c ≠ t:
+                ∂lₙ/∂x_c = s_c           a rival's score counts against it
+                ∂lₙ/∂x_t = −Σ_c s_c      the true score counts in every term
+
+    Shapes: input (N, C) or (C,), target (N,) or () of classes.
+
+    Args:
+        p: 1 or 2.
+        weight: w, one for each class.
+    """
+
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: Array | None = None,
+        *,
+        reduction: str = "mean",
+        **deprecated: None,
+    ) -> None:
+        super().__init__(margin, reduction=reduction, **deprecated)
+        if p not in (1, 2):
+            raise ValueError(f"MultiMarginLoss: p is {p}, expected 1 or 2")
+        self.p = p
+        self.weight = optional_array(weight)
+
+    def forward(self, input: Array, target: Array) -> Any:
+        check_class_scores(self, input, target, input.shape[:-1])
+        if target.size and not (0 <= target.min() and target.max() < input.shape[-1]):
+            raise IndexError(
+                f"{self!r}: target has classes from {target.min()} to {target.max()}, "
+                f"expected 0 to {input.shape[-1] - 1}"
+            )
+        true = target[..., np.newaxis]
+        rivals = np.arange(input.shape[-1]) != true
+        z = (self.margin - np.take_along_axis(input, true, axis=-1) + input) * rivals
+        short = np.maximum(z, 0)
+        w = rescaling(self, "weight", self.weight, input)
+        w = np.take_along_axis(w, true, axis=-1) if self.weight is not None else w
+        self.save_for_backward(short, true, w)
+        return self.reduce((w * short**self.p).sum(axis=-1) / input.dtype.type(input.shape[-1]))
+
+    def backward(self, grad_output: Any = 1) -> Array:
+        short, true, w = self.take_saved(grad_output)
+        slopes = w * (2 * short if self.p == 2 else (short > 0).astype(short.dtype))
+        slopes = slopes / short.dtype.type(short.shape[-1])
+        np.put_along_axis(slopes, true, -slopes.sum(axis=-1, keepdims=True), axis=-1)
+        return self.per_sample(grad_output, true.size) * slopes
+
+
+def check_class_scores(loss: Loss, input: Array, target: Array, shape: tuple[int, ...]) -> None:
+    """Raise unless input is (N, C) or (C,) and target holds integers in this shape."""
+    loss.check_input(input)
+    if input.ndim not in (1, 2):
+        raise ValueError(f"{loss!r}: input has shape {input.shape}, expected (N, C) or (C,)")
+    if not isinstance(target, np.ndarray | np.generic) or target.dtype.kind not in "iu":
+        raise TypeError(f"{loss!r}: target is not an array of integer classes")
+    if target.shape != shape:
+        raise ValueError(f"{loss!r}: target has shape {target.shape}, expected {shape}")
+
+
+class MultiLabelMarginLoss(Loss):
+    """lₙ = Σ_{j ∈ T} Σ_{i ∉ T} (1 − (x_j − x_i))₊ / C: each true class is to lead each other by 1.
+
+    Backward    with a_ji = [x_j − x_i < 1]/C:  ∂lₙ/∂x_i = Σ_j a_ji,  ∂lₙ/∂x_j = −Σ_i a_ji
+
+    Shapes: input, target (N, C) or (C,); a row of targets lists the true classes T up to a −1.
+    """
+
+    def forward(self, input: Array, target: Array) -> Any:
+        check_class_scores(self, input, target, input.shape)
+        classes = input.shape[-1]
+        if target.size and not (-1 <= target.min() and target.max() < classes):
+            raise IndexError(
+                f"{self!r}: target has classes from {target.min()} to {target.max()}, "
+                f"expected -1 to {classes - 1}"
+            )
+        listed = np.cumprod(target >= 0, axis=-1).astype(bool)  # up to the first −1
+        times = (target[..., np.newaxis] == np.arange(classes)) & listed[..., np.newaxis]
+        true = times.sum(axis=-2).astype(input.dtype)  # (*, C): 1 for what is in T
+        lead = input[..., :, np.newaxis] - input[..., np.newaxis, :]  # (*, j, i)
+        short = np.maximum(1 - lead, 0)
+        pairs = true[..., :, np.newaxis] * (true == 0)[..., np.newaxis, :]
+        self.save_for_backward(pairs * (short > 0) / input.dtype.type(classes))
+        return self.reduce((pairs * short).sum(axis=(-2, -1)) / input.dtype.type(classes))
+
+    def backward(self, grad_output: Any = 1) -> Array:
+        (active,) = self.take_saved(grad_output)  # (*, j, i)
+        slopes = active.sum(axis=-2) - active.sum(axis=-1)
+        return self.per_sample(grad_output, slopes[..., 0].size) * slopes
+
+
+class MultiLabelSoftMarginLoss(Loss):
+    """lₙ = −Σ_c w_c (t log σ(x) + (1 − t) log σ(−x)) / C: BCEWithLogits, averaged over classes.
+
+    Backward    ∂lₙ/∂x_c = w_c (σ(x) − t)/C      ∂lₙ/∂t_c = −w_c x/C, as log σ(x) − log σ(−x) = x
+
+    Shapes: input, target (N, C) or (C,), targets in the input's dtype.
+    """
+
+    def __init__(
+        self, weight: Array | None = None, *, reduction: str = "mean", **deprecated: None
+    ) -> None:
+        super().__init__(reduction=reduction, **deprecated)
+        self.weight = optional_array(weight)
+
+    def forward(self, input: Array, target: Array) -> Any:
+        check_same_shape(self, input, target)
+        w = rescaling(self, "weight", self.weight, input) / input.dtype.type(input.shape[-1])
+        self.save_for_backward(input, target, w)
+        losses = -w * (target * log_sigmoid(input) + (1 - target) * log_sigmoid(-input))
+        return self.reduce(losses.sum(axis=-1))
+
+    def backward(self, grad_output: Any = 1) -> tuple[Array, Array]:
+        x, t, w = self.take_saved(grad_output)
+        g = self.per_sample(grad_output, x[..., 0].size)
+        by_x = (1 - t) * sigmoid(x) - t * sigmoid(-x)  # σ(x) − t, each part without cancellation
+        return g * w * by_x, -g * w * x
+
+
+class CosineEmbeddingLoss(MarginLoss):
+    """l = 1 − cos(x₁, x₂) for t = 1, (cos(x₁, x₂) − margin)₊ for t = −1.
+
+    cos = x₁·x₂ / √(m₁ m₂) with mᵢ = |xᵢ|² + ε, so
+    ∂cos/∂x₁ = x₂/√(m₁ m₂) − cos x₁/m₁, and for x₂ likewise
+    Backward    ∂l/∂x = −∂cos/∂x for t = 1, [cos ≥ margin] ∂cos/∂x for t = −1
+
+    Shapes: inputs (N, D) or (D,), target (N,) or () of 1 and −1.
+    """
+
+    EPS = 1e-12
+
+    def forward(self, input1: Array, input2: Array, target: Array) -> Any:
+        check_same_shape(self, input1, input2, "input2")
+        if input1.ndim not in (1, 2) or np.shape(target) != input1.shape[:-1]:
+            raise ValueError(
+                f"{self!r}: inputs {input1.shape} and target {np.shape(target)}, expected (N, D) "
+                "and (N,), or (D,) and ()"
+            )
+        check_signs(self, target)
+        m1 = np.square(input1).sum(axis=-1) + self.EPS
+        m2 = np.square(input2).sum(axis=-1) + self.EPS
+        length = np.sqrt(m1 * m2)
+        cos = (input1 * input2).sum(axis=-1) / length
+        self.save_for_backward(input1, input2, m1, m2, length, cos, target)
+        return self.reduce(np.where(target == 1, 1 - cos, np.maximum(cos - self.margin, 0)))
+
+    def backward(self, grad_output: Any = 1) -> tuple[Array, Array]:
+        x1, x2, m1, m2, length, cos, t = self.take_saved(grad_output)
+        slope = np.where(t == 1, cos.dtype.type(-1), (cos >= self.margin).astype(cos.dtype))
+        g = (self.expand(grad_output, cos.size) * np.asarray(slope))[..., np.newaxis]
+        m1, m2, length, cos = (a[..., np.newaxis] for a in (m1, m2, length, cos))
+        return g * (x2 / length - cos * x1 / m1), g * (x1 / length - cos * x2 / m2)
+
+
+class TripletMarginLoss(MarginLoss):
+    """l = (d(a, p) − d(a, n) + margin)₊: the anchor is to be closer to p than to n by the margin.
+
+    d(x, y) = |x − y + ε|_p, the p-norm. With v = x − y + ε: ∂d/∂x = sign v |v|^(p−1) / d^(p−1),
+    and ∂d/∂y = −∂d/∂x.
+    swap: where n is closer to p than to the anchor, d(p, n) stands for d(a, n).
+
+    Shapes: three inputs (N, D) or (D,).
+    """
+
+    def __init__(
+        self,
+        margin: float = 1.0,
+        p: float = 2.0,
+        eps: float = 1e-6,
+        swap: bool = False,
+        *,
+        reduction: str = "mean",
+        **deprecated: None,
+    ) -> None:
+        super().__init__(margin, reduction=reduction, **deprecated)
+        if not margin > 0:
+            raise ValueError(f"TripletMarginLoss: margin is {margin}, expected more than 0")
+        if not 1 <= p < np.inf:
+            raise NotImplementedError(f"TripletMarginLoss: p={p} is not supported, from 1 up is")
+        self.p, self.eps, self.swap = p, eps, swap
+
+    def distance(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """d(x, y), and ∂d/∂x."""
+        v = x - y + self.eps
+        size = np.abs(v)
+        if self.p == 2:
+            d = np.sqrt(np.square(v).sum(axis=-1))
+        else:
+            d = (size**self.p).sum(axis=-1) ** (1 / self.p)
+        # where x = y − ε there is no slope, and 0 is taken
+        powers = (size / np.where(d == 0, 1, d)[..., np.newaxis]) ** (self.p - 1)
+        return d, np.sign(v) * powers
+
+    def forward(self, anchor: Array, positive: Array, negative: Array) -> Any:
+        check_same_shape(self, anchor, positive, "positive")
+        check_same_shape(self, anchor, negative, "negative")
+        near, by_near = self.distance(anchor, positive)
+        far, by_far = self.distance(anchor, negative)
+        other, by_other = self.distance(positive, negative)
+        swapped = (other < far) & self.swap
+        short = near - np.where(swapped, other, far) + self.margin
+        self.save_for_backward(by_near, by_far, by_other, swapped, short >= 0)
+        return self.reduce(np.maximum(short, 0))
+
+    def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
+        by_near, by_far, by_other, swapped, active = self.take_saved(grad_output)
+        g = self.expand(grad_output, active.size) * active.astype(by_near.dtype)
+        near = g[..., np.newaxis] * by_near
+        far = (g * ~swapped)[..., np.newaxis] * by_far
+        other = (g * swapped)[..., np.newaxis] * by_other
+        return near - far, -near - other, far + other

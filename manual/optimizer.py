@@ -1,0 +1,317 @@
+"""What every optimizer is made of: flat arrays, parameter groups, state.
+
+An optimizer gathers the parameters of a group into one flat array, and their gradients and its own
+moments into others, so that a step is a handful of array operations however many layers there are.
+A parameter's `data` and `grad` become views into those arrays: nothing is copied in a step.
+
+In the formulas w is a parameter, g its gradient, t the number of steps taken, this one included.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from .module import Array, Parameter, constructor_call
+
+
+class Run:
+    """Neighbours in the flat arrays that have a gradient and are equally far on: updated as one.
+
+    `w` and `g` are their values and gradients, `scratch` two arrays beside them for intermediate
+    results, `scalars` the numbers that each of them carries, "step" among them.
+    """
+
+    def __init__(self, flat: "Flat", first: int, last: int) -> None:
+        self.flat = flat
+        self.first, self.last = first, last
+        self.span = slice(flat.offsets[first], flat.offsets[last])
+        self.w = flat.data[self.span]
+        self.g = flat.grad[self.span]
+        self.scratch = flat.scratch[:, self.span]
+        self.scalars: dict[str, float] = {}
+        self._state: dict[str, Array] = {}
+
+    @property
+    def step(self) -> int:
+        """t: the steps taken, this one included."""
+        return int(self.scalars["step"])
+
+    def state(self, name: str, initial: float = 0.0) -> Array:
+        """The optimizer's own array of this name beside `w`; everywhere `initial` at first."""
+        if name not in self._state:
+            if name not in self.flat.state:
+                self.flat.state[name] = np.full_like(self.flat.data, initial)
+            self._state[name] = self.flat.state[name][self.span]
+        return self._state[name]
+
+    def matrices(self, *flat: Array) -> Iterator[tuple[Array, ...]]:
+        """Arrays beside `w`, cut into views of each parameter's shape, parameter by parameter."""
+        start = self.span.start
+        for i in range(self.first, self.last):
+            part = slice(self.flat.offsets[i] - start, self.flat.offsets[i + 1] - start)
+            yield tuple(a[part].reshape(self.flat.parameters[i].shape) for a in flat)
+
+
+class Flat:
+    """The parameters of one group, in flat arrays."""
+
+    def __init__(self, parameters: list[Parameter]) -> None:
+        self.parameters = parameters
+        self.offsets = [0, *np.cumsum([p.data.size for p in parameters]).tolist()]
+        self.scalars: list[dict[str, float]] = [{"step": 0} for _ in parameters]
+        self.state: dict[str, Array] = {}
+        self.adopt()
+
+    def adopt(self) -> None:
+        """Gather every parameter's values and gradient into this group's arrays."""
+        size = self.offsets[-1]
+        dtype = self.parameters[0].data.dtype
+        self.data, self.grad = np.empty(size, dtype), np.zeros(size, dtype)
+        self.scratch = np.empty((2, size), dtype)
+        self.state = {name: array.astype(dtype) for name, array in self.state.items()}
+        self.views = [self.split(self.data, i) for i in range(len(self.parameters))]
+        for i, parameter in enumerate(self.parameters):
+            parameter.move_to(self.views[i], self.split(self.grad, i))
+        self._runs: dict[tuple[int, int], Run] = {}
+
+    def split(self, array: Array, i: int) -> Array:
+        """The part of a flat array that belongs to parameter i, in its shape."""
+        start, stop = self.offsets[i], self.offsets[i + 1]
+        return array[start:stop].reshape(self.parameters[i].shape)
+
+    def held(self, i: int) -> dict[str, Any]:
+        """What has been gathered for parameter i; nothing before its first step."""
+        scalars = self.scalars[i]
+        if not scalars["step"] or not (self.state or len(scalars) > 1):
+            return {}
+        return {**scalars, **{name: self.split(array, i) for name, array in self.state.items()}}
+
+    def runs(self) -> Iterator[Run]:
+        """What there is to update: the longest stretches that can be updated as one."""
+        for parameter, view in zip(self.parameters, self.views, strict=True):
+            if parameter.data is not view:  # cast, or gathered by another optimizer since
+                self.adopt()
+                break
+
+        def how_far(i: int) -> dict[str, float] | None:
+            parameter = self.parameters[i]
+            moves = parameter.requires_grad and parameter.grad is not None
+            return self.scalars[i] if moves else None
+
+        for scalars, neighbours in groupby(range(len(self.parameters)), key=how_far):
+            if scalars is None:
+                continue
+            members = list(neighbours)
+            first, last = members[0], members[-1] + 1
+            if (first, last) not in self._runs:
+                self._runs[first, last] = Run(self, first, last)
+            run = self._runs[first, last]
+            run.scalars = {**scalars, "step": scalars["step"] + 1}
+            yield run
+            self.scalars[first:last] = [run.scalars] * (last - first)
+
+
+class Optimizer:
+    """The base of the optimizers. A subclass says in `update` what happens to one flat run.
+
+    Args:
+        params: parameters, or groups of them: dicts with `params` and settings of their own.
+    Raises:
+        ValueError: no parameters, one twice, mixed dtypes, or a setting out of its range.
+        NotImplementedError: an argument that only PyTorch has.
+    """
+
+    AT_LEAST_ZERO = (
+        "lr",
+        "eps",
+        "weight_decay",
+        "momentum",
+        "lr_decay",
+        "initial_accumulator_value",
+        "momentum_decay",
+    )
+
+    def __init__(
+        self, params: Iterable[Any], defaults: dict[str, Any], unsupported: Mapping[str, Any]
+    ) -> None:
+        for name, value in unsupported.items():
+            if value:
+                raise NotImplementedError(f"{type(self).__name__}: {name} is not supported")
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self._flats: list[Flat] = []
+        given = list(params)
+        if not given:
+            raise ValueError(f"{type(self).__name__}: there are no parameters to optimize")
+        for group in given if isinstance(given[0], dict) else [{"params": given}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters, with settings of their own where the defaults are not wanted."""
+        name = type(self).__name__
+        unknown = group.keys() - self.defaults.keys() - {"params"}
+        if unknown:
+            raise ValueError(f"{name}: a group has the unknown setting {sorted(unknown)[0]!r}")
+        settings = {**self.defaults, **group, "params": list(group["params"])}
+        parameters = settings["params"]
+        if not parameters:
+            raise ValueError(f"{name}: a group has no parameters")
+        for parameter in parameters:
+            if not isinstance(parameter, Parameter):
+                raise TypeError(f"{name}: got a {type(parameter).__name__}, expected a Parameter")
+        everything = [id(p) for g in (*self.param_groups, settings) for p in g["params"]]
+        if len(set(everything)) < len(everything):
+            raise ValueError(f"{name}: a parameter is given more than once")
+        dtypes = sorted({p.data.dtype.name for p in parameters})
+        if len(dtypes) > 1:
+            raise ValueError(f"{name}: a group mixes the dtypes {', '.join(dtypes)}")
+        self.check(settings)
+        self.param_groups.append(settings)
+        self._flats.append(Flat(parameters))
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        """Raise ValueError for a setting out of its range."""
+        for name in self.AT_LEAST_ZERO:
+            if name in group:
+                self.require(name, group[name], 0 <= group[name] < math.inf, "at least 0")
+        for beta in group.get("betas", ()):
+            self.require("betas", group["betas"], 0 <= beta < 1, "each in [0, 1)")
+
+    def require(self, name: str, value: Any, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise ValueError(f"{type(self).__name__}: {name} is {value}, expected {wanted}")
+
+    def zero_grad(self) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient; the others stay as they are."""
+        for group, flat in zip(self.param_groups, self._flats, strict=True):
+            for run in flat.runs():
+                self.update(run, **group)
+
+    def update(self, run: Run, *args: Any, **settings: Any) -> None:
+        raise NotImplementedError(f"{type(self).__name__} has no update")
+
+    def descent(self, run: Run, weight_decay: float, maximize: bool) -> Array:
+        """The gradient to go against: g + λw, or −g + λw to maximize. May use scratch 0."""
+        g = run.g
+        if maximize:
+            g = np.negative(g, out=run.scratch[0])
+        if weight_decay:
+            decay = np.multiply(run.w, weight_decay, out=run.scratch[1])
+            g = np.add(g, decay, out=run.scratch[0])
+        return g
+
+    def decay(
+        self, run: Run, lr: float, weight_decay: float, maximize: bool, decoupled: bool
+    ) -> Array:
+        """The same, or, decoupled, w ← w − η λ w at once and the gradient without λ."""
+        if decoupled:
+            run.w *= 1 - lr * weight_decay
+            weight_decay = 0
+        return self.descent(run, weight_decay, maximize)
+
+    def state_of(self, parameter: Parameter) -> dict[str, Any]:
+        """What has been gathered for one parameter, by name: views in its shape, and numbers."""
+        for flat in self._flats:
+            for i, candidate in enumerate(flat.parameters):
+                if candidate is parameter:
+                    return flat.held(i)
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """In PyTorch's layout: what each parameter has gathered, by number, and the settings."""
+        state, groups, first = {}, [], 0
+        for group, flat in zip(self.param_groups, self._flats, strict=True):
+            for i in range(len(flat.parameters)):
+                if held := flat.held(i):
+                    state[first + i] = {name: np.copy(value)[()] for name, value in held.items()}
+            numbers = list(range(first, first + len(flat.parameters)))
+            groups.append({**group, "params": numbers})
+            first += len(numbers)
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a saved state. Nothing is changed unless everything fits.
+
+        Raises:
+            ValueError: the groups, or an array's shape, are not this optimizer's.
+        """
+        name = type(self).__name__
+        groups, state = state_dict["param_groups"], state_dict["state"]
+        sizes = [len(group["params"]) for group in groups]
+        own = [len(flat.parameters) for flat in self._flats]
+        if sizes != own:
+            raise ValueError(f"{name}: state for groups of {sizes} parameters, expected {own}")
+        parameters = [p for flat in self._flats for p in flat.parameters]
+        for i, moments in state.items():
+            for key, values in moments.items():
+                if np.shape(values) not in ((), parameters[i].shape):
+                    raise ValueError(
+                        f"{name}: {key} of parameter {i} has shape {np.shape(values)}, "
+                        f"expected {parameters[i].shape}"
+                    )
+        first = 0
+        for group, flat, given in zip(self.param_groups, self._flats, groups, strict=True):
+            group.update({key: value for key, value in given.items() if key != "params"})
+            flat.state = {}
+            for i in range(len(flat.parameters)):
+                moments = state.get(first + i, {})
+                flat.scalars[i] = {"step": 0}
+                for key, values in moments.items():
+                    if np.shape(values) == () and flat.parameters[i].shape != ():
+                        flat.scalars[i][key] = float(values)
+                        continue
+                    whole = flat.state.setdefault(key, np.zeros_like(flat.data))
+                    flat.split(whole, i)[...] = values
+                if moments and "step" not in moments:  # PyTorch's SGD does not count
+                    flat.scalars[i]["step"] = 1
+            flat.adopt()
+            first += len(flat.parameters)
+
+    def __repr__(self) -> str:
+        return constructor_call(type(self), {"params": ..., **self.defaults})
+
+
+def clip_grad_norm_(
+    parameters: Parameter | Iterable[Parameter], max_norm: float, norm_type: float = 2.0
+) -> Any:
+    """Scale all gradients by one factor, so that together they are no longer than max_norm.
+
+    g ← g · min(1, max_norm/(‖g‖ + 1e-6)), ‖g‖ over all gradients as one vector.
+
+    Args:
+        norm_type: the p of the norm; inf for the largest element.
+    Returns:
+        ‖g‖ before.
+    """
+    gradients = _gradients(parameters)
+    if not gradients:
+        return np.float32(0.0)
+    if math.isinf(norm_type):
+        norm = max(np.abs(g).max() for g in gradients)
+    else:
+        norms = np.array([(np.abs(g) ** norm_type).sum() ** (1 / norm_type) for g in gradients])
+        norm = (norms**norm_type).sum() ** (1 / norm_type)
+    factor = max_norm / (norm + 1e-6)
+    if factor < 1:
+        for g in gradients:
+            g *= factor
+    return norm
+
+
+def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: float) -> None:
+    """Bring every element of every gradient into [−clip_value, clip_value]."""
+    for g in _gradients(parameters):
+        np.clip(g, -clip_value, clip_value, out=g)
+
+
+def _gradients(parameters: Parameter | Iterable[Parameter]) -> list[Array]:
+    given = [parameters] if isinstance(parameters, Parameter) else parameters
+    return [p.grad for p in given if p.grad is not None]

@@ -1,0 +1,43 @@
+"""Extended precision as the judge: who is closer, and is the judge itself right?"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from torch_ref.judge import CAN_JUDGE, differences, judge, truth
+from torch_ref.parity import by_autograd, by_hand
+
+from .cases import CASES, Case
+from .conftest import make_pair
+
+pytestmark = [
+    pytest.mark.skipif(not CAN_JUDGE, reason="longdouble is float64 here: it cannot judge"),
+    pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss"),
+]
+
+
+def test_as_close_to_the_judge_as_pytorch(case: Case, dtype: Any) -> None:
+    pair = make_pair(case, dtype)
+    right = truth(pair.mine, pair.inputs, pair.upstream)
+    mine = by_hand(pair.mine, pair.inputs, pair.upstream)
+    theirs = by_autograd(pair.twin, pair.inputs, pair.upstream)
+    further = [found for found in judge(mine, theirs, right) if not found.stands]
+    assert not further
+
+
+def test_extended_precision_is_kept(case: Case) -> None:
+    """Nothing on the way falls back to float64: the judge's results have its own dtype."""
+    pair = make_pair(case, np.float64)
+    for key, value in truth(pair.mine, pair.inputs, pair.upstream).items():
+        assert np.asarray(value).dtype == np.longdouble, key
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.smooth], ids=lambda case: case.name)
+def test_the_judge_agrees_with_central_differences(case: Case) -> None:
+    pair = make_pair(case, np.float64)
+    if sum(np.size(x) for x in pair.inputs) > 500:
+        pytest.skip("a difference for each of many inputs")
+    report = differences(pair.mine, pair.inputs, pair.upstream)
+    assert report.rows
+    assert report.agrees, report
