@@ -140,7 +140,7 @@ class Bilinear(Module):
         grad_x2 = (x1[..., np.newaxis, :] @ g_W)[..., 0, :]  # (*, in2)
         samples_g = g.reshape(-1, self.out_features)  # (N, out)
         pairs = x1[..., :, np.newaxis] * x2[..., np.newaxis, :]  # (*, in1, in2)
-        W_rows = samples_g.T @ pairs.reshape(len(samples_g), -1)  # (out, N) x (N, in1 in2)
+        W_rows = samples_g.T @ pairs.reshape(len(samples_g), W[0].size)  # (out, N) x (N, in1 in2)
         self.weight.accumulate(W_rows.reshape(W.shape))
         if self.bias is not None:
             self.bias.accumulate(samples_g.sum(axis=0))

@@ -60,7 +60,7 @@ def test_digits_to_the_last_bits() -> None:
     guesses = output.argmax(axis=1)
     np.testing.assert_array_equal(guesses, twin_output.argmax(axis=1))
     assert (guesses == t).mean() >= 0.96
-    for name, mine, theirs in pair.parameters:
+    for (name, mine), (_, theirs) in zip(pair.parameters, pair.twin_parameters, strict=True):
         distance = np.abs(mine.data - theirs.detach().numpy()).max() / np.abs(mine.data).max()
         assert distance <= 1e-12, name
 

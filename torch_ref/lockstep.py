@@ -1,17 +1,16 @@
 """Train a by-hand network and its twin side by side on the same batches, and measure every step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from manual import Module, Optimizer, no_grad
 from manual.module import Array, as_tuple
 from manual.worked_example import early_update
 
-from .parity import Report, Row, measure, terms_of, tolerance
+from .parity import Quantities, Report, Row, Running, carried, terms_of, tolerance
 from .twin import scalars_in, to_numpy, twin_of
 
 # Output, loss, and the gradients by parameter name where the step did not leave them in place.
@@ -66,6 +65,14 @@ def by_autograd_early(network: Any, loss: Any, optimizer: Any, x: Any, t: Any) -
     return output, error, gradients
 
 
+def quantities(output: Any, loss: Any, parameters: Any, gradients: Any) -> Quantities:
+    """A step's results by kind and name; no gradients given, those on the parameters are taken."""
+    if gradients is None:
+        gradients = {name: p.grad for name, p in parameters if p.grad is not None}
+    found = {("output", "output"): output, ("output", "loss"): loss}
+    return found | {("gradient", name): gradient for name, gradient in gradients.items()}
+
+
 RULES: dict[str, tuple[Callable[..., Outcome], Callable[..., Outcome]]] = {
     "simultaneous": (by_hand, by_autograd),
     "early": (by_hand_early, by_autograd_early),
@@ -84,10 +91,6 @@ class Step:
 
 class Lockstep:
     """A by-hand network and its twin, trained on the same batches.
-
-    A distance is taken relative to the largest value that the quantity has had so far. Near a
-    minimum a gradient is a small difference of numbers that are not small, and its rounding is
-    theirs: relative to itself alone it would grow without bound on both sides.
 
     Args:
         network, loss, optimizer: by hand; their twins are made here.
@@ -111,13 +114,12 @@ class Lockstep:
         self.twin_optimizer = twin_of(optimizer, self.twin.parameters())
         self.compare = compare
         self.hand_step, self.torch_step = RULES[rule]
-        names = [name for name, _ in network.named_parameters()]
-        mine, theirs = list(network.parameters()), list(self.twin.parameters())
-        self.parameters = list(zip(names, mine, theirs, strict=True))
+        self.parameters = list(network.named_parameters())
+        self.twin_parameters = list(self.twin.named_parameters())
+        self.dtype = self.parameters[0][1].data.dtype
         self.terms = terms_of(network)
-        self.dtype = mine[0].data.dtype
         self.steps = 0
-        self.scales: dict[tuple[str, str], float] = {}
+        self.running = Running()
         self.furthest: dict[tuple[str, str], tuple[Row, int]] = {}  # the worst row and its step
 
     def step(self, x: Array, t: Array) -> Step:
@@ -125,57 +127,36 @@ class Lockstep:
         if self.compare == "steps":
             self.take_over()
         output, loss, gradients = self.hand_step(self.network, self.loss, self.optimizer, x, t)
+        xt = torch.from_numpy(x), torch.from_numpy(t)
         with scalars_in(self.dtype):
             twin_output, twin_loss, twin_gradients = self.torch_step(
-                self.twin,
-                self.twin_loss,
-                self.twin_optimizer,
-                torch.from_numpy(x),
-                torch.from_numpy(t),
+                self.twin, self.twin_loss, self.twin_optimizer, *xt
             )
         self.steps += 1
+        mine, theirs = self.carried()
+        mine |= quantities(output, loss, self.parameters, gradients)
+        theirs |= quantities(twin_output, twin_loss, self.twin_parameters, twin_gradients)
         since = self.steps if self.compare == "trajectory" else 1
-        allowed = tolerance(self.terms + len(x), since)
-        if gradients is None:
-            gradients = {name: mine.grad for name, mine, _ in self.parameters}
-        if twin_gradients is None:
-            twin_gradients = {name: theirs.grad for name, _, theirs in self.parameters}
-        rows = []
-        for kind, name, mine, theirs in (
-            ("output", "output", output, twin_output),
-            ("output", "loss", loss, twin_loss),
-            *(
-                ("gradient", n, gradients.get(n), twin_gradients.get(n))
-                for n, *_ in self.parameters
-            ),
-            *self.held(),
-        ):
-            if mine is None and theirs is None:
-                continue  # the gradient of a parameter that is held fixed
-            row = measure(kind, name, mine, theirs, allowed, self.scales.get((kind, name), 0))
-            self.scales[kind, name] = row.scale
-            rows.append(row)
-            if row.distance > self.furthest.get((kind, name), (row, 0))[0].distance or (
-                (kind, name) not in self.furthest
-            ):
-                self.furthest[kind, name] = row, self.steps
-        return Step(self.steps, float(loss), float(twin_loss.detach()), Report(rows))
+        report = self.running.compare(mine, theirs, tolerance(self.terms + len(x), since))
+        for row in report.rows:
+            key = row.kind, row.name
+            if key not in self.furthest or row.distance > self.furthest[key][0].distance:
+                self.furthest[key] = row, self.steps
+        return Step(self.steps, float(loss), float(twin_loss.detach()), report)
 
-    def held(self) -> Iterator[tuple[str, str, Any, Any]]:
-        """Kind, name and both values of all that is carried from step to step."""
-        for name, parameter, twin in self.parameters:
-            yield "weight", name, parameter.data, twin
-            mine = self.optimizer.state_of(parameter)
-            theirs = {k: v for k, v in self.twin_optimizer.state[twin].items() if v is not None}
-            for moment in sorted(mine.keys() | theirs.keys()):
-                if np.ndim(to_numpy(theirs.get(moment))) or np.ndim(mine.get(moment)):
-                    yield "state", f"{moment} {name}", mine.get(moment), theirs.get(moment)
+    def carried(self) -> tuple[Quantities, Quantities]:
+        """What each side carries from step to step: weights, and the optimizer's state."""
+        return (
+            carried(self.parameters, self.optimizer),
+            carried(self.twin_parameters, self.twin_optimizer),
+        )
 
     @torch.no_grad()
     def take_over(self) -> None:
         """Put the PyTorch side where the by-hand side is."""
-        for _, _, mine, theirs in self.held():
-            theirs.copy_(torch.from_numpy(mine))
+        mine, theirs = self.carried()
+        for key, values in theirs.items():
+            values.copy_(torch.from_numpy(mine[key]))
 
     def evaluate(self, x: Array, t: Array) -> tuple[Any, Any, float, float]:
         """Outputs and losses of both sides on (x, t), nothing learnt from it."""

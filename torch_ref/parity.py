@@ -161,7 +161,13 @@ def by_autograd(
     twin.zero_grad()
     tensors = [to_torch(x) for x in inputs]
     floating = [t.requires_grad_() for t in tensors if torch.is_tensor(t) and t.is_floating_point()]
-    outputs = as_tuple(twin(*tensors))
+    try:
+        outputs = as_tuple(twin(*tensors))
+    except RuntimeError as error:  # a loss that PyTorch does not differentiate by its target
+        if "not differentiable with respect to argument 'target'" not in str(error):
+            raise
+        floating.pop().requires_grad_(False)
+        outputs = as_tuple(twin(*tensors))
     found: Quantities = {("output", str(i)): output for i, output in enumerate(outputs)}
     torch.autograd.backward(outputs, [to_torch(g) for g in upstream])
     found |= {
@@ -189,24 +195,45 @@ def after_steps(
         for _ in range(steps):
             run(module, inputs, upstream)
             optimizer.step()
+    return carried(module.named_parameters(), optimizer)
+
+
+def carried(parameters: Iterable[tuple[str, Any]], optimizer: Any) -> Quantities:
+    """Weights and the optimizer's arrays beside them, of either side."""
     found: Quantities = {}
-    for name, parameter in module.named_parameters():
-        found["weight", name] = to_numpy(parameter.data)
-        state = (
-            optimizer.state_of(parameter)
-            if isinstance(optimizer, Optimizer)
-            else optimizer.state[parameter]
-        )
-        for moment, values in state.items():
-            if np.ndim(to_numpy(values)) and values is not None:
-                found["state", f"{moment} {name}"] = values
+    by_hand = isinstance(optimizer, Optimizer)
+    for name, parameter in parameters:
+        found["weight", name] = parameter.data
+        state = optimizer.state_of(parameter) if by_hand else optimizer.state[parameter]
+        for moment in sorted(state):
+            if getattr(state[moment], "ndim", 0):
+                found["state", f"{moment} {name}"] = state[moment]
     return found
 
 
+class Running:
+    """Compares the same quantities step after step, relative to the largest value each has had.
+
+    Near a minimum a gradient is a small difference of numbers that are not small, and its rounding
+    is theirs: relative to itself alone it would grow without bound on both sides.
+    """
+
+    def __init__(self) -> None:
+        self.scales: dict[tuple[str, str], float] = {}
+
+    def compare(self, mine: Quantities, reference: Quantities, tolerance: float) -> "Report":
+        """A row for each quantity that either side has."""
+        rows = []
+        for key in [*mine, *(key for key in reference if key not in mine)]:
+            scale = self.scales.get(key, 0.0)
+            rows.append(measure(*key, mine.get(key), reference.get(key), tolerance, scale))
+            self.scales[key] = rows[-1].scale
+        return Report(rows)
+
+
 def compare(mine: Quantities, reference: Quantities, tolerance: float) -> "Report":
-    """A row for each quantity that either side has."""
-    keys = [*mine, *(key for key in reference if key not in mine)]
-    return Report([measure(*k, mine.get(k), reference.get(k), tolerance) for k in keys])
+    """A row for each quantity that either side has, once."""
+    return Running().compare(mine, reference, tolerance)
 
 
 @dataclass
