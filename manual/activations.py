@@ -52,10 +52,14 @@ def log_sigmoid(x: Array) -> Array:
     return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
 
+def above_minus_inf(x: Array) -> Array:
+    """−∞ as the least finite number: for x·s(x), where −∞·0 has no value but a limit of 0."""
+    return np.maximum(x, np.finfo(x.dtype).min)
+
+
 def finite(x: Array) -> Array:
-    """±∞ as the largest finite number: for x·s(x), where ∞·0 has no value but a limit of 0."""
-    largest = np.finfo(x.dtype).max
-    return np.clip(x, -largest, largest)
+    """±∞ as the largest finite number: for x·s′(x), which has a limit of 0 on both sides."""
+    return np.minimum(above_minus_inf(x), np.finfo(x.dtype).max)
 
 
 def erf(x: Array) -> Array:
@@ -65,7 +69,7 @@ def erf(x: Array) -> Array:
     nothing cancels. Beyond |x| = 6.5 erf is ±1 in every dtype here.
     Source: Abramowitz & Stegun 7.1.6.
     """
-    x = np.clip(x, -6.5, 6.5)
+    sign, x = np.sign(x), np.clip(x, -6.5, 6.5)
     square = x * x
     term = np.ones_like(x)
     total = np.ones_like(x)
@@ -74,7 +78,8 @@ def erf(x: Array) -> Array:
         n += 1
         term = term * (2 * square / (2 * n + 1))
         total = total + term
-    return x * total * np.exp(-square) * (2 / np.sqrt(x.dtype.type(PI)))
+    inside = x * total * np.exp(-square) * (2 / np.sqrt(x.dtype.type(PI)))
+    return np.where(np.abs(x) < 6.5, inside, sign)
 
 
 PI = np.longdouble("3.14159265358979323846264338327950288")
@@ -229,7 +234,7 @@ class Threshold(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_input(x)
-        passed = x > self.threshold
+        passed = ~(x <= self.threshold)  # NaN is let through
         self.save_for_backward(passed)
         return np.where(passed, x, x.dtype.type(self.value))
 
@@ -363,7 +368,7 @@ class SiLU(InPlace):
     """y = x σ(x). dy/dx = σ + x σ′ = σ + x σ (1 − σ)"""
 
     def value(self, x: Array) -> Array:
-        return finite(x) * sigmoid(x)
+        return above_minus_inf(x) * sigmoid(x)
 
     def derivative(self, x: Array, y: Array) -> Array:
         s = sigmoid(x)
@@ -374,7 +379,7 @@ class Mish(InPlace):
     """y = x t with t = tanh(softplus x). dy/dx = t + x (1 − t²) σ, since softplus′ = σ"""
 
     def value(self, x: Array) -> Array:
-        return finite(x) * np.tanh(softplus(x))
+        return above_minus_inf(x) * np.tanh(softplus(x))
 
     def derivative(self, x: Array, y: Array) -> Array:
         t = np.tanh(softplus(x))
@@ -408,7 +413,7 @@ class GELU(Elementwise):
         return (1 + np.tanh(np.sqrt(z.dtype.type(2 / PI)) * (z + self.CUBIC * z * z * z))) / 2
 
     def value(self, x: Array) -> Array:
-        return finite(x) * self.cumulative(np.clip(x, -self.SATURATED, self.SATURATED))
+        return above_minus_inf(x) * self.cumulative(np.clip(x, -self.SATURATED, self.SATURATED))
 
     def derivative(self, x: Array, y: Array) -> Array:
         z = np.clip(x, -self.SATURATED, self.SATURATED)
@@ -433,7 +438,7 @@ class Hardswish(InPlace):
     """y = x min(max(x + 3, 0), 6)/6. In between, d/dx (x² + 3x)/6 = x/3 + ½"""
 
     def value(self, x: Array) -> Array:
-        return finite(x) * (np.clip(x + 3, 0, 6) / 6)
+        return above_minus_inf(x) * (np.clip(x + 3, 0, 6) / 6)
 
     def derivative(self, x: Array, y: Array) -> Array:
         inside = np.clip(x, -3, 3)

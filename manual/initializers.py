@@ -27,8 +27,9 @@ class TorchGenerator(np.random.Generator):
     It is a Mersenne Twister. A float32 is the low 24 bits of one 32-bit draw times 2⁻²⁴, a float64
     the low 53 bits of two draws, the first one high, times 2⁻⁵³. Uniform numbers are the same to
     the last bit. Normal ones come by Box and Muller's transform from the same uniform numbers in
-    the same order; for float32 arrays of 16 and more PyTorch has approximations of its own for the
-    logarithm and cosine, so there the last digits differ.
+    the same order, through another library's logarithm and cosine: now and then the last bit
+    differs, and in float32 arrays of 16 and more, for which PyTorch has approximations of its own,
+    the last digit.
 
     Args:
         seed: as for torch.manual_seed, of which the low 32 bits count.

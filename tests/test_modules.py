@@ -1,0 +1,199 @@
+"""Modules: what they refuse, and with which words; state; shapes of any size."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import manual
+
+from .cases import Case, normal, plain, typed
+from .conftest import assert_agreement, make_pair
+
+F32, F64 = np.float32, np.float64
+X = np.ones((5, 3), F32)
+
+
+def linear() -> manual.Linear:
+    return manual.Linear(3, 4)
+
+
+# (what is done, the error, what it says)
+REFUSED = [
+    (lambda: linear()(np.ones((2, 5), F32)), ValueError, r"Linear\(3, 4\): input's last axis is 5"),
+    (lambda: linear()(np.ones((2, 3))), TypeError, "input is float64, expected float32"),
+    (lambda: linear()([[1.0, 2.0, 3.0]]), TypeError, "input is a list, expected a NumPy array"),
+    (lambda: manual.ReLU()(np.arange(3)), TypeError, "input is int64, expected a floating dtype"),
+    (lambda: manual.Linear(0, 4), ValueError, "Linear: in_features is 0, expected a whole number"),
+    (lambda: manual.Linear(3, 4.5), ValueError, "out_features is 4.5"),
+    (lambda: manual.Linear(3, 4, dtype="float16"), TypeError, "dtype is float16, expected float32"),
+    (lambda: manual.Bilinear(2, 3, 4)(X, X), ValueError, r"input1 has shape \(5, 3\), expected"),
+    (lambda: manual.Embedding(4, 2)(np.array([4])), IndexError, "numbers from 4 to 4, expected 0"),
+    (lambda: manual.Embedding(4, 2)(np.array([-1])), IndexError, "numbers from -1"),
+    (lambda: manual.Embedding(4, 2)(np.ones(2)), TypeError, "not an array of integers"),
+    (lambda: manual.Embedding(4, 2, padding_idx=4), ValueError, "padding_idx is 4"),
+    (lambda: manual.Dropout(1.5), ValueError, "Dropout: p is 1.5, expected a probability"),
+    (lambda: manual.Dropout(-0.1), ValueError, "p is -0.1"),
+    (lambda: manual.Dropout(float("nan")), ValueError, "p is nan"),
+    (lambda: manual.Dropout2d()(X), ValueError, "input has 2 axes, expected 4"),
+    (lambda: manual.Flatten(3)(X), IndexError, "start_dim 3"),
+    (lambda: manual.Unflatten(1, (2, 2))(X), ValueError, "3 elements, which"),
+    (lambda: manual.GLU()(X), ValueError, "3 elements, expected an even number"),
+    (lambda: manual.Softmax(2)(X), IndexError, "input has 2 axes, dim 2 is not one"),
+    (lambda: manual.PReLU(2)(X), ValueError, "has 3 channels, expected 2"),
+    (lambda: manual.GELU("x"), ValueError, "approximate is 'x'"),
+    (lambda: manual.Hardtanh(1, -1), ValueError, "max_val is -1"),
+    (lambda: manual.CELU(0), ValueError, "alpha is 0"),
+    (lambda: manual.Softshrink(-1), ValueError, "lambd is -1"),
+    (lambda: manual.MSELoss(reduction="median"), ValueError, "reduction is 'median', expected one"),
+    (lambda: manual.MSELoss()(X, X[:4]), ValueError, r"target has shape \(4, 3\), expected"),
+    (lambda: manual.MSELoss()(X, X[:1]), ValueError, "target has shape"),  # no broadcasting
+    (lambda: manual.MSELoss()(X, X.astype(F64)), TypeError, "target is float64, expected float32"),
+    (lambda: manual.BCELoss()(X * 2, X), ValueError, "input has values from 2 to 2, expected 0 to"),
+    (lambda: manual.BCELoss()(-X, X), ValueError, "input has values from -1"),
+    (lambda: manual.BCELoss()(X * np.nan, X), ValueError, "input has values from nan"),
+    (lambda: manual.BCELoss(np.ones(2, F32))(X, X), ValueError, r"weight of shape \(2,\)"),
+    (lambda: manual.GaussianNLLLoss()(X, X, -X), ValueError, "var has values from -1"),
+    (lambda: manual.GaussianNLLLoss()(X, X, X[:, :2]), ValueError, "var has shape"),
+    (lambda: manual.HuberLoss(delta=0), ValueError, "delta is 0"),
+    (lambda: manual.SmoothL1Loss(beta=-1), ValueError, "beta is -1"),
+    (lambda: manual.CrossEntropyLoss()(X, np.arange(5)), IndexError, "classes from 0 to 4"),
+    (lambda: manual.CrossEntropyLoss()(X, np.full(5, -1)), IndexError, "classes from -1 to -1"),
+    (lambda: manual.CrossEntropyLoss()(X, np.zeros(4, int)), ValueError, r"shape \(4,\), expected"),
+    (lambda: manual.CrossEntropyLoss()(X, -X), ValueError, "target has values from -1"),
+    (lambda: manual.CrossEntropyLoss()(X, X[:2]), ValueError, r"target has shape \(2, 3\)"),
+    (lambda: manual.CrossEntropyLoss(np.ones(2, F32))(X, np.zeros(5, int)), ValueError, "weight"),
+    (lambda: manual.CrossEntropyLoss(label_smoothing=2), ValueError, "label_smoothing is 2"),
+    (lambda: manual.NLLLoss()(X, X), TypeError, "target is not an array of integer classes"),
+    (lambda: manual.HingeEmbeddingLoss()(X, X * 0), ValueError, "other values than 1 and -1"),
+    (lambda: manual.MultiMarginLoss(p=3), ValueError, "p is 3"),
+    (lambda: manual.MultiMarginLoss()(X, np.full(5, 3)), IndexError, "classes from 3 to 3"),
+    (lambda: manual.TripletMarginLoss(margin=0), ValueError, "margin is 0"),
+    (
+        lambda: manual.CTCLoss()(np.ones((4, 2, 3)), np.ones((2, 2), int), np.array([4]), [1, 1]),
+        ValueError,
+        "expected one for each of 2 samples",
+    ),
+    (
+        lambda: manual.CTCLoss()(np.ones((4, 1, 3)), np.array([[3]]), np.array([4]), [1]),
+        IndexError,
+        "expected 0 to 2",
+    ),
+    (lambda: manual.MLP((3,)), ValueError, "expected at least an input and an output"),
+    (lambda: manual.MLP((3, 2), "Relu"), ValueError, "there is no activation 'Relu'"),
+    (lambda: setattr(linear().weight, "grad", X), ValueError, r"grad of shape \(5, 3\)"),
+    (lambda: linear().weight.accumulate(np.ones((4, 3))), TypeError, "grad in float64"),
+    (lambda: linear().load_state_dict({}), ValueError, "missing weight; missing bias"),
+]
+
+
+@pytest.mark.parametrize(("do", "error", "message"), REFUSED)
+def test_what_is_refused_says_why(do: Any, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        do()
+
+
+UNSUPPORTED = [
+    (lambda: manual.Linear(3, 4, device="cpu"), "Linear: device"),
+    (lambda: manual.ReLU(inplace=True), "ReLU: inplace"),
+    (lambda: manual.SELU(True), "SELU: inplace"),
+    (lambda: manual.Hardtanh(min_value=-2), "Hardtanh: min_value"),
+    (lambda: manual.Embedding(3, 4, max_norm=1.0), "Embedding: max_norm"),
+    (lambda: manual.Embedding(3, 4, sparse=True), "Embedding: sparse"),
+    (lambda: manual.Embedding(3, 4, scale_grad_by_freq=True), "Embedding: scale_grad_by_freq"),
+    (lambda: manual.Softmax(), "Softmax: dim=None"),
+    (lambda: manual.MSELoss(size_average=True), "MSELoss: size_average"),
+    (lambda: manual.CrossEntropyLoss(reduce=True), "CrossEntropyLoss: reduce"),
+    (lambda: manual.TripletMarginLoss(p=float("inf")), "TripletMarginLoss: p=inf"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), UNSUPPORTED)
+def test_what_is_not_supported_is_named(make: Any, message: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"{message} is not supported"):
+        make()
+
+
+def test_load_state_dict_lists_everything_and_changes_nothing() -> None:
+    network = manual.MLP((3, 4, 2), dtype=F64)
+    before = network.state_dict()
+    state = network.state_dict()
+    del state["layers.0.bias"]
+    state |= {"more": np.ones(2), "layers.0.weight": np.ones((3, 4))}
+    state["layers.2.bias"] = np.ones(2, F32)
+    with pytest.raises(ValueError, match="load_state_dict") as caught:
+        network.load_state_dict(state)
+    for wanted in (
+        "missing layers.0.bias",
+        "unexpected more",
+        "layers.0.weight has shape (3, 4), expected (4, 3)",
+        "layers.2.bias is float32, expected float64",
+    ):
+        assert wanted in str(caught.value)
+    for name, values in network.state_dict().items():
+        np.testing.assert_array_equal(values, before[name])
+
+
+def test_train_and_eval_reach_every_module() -> None:
+    network = manual.Sequential(manual.Linear(3, 3), manual.Sequential(manual.Dropout(0.5)))
+    assert not any(module.training for module in network.eval().modules())
+    np.testing.assert_array_equal(network(X), network[0](X))
+    assert all(module.training for module in network.train().modules())
+
+
+def test_a_shared_parameter_is_one_parameter() -> None:
+    layer = manual.Linear(3, 3)
+    network = manual.Sequential(layer, manual.Tanh(), layer)
+    assert [name for name, _ in network.named_parameters()] == ["0.weight", "0.bias"]
+    theirs = torch.nn.Linear(3, 3)
+    twin = torch.nn.Sequential(theirs, torch.nn.Tanh(), theirs)
+    assert set(network.state_dict()) == set(twin.state_dict())
+
+
+def test_no_grad_saves_nothing() -> None:
+    network = manual.MLP((3, 4, 2))
+    with manual.no_grad():
+        network(X)
+    assert not any(module._saved for module in network.modules())
+
+
+SHAPE = st.lists(st.integers(1, 5), min_size=0, max_size=3).map(tuple)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=SHAPE, sizes=st.tuples(st.integers(1, 9), st.integers(1, 9)), bias=st.booleans())
+def test_linear_of_any_shape(shape: tuple, sizes: tuple, bias: bool) -> None:
+    case = Case("Linear", typed(manual.Linear, *sizes, bias=bias), normal((*shape, sizes[0])))
+    assert_agreement(make_pair(case, F64).gradients())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=SHAPE,
+    made=st.sampled_from([manual.Tanh, manual.GELU, manual.Mish, manual.SELU, manual.Hardswish]),
+    dtype=st.sampled_from([F32, F64]),
+)
+def test_activations_of_any_shape(shape: tuple, made: Any, dtype: Any) -> None:
+    assert_agreement(make_pair(Case("-", plain(made), normal(shape)), dtype).gradients())
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=SHAPE.filter(len), made=st.sampled_from(["Softmax", "LogSoftmax"]), data=st.data())
+def test_softmax_of_any_shape_and_axis(shape: tuple, made: str, data: Any) -> None:
+    dim = data.draw(st.integers(-len(shape), len(shape) - 1))
+    case = Case("-", plain(getattr(manual, made), dim), normal(shape))
+    assert_agreement(make_pair(case, F64).gradients())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=SHAPE,
+    made=st.sampled_from(["MSELoss", "HuberLoss", "L1Loss", "BCEWithLogitsLoss"]),
+    reduction=st.sampled_from(["none", "mean", "sum"]),
+)
+def test_losses_of_any_shape(shape: tuple, made: str, reduction: str) -> None:
+    make = plain(getattr(manual, made), reduction=reduction)
+    assert_agreement(make_pair(Case("-", make, normal(shape, shape)), F64).gradients())
