@@ -37,7 +37,8 @@ class TorchGenerator(np.random.Generator):
 
     def __init__(self, seed: int) -> None:
         twister = np.random.MT19937()
-        twister.state = np.random.RandomState(seed & 0xFFFFFFFF).get_state(legacy=False)
+        seeded: Any = np.random.RandomState(seed & 0xFFFFFFFF).get_state(legacy=False)
+        twister.state = seeded
         super().__init__(twister)
         self._second: float | None = None  # Box and Muller make two normal numbers at a time
 
@@ -300,7 +301,7 @@ def orthogonal_(
     rows, columns = parameter.shape[0], math.prod(parameter.shape[1:])
     dtype = parameter.data.dtype
     drawn = normal_(Parameter(np.empty((rows, columns), dtype)), generator=generator).data
-    flat = drawn.astype(_drawable(dtype), copy=False)
+    flat: Array = drawn.astype(_drawable(dtype), copy=False)
     q, r = np.linalg.qr(flat.T if rows < columns else flat)
     q = q * np.sign(np.diag(r))
     parameter.data = (gain * (q.T if rows < columns else q)).reshape(parameter.shape).astype(dtype)

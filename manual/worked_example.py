@@ -229,7 +229,7 @@ def early_update(network: ArticleNetwork, optimizer: Optimizer, g: Array) -> dic
     for module in reversed(after):
         g = module.backward(g)
     linear.backward(g)
-    gradients = gradients_of(network)
+    gradients = {name: gradient.copy() for name, gradient in gradients_of(network).items()}
     optimizer.step()
     optimizer.zero_grad()
     network.hidden.backward(g @ linear.weight.data)  # through the new weights: this is the slip
@@ -239,8 +239,8 @@ def early_update(network: ArticleNetwork, optimizer: Optimizer, g: Array) -> dic
 
 
 def gradients_of(network: Module) -> dict[str, Array]:
-    """A copy of every gradient there is, by the parameter's name."""
-    return {n: p.grad.copy() for n, p in network.named_parameters() if p.grad is not None}
+    """Every gradient there is, by the parameter's name."""
+    return {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
 
 
 def modules(rule: str = "simultaneous", biases: str = "fixed") -> Iterator[Round]:

@@ -8,7 +8,7 @@ import torch
 
 import manual
 from torch_ref.parity import EPS, Running, by_autograd, by_hand, carried, compare, tolerance
-from torch_ref.twin import scalars_in, twin_of
+from torch_ref.twin import all_in, twin_of
 
 from .conftest import assert_agreement, make_pair, named
 
@@ -48,7 +48,7 @@ def step_both(pair: Any, mine: Any, theirs: Any, steps: int, allowed: float) -> 
         upstream = [g * np.asarray(np.cos(n + 1), g.dtype) for g in pair.upstream]  # signs change
         by_hand(pair.mine, pair.inputs, upstream)
         mine.step()
-        with scalars_in(pair.dtype):
+        with all_in(pair.dtype):
             by_autograd(pair.twin, pair.inputs, upstream)
             theirs.step()
         sides = ((pair.mine, mine), (pair.twin, theirs))
@@ -98,9 +98,8 @@ MUON = [
 
 @pytest.mark.parametrize("options", MUON)
 @pytest.mark.parametrize("size", [(3, 5), (5, 3), (4, 4)])
-def test_muon_in_full_precision(options: dict, size: tuple, dtype: Any, monkeypatch) -> None:
+def test_muon_in_full_precision(options: dict, size: tuple, dtype: Any) -> None:
     """With PyTorch's bfloat16 left out, so that both iterate in the weights' own dtype."""
-    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda self: self.clone())
     generator = np.random.default_rng(0)
     mine = manual.Parameter(generator.normal(size=size).astype(dtype))
     theirs = torch.nn.Parameter(torch.from_numpy(mine.data.copy()))
@@ -110,7 +109,8 @@ def test_muon_in_full_precision(options: dict, size: tuple, dtype: Any, monkeypa
         gradient = generator.normal(size=size).astype(dtype)
         mine.grad, theirs.grad = gradient, torch.from_numpy(gradient.copy())
         optimizer.step()
-        twin.step()
+        with all_in(dtype):
+            twin.step()
     rows = [{("weight", ""): side.data} for side in (mine, theirs)]
     assert_agreement(
         compare(*rows, tolerance(200, 6))

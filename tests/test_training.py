@@ -15,9 +15,19 @@ import manual
 from torch_ref import lockstep
 from torch_ref.cli import main
 from torch_ref.dashboard import DISTANCE, LOG_LOSS, OVERLAY, Dashboard, reserve
-from torch_ref.experiments import EXPERIMENTS, SettingError, Settings, linear_floor
+from torch_ref.experiments import (
+    ACTIVATIONS,
+    EXPERIMENTS,
+    OPTIMIZERS,
+    SCHEDULES,
+    SettingError,
+    Settings,
+    linear_floor,
+)
 from torch_ref.lockstep import Lockstep
 from torch_ref.training import train
+
+from .cases import ELEMENTWISE
 
 
 def start(experiment: str, **given) -> tuple[Settings, Lockstep, object]:
@@ -29,6 +39,7 @@ def start(experiment: str, **given) -> tuple[Settings, Lockstep, object]:
         problem.optimizer,
         settings.compare or "trajectory",
         settings.rule or "simultaneous",
+        problem.schedule,
     )
     return settings, pair, problem
 
@@ -73,8 +84,40 @@ def test_float32_is_compared_step_by_step() -> None:
         before = [p.data.copy() for p in pair.network.parameters()]
         step = pair.step(*next(batches))
         assert step.report.agrees, step.report
-    assert all(row.dtype == np.float32 for row in step.report.rows)
+    assert all(row.dtype == np.float32 for row in step.report.rows if row.kind != "rate")
     assert any((p.data != b).any() for p, b in zip(pair.network.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_digits_with_every_optimizer(optimizer: str, dtype: str) -> None:
+    _, _, steps = run("digits-mlp", optimizer=optimizer, dtype=dtype, steps=40)
+    assert all(step.report.agrees for step in steps)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_digits_with_every_activation(activation: str, dtype: str) -> None:
+    _, _, steps = run("digits-mlp", activation=activation, dtype=dtype, steps=40)
+    assert all(step.report.agrees for step in steps)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_digits_with_every_schedule(schedule: str, optimizer: str) -> None:
+    pair, _, steps = run("digits-mlp", schedule=schedule, optimizer=optimizer, steps=40)
+    assert all(step.report.agrees for step in steps)
+    rates = [row for row in steps[-1].report.rows if row.kind == "rate"]
+    assert len(rates) == 1
+    moved = {group["lr"] for group in pair.optimizer.param_groups} != {1e-3}
+    assert moved or schedule in ("constantlr", "reducelronplateau")
+
+
+def test_every_public_optimizer_and_schedule_has_its_name() -> None:
+    names = {name.lower() for name in manual.__all__}
+    assert {*OPTIMIZERS, *SCHEDULES} <= names
+    assert {name for name in names if name.endswith("lr")} <= {*SCHEDULES}
+    assert {made.__name__.lower() for made in ELEMENTWISE} - {"threshold"} <= {*ACTIVATIONS}
 
 
 def test_xor_needs_a_nonlinearity() -> None:
@@ -151,6 +194,7 @@ BAD = {
     "xor --batch-size 0": "--batch-size 0: expected at least 1",
     "xor --activation relo": "--activation relo: expected one of identity",
     "xor --optimizer best": "--optimizer best: expected one of sgd",
+    "xor --schedule x": "--schedule x: expected one of steplr",
     "xor --dtype float16": "--dtype float16: expected float32 or float64",
     "xor --seed -1": "--seed -1: expected 0 or more",
     "xor --rule early": "--rule early: expected no such setting outside worked-example",

@@ -14,6 +14,7 @@ from .experiments import (
     COMPARISONS,
     EXPERIMENTS,
     OPTIMIZERS,
+    SCHEDULES,
     SettingError,
     Settings,
 )
@@ -50,6 +51,7 @@ def parser() -> Parser:
     train.add_argument("--steps", type=int, help="optimizer steps")
     train.add_argument("--lr", type=float, help="learning rate")
     train.add_argument("--optimizer", help=", ".join(OPTIMIZERS))
+    train.add_argument("--schedule", help=", ".join(SCHEDULES))
     train.add_argument("--batch-size", type=int, help="samples a step")
     train.add_argument("--hidden", type=widths, metavar="N[,N...]", help="hidden layers' widths")
     train.add_argument("--activation", help=", ".join(ACTIVATIONS))

@@ -11,14 +11,76 @@ from typing import Any
 import numpy as np
 
 import manual
-from manual import Module, Optimizer
+from manual import Module, Optimizer, models
 from manual.module import float_dtype
 from manual.worked_example import BIASES, INPUTS, LEARNING_RATE, RULES, TARGETS, ArticleNetwork
 
 from .data import Data, digits
 
-OPTIMIZERS = {"sgd": manual.SGD, "adam": manual.Adam}
-ACTIVATIONS = {name.lower(): name for name in ("Identity", "ReLU", "Sigmoid", "Tanh")}
+
+def by_name(*classes: Any) -> dict[str, Any]:
+    """Classes by their names on the command line."""
+    return {made.__name__.lower(): made for made in classes}
+
+
+OPTIMIZERS = by_name(
+    manual.SGD,
+    manual.Adam,
+    manual.AdamW,
+    manual.NAdam,
+    manual.RAdam,
+    manual.Adamax,
+    manual.Adagrad,
+    manual.Adadelta,
+    manual.RMSprop,
+    manual.Rprop,
+    manual.ASGD,
+    manual.Muon,
+)
+ACTIVATIONS = {name.lower(): name for name in models.ACTIVATIONS}
+
+# How a schedule is fitted to a run: `lib` is manual or torch.optim.lr_scheduler, `o` an optimizer
+# of that side, n the number of steps. The same line makes both sides' schedules.
+SCHEDULES: dict[str, Callable[[Any, Any, int], Any]] = {
+    "steplr": lambda lib, o, n: lib.StepLR(o, max(1, n // 3), gamma=0.3),
+    "multisteplr": lambda lib, o, n: lib.MultiStepLR(o, [n // 2, 3 * n // 4], gamma=0.3),
+    "constantlr": lambda lib, o, n: lib.ConstantLR(o, total_iters=n // 10),
+    "linearlr": lambda lib, o, n: lib.LinearLR(o, 1.0, 0.1, total_iters=n),
+    "exponentiallr": lambda lib, o, n: lib.ExponentialLR(o, gamma=0.1 ** (1 / n)),
+    "polynomiallr": lambda lib, o, n: lib.PolynomialLR(o, total_iters=n, power=2.0),
+    "cosineannealinglr": lambda lib, o, n: lib.CosineAnnealingLR(o, T_max=n),
+    "cosineannealingwarmrestarts": lambda lib, o, n: lib.CosineAnnealingWarmRestarts(
+        o, max(1, n // 7), T_mult=2
+    ),
+    "lambdalr": lambda lib, o, n: lib.LambdaLR(o, lambda t: 1 / (1 + 3 * t / n)),
+    "multiplicativelr": lambda lib, o, n: lib.MultiplicativeLR(o, lambda t: 0.1 ** (1 / n)),
+    "cycliclr": lambda lib, o, n: lib.CyclicLR(
+        o,
+        o.param_groups[0]["lr"] / 10,
+        o.param_groups[0]["lr"],
+        step_size_up=max(1, n // 6),
+        cycle_momentum=has_momentum(o),
+    ),
+    "onecyclelr": lambda lib, o, n: lib.OneCycleLR(
+        o, o.param_groups[0]["lr"], total_steps=n + 9, cycle_momentum=has_momentum(o)
+    ),
+    "reducelronplateau": lambda lib, o, n: lib.ReduceLROnPlateau(o, patience=max(1, n // 20)),
+    "sequentiallr": lambda lib, o, n: lib.SequentialLR(
+        o,
+        [lib.LinearLR(o, 0.1, total_iters=n // 10 + 1), lib.CosineAnnealingLR(o, T_max=n)],
+        milestones=[n // 10 + 1],
+    ),
+    "chainedscheduler": lambda lib, o, n: lib.ChainedScheduler(
+        [lib.ConstantLR(o, total_iters=n // 10), lib.ExponentialLR(o, 0.1 ** (1 / n))], o
+    ),
+}
+
+
+def has_momentum(optimizer: Any) -> bool:
+    """Whether a schedule can move its momentum; not so if it has been left at 0."""
+    return bool(optimizer.defaults.get("momentum") or "betas" in optimizer.defaults)
+
+
 COMPARISONS = ("trajectory", "steps")
 
 
@@ -39,6 +101,7 @@ class Settings:
     activation: str
     dtype: str = "float64"
     seed: int = 0
+    schedule: str | None = None
     compare: str | None = None
     rule: str | None = None
     biases: str | None = None
@@ -70,6 +133,11 @@ class Settings:
         wanted("seed", self.seed >= 0, "0 or more")
         wanted("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}")
         wanted("activation", self.activation in ACTIVATIONS, f"one of {', '.join(ACTIVATIONS)}")
+        wanted(
+            "schedule",
+            self.schedule in (None, *SCHEDULES),
+            f"one of {', '.join(SCHEDULES)}",
+        )
         wanted("dtype", self.dtype in ("float32", "float64"), "float32 or float64")
         if not self.hidden or min(self.hidden) < 1:
             given = ",".join(map(str, self.hidden))
@@ -98,6 +166,7 @@ class Problem:
     optimizer: Optimizer
     data: Data
     generator: np.random.Generator  # for the batches, after the weights have been drawn
+    schedule: Callable[[Any, Any], Any] | None  # from a library and an optimizer
 
 
 @dataclass(frozen=True)
@@ -120,8 +189,16 @@ class Experiment:
             raise SettingError(
                 f"--batch-size {settings.batch_size}: there are only {len(data.x)} samples"
             )
-        optimizer = OPTIMIZERS[settings.optimizer](network.parameters(), lr=settings.lr)
-        return Problem(network, loss, optimizer, data, generator)
+        if settings.optimizer == "muon":  # it is for matrices only: the biases stay as they are
+            for parameter in network.parameters():
+                parameter.requires_grad = len(parameter.shape) == 2
+        parameters = [
+            p for p in network.parameters() if settings.optimizer != "muon" or p.requires_grad
+        ]
+        optimizer = OPTIMIZERS[settings.optimizer](parameters, lr=settings.lr)
+        recipe = SCHEDULES.get(settings.schedule or "")
+        schedule = (lambda lib, o: recipe(lib, o, settings.steps)) if recipe else None
+        return Problem(network, loss, optimizer, data, generator, schedule)
 
 
 def _worked_example(s: Settings, generator: np.random.Generator) -> tuple[Any, Any, Data]:

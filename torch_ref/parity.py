@@ -16,7 +16,7 @@ import torch
 from manual import Module, Optimizer
 from manual.module import FLOATS, as_tuple
 
-from .twin import scalars_in, to_numpy, to_torch
+from .twin import all_in, to_numpy, to_torch
 
 Quantities = dict[tuple[str, str], Any]  # arrays by kind and name
 
@@ -191,7 +191,7 @@ def after_steps(
         run: `by_hand` or `by_autograd`, with a module and an optimizer of that side.
     """
     dtype = to_numpy(next(module.parameters()).data).dtype
-    with scalars_in(dtype) if run is by_autograd else nullcontext():
+    with all_in(dtype) if run is by_autograd else nullcontext():
         for _ in range(steps):
             run(module, inputs, upstream)
             optimizer.step()

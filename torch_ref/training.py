@@ -37,6 +37,7 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
         problem.optimizer,
         settings.compare or "trajectory",
         settings.rule or "simultaneous",
+        problem.schedule,
     )
     parted: Step | None = None
     article: dict[int, dict[str, float]] = {}

@@ -101,18 +101,20 @@ def _twin_optimizer(
 
 
 @contextmanager
-def scalars_in(dtype: np.dtype) -> Iterator[None]:
-    """Within this block PyTorch keeps the numbers of its optimizers in this dtype.
+def all_in(dtype: np.dtype) -> Iterator[None]:
+    """Within this block PyTorch's optimizers compute in this dtype throughout.
 
-    NAdam's product of momenta and ASGD's η and μ are tensors of the default dtype, float32, also
-    where the weights are float64: that costs PyTorch half its digits.
+    By themselves they do not: NAdam's product of momenta and ASGD's η and μ are tensors of the
+    default dtype, float32, also where the weights are float64; and Muon iterates in bfloat16.
     """
-    before = torch.get_default_dtype()
+    default, bfloat16 = torch.get_default_dtype(), torch.Tensor.bfloat16
     torch.set_default_dtype(DTYPES[dtype])
+    torch.Tensor.bfloat16 = torch.Tensor.clone  # type: ignore[method-assign]
     try:
         yield
     finally:
-        torch.set_default_dtype(before)
+        torch.set_default_dtype(default)
+        torch.Tensor.bfloat16 = bfloat16  # type: ignore[method-assign]
 
 
 def _torch_class(name: str, *places: Any) -> Any:

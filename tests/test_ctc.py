@@ -1,0 +1,81 @@
+"""CTC: what the shared table cannot say about it."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import manual
+from torch_ref.judge import CAN_JUDGE, differences
+
+from .cases import spelling
+
+
+def log_probabilities() -> Any:
+    scores, *rest = spelling(np.random.default_rng(0))
+    return (scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True)), *rest)
+
+
+def read(path: tuple[int, ...]) -> list[int]:
+    """What a path spells: repeats merged, then blanks dropped."""
+    merged = [c for i, c in enumerate(path) if i == 0 or path[i - 1] != c]
+    return [c for c in merged if c != 0]
+
+
+def test_the_loss_is_the_sum_over_all_paths() -> None:
+    generator = np.random.default_rng(0)
+    for target in ([1, 2], [1, 1], [2], [], [2, 1, 2]):
+        log_p = np.log(generator.dirichlet(np.ones(3), size=5))  # (T, C)
+        total = sum(
+            np.exp(sum(log_p[t, c] for t, c in enumerate(path)))
+            for path in product(range(3), repeat=5)
+            if read(path) == target
+        )
+        loss = manual.CTCLoss(reduction="sum")(
+            log_p[:, np.newaxis],
+            np.array([target or [1]]),
+            np.array([5]),
+            np.array([len(target)]),
+        )
+        assert loss == pytest.approx(-np.log(total), rel=1e-13)
+
+
+@pytest.mark.skipif(not CAN_JUDGE, reason="longdouble is float64 here: it cannot judge")
+def test_ours_is_the_gradient_of_the_log_probabilities() -> None:
+    """Central differences agree with −γ; PyTorch returns eᵖ − γ, right only below a log softmax."""
+    inputs = log_probabilities()
+    loss = manual.CTCLoss(reduction="sum")
+    assert differences(loss, inputs, (np.array(1.0),)).agrees
+    loss(*inputs)
+    mine = loss.backward()
+    theirs = torch.from_numpy(inputs[0]).requires_grad_()
+    torch.nn.CTCLoss(reduction="sum")(theirs, *map(torch.from_numpy, inputs[1:])).backward()
+    steps = np.arange(len(mine))[:, np.newaxis] < inputs[2]  # within each sample's length
+    expected = mine + np.exp(inputs[0]) * steps[..., np.newaxis]
+    np.testing.assert_allclose(theirs.grad, expected, atol=1e-14)
+
+
+def test_targets_in_one_axis() -> None:
+    log_p, targets, lengths, sizes = log_probabilities()
+    joined = np.concatenate([row[:n] for row, n in zip(targets, sizes, strict=True)])
+    both = []
+    for given in (targets, joined):
+        loss = manual.CTCLoss()
+        both.append((loss(log_p, given, lengths, sizes), loss.backward()))
+    assert both[0][0] == both[1][0]
+    np.testing.assert_array_equal(both[0][1], both[1][1])
+
+
+@pytest.mark.parametrize("zero_infinity", [True, False])
+def test_a_target_that_is_too_long(zero_infinity: bool) -> None:
+    log_p, targets, lengths, sizes = log_probabilities()
+    lengths = np.array([7, 1, 7, 5])  # two labels in one step
+    mine = manual.CTCLoss(reduction="none", zero_infinity=zero_infinity)
+    theirs = torch.nn.CTCLoss(reduction="none", zero_infinity=zero_infinity)
+    expected = theirs(*map(torch.from_numpy, (log_p, targets, lengths, sizes)))
+    np.testing.assert_allclose(mine(log_p, targets, lengths, sizes), expected, rtol=1e-13)
+    gradient = mine.backward(np.ones(4))
+    assert np.isfinite(gradient[:, [0, 2, 3]]).all()
+    assert (gradient[:, 1] == 0).all() if zero_infinity else np.isnan(gradient[0, 1]).any()
