@@ -7,10 +7,12 @@ A parameter's `data` and `grad` become views into those arrays: nothing is copie
 In the formulas w is a parameter, g its gradient, t the number of steps taken, this one included.
 """
 
+import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -118,12 +120,15 @@ class Optimizer:
     """The base of the optimizers. A subclass says in `update` what happens to one flat run.
 
     Args:
-        params: parameters, or groups of them: dicts with `params` and settings of their own.
+        arguments: the subclass's own, as `locals()` has them: `params`, which are parameters or
+            groups of them, dicts with `params` and settings of their own; the settings; and in
+            `unsupported` what only PyTorch has.
     Raises:
         ValueError: no parameters, one twice, mixed dtypes, or a setting out of its range.
         NotImplementedError: an argument that only PyTorch has.
     """
 
+    ALWAYS: ClassVar[Mapping[str, Any]] = {}  # settings that are no arguments
     AT_LEAST_ZERO = (
         "lr",
         "eps",
@@ -134,13 +139,15 @@ class Optimizer:
         "momentum_decay",
     )
 
-    def __init__(
-        self, params: Iterable[Any], defaults: dict[str, Any], unsupported: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        unsupported = arguments.get("unsupported", {})
         for name, value in unsupported.items():
             if value:
                 raise NotImplementedError(f"{type(self).__name__}: {name} is not supported")
-        self.defaults = defaults
+        own = inspect.signature(type(self)).parameters.keys() - {"params", "unsupported"}
+        self.defaults = {name: value for name, value in arguments.items() if name in own}
+        self.defaults |= self.ALWAYS
+        params = arguments["params"]
         self.param_groups: list[dict[str, Any]] = []
         self._flats: list[Flat] = []
         given = list(params)
@@ -192,10 +199,12 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient; the others stay as they are."""
         for group, flat in zip(self.param_groups, self._flats, strict=True):
+            settings = SimpleNamespace(**group)
             for run in flat.runs():
-                self.update(run, **group)
+                self.update(run, settings)
 
-    def update(self, run: Run, *args: Any, **settings: Any) -> None:
+    def update(self, run: Run, s: Any) -> None:
+        """Move `run.w` along, with the group's settings s."""
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
     def descent(self, run: Run, weight_decay: float, maximize: bool) -> Array:

@@ -2,7 +2,7 @@
 
 In the formulas w is a parameter, g its gradient, η the learning rate, λ the weight decay, and t the
 number of steps taken, this one included. All start from zero where nothing else is said. Everything
-happens in place on flat arrays, see optimizer.py; only the order of operations is left to read.
+happens in place on flat arrays, see optimizer.py; in the code `s` has the settings of the group.
 
     SGD        w ← w − η v, v the momentum
     Adam, …    w ← w − η m̂/(√v̂ + ε), m̂ and v̂ the running means of g and g²
@@ -11,7 +11,7 @@ happens in place on flat arrays, see optimizer.py; only the order of operations 
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,14 @@ def blend(mean: Array, values: Array, beta: float, scratch: Array) -> None:
     """mean ← β mean + (1 − β) values, in place."""
     mean *= beta
     mean += np.multiply(values, 1 - beta, out=scratch)
+
+
+def moments(run: Run, g: Array, betas: Betas) -> tuple[Array, Array]:
+    """Adam's m and v, brought up to date: the running means of g and of g²."""
+    m, v, tmp = run.state("exp_avg"), run.state("exp_avg_sq"), run.scratch[1]
+    blend(m, g, betas[0], tmp)
+    blend(v, np.multiply(g, g, out=tmp), betas[1], tmp)
+    return m, v
 
 
 class SGD(Optimizer):
@@ -47,15 +55,7 @@ class SGD(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults, unsupported)
+        super().__init__(locals())
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
@@ -64,27 +64,17 @@ class SGD(Optimizer):
             self.require("momentum", momentum, momentum > 0, "more than 0 for nesterov")
             self.require("dampening", dampening, dampening == 0, "0 for nesterov")
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        momentum: float,
-        dampening: float,
-        weight_decay: float,
-        nesterov: bool,
-        maximize: bool,
-        **_: Any,
-    ) -> None:
-        g, (tmp, tmp2) = self.descent(run, weight_decay, maximize), run.scratch
-        if momentum:
+    def update(self, run: Run, s: Any) -> None:
+        g, (tmp, tmp2) = self.descent(run, s.weight_decay, s.maximize), run.scratch
+        if s.momentum:
             v = run.state("momentum_buffer")
             if run.step == 1:
                 v[...] = g
             else:
-                v *= momentum
-                v += np.multiply(g, 1 - dampening, out=tmp2)
-            g = np.add(g, np.multiply(v, momentum, out=tmp2), out=tmp) if nesterov else v
-        run.w -= np.multiply(g, lr, out=tmp)
+                v *= s.momentum
+                v += np.multiply(g, 1 - s.dampening, out=tmp2)
+            g = np.add(g, np.multiply(v, s.momentum, out=tmp2), out=tmp) if s.nesterov else v
+        run.w -= np.multiply(g, s.lr, out=tmp)
 
 
 class Adam(Optimizer):
@@ -110,45 +100,25 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
         **unsupported: Any,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults, unsupported)
+        super().__init__(locals())
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        betas: Betas,
-        eps: float,
-        weight_decay: float,
-        amsgrad: bool,
-        maximize: bool,
-        decoupled_weight_decay: bool,
-        **_: Any,
-    ) -> None:
-        g = self.decay(run, lr, weight_decay, maximize, decoupled_weight_decay)
-        (beta1, beta2), t, tmp = betas, run.step, run.scratch[1]
-        m, v = run.state("exp_avg"), run.state("exp_avg_sq")
-        blend(m, g, beta1, tmp)
-        blend(v, np.multiply(g, g, out=tmp), beta2, tmp)
-        if amsgrad:
+    def update(self, run: Run, s: Any) -> None:
+        g = self.decay(run, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
+        (beta1, beta2), t, tmp = s.betas, run.step, run.scratch[1]
+        m, v = moments(run, g, s.betas)
+        if s.amsgrad:
             v = np.maximum(run.state("max_exp_avg_sq"), v, out=run.state("max_exp_avg_sq"))
         root = np.sqrt(v, out=tmp)
         root *= 1 / math.sqrt(1 - beta2**t)
-        root += eps
+        root += s.eps
         step = np.divide(m, root, out=tmp)
-        run.w -= np.multiply(step, lr / (1 - beta1**t), out=tmp)
+        run.w -= np.multiply(step, s.lr / (1 - beta1**t), out=tmp)
 
 
 class AdamW(Adam):
     """Adam whose weight decay goes straight to the weights. Source: Loshchilov & Hutter, 2019."""
+
+    ALWAYS: ClassVar = {"decoupled_weight_decay": True}
 
     def __init__(
         self,
@@ -162,17 +132,7 @@ class AdamW(Adam):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(
-            params,
-            lr,
-            betas,
-            eps,
-            weight_decay,
-            amsgrad,
-            maximize=maximize,
-            decoupled_weight_decay=True,
-            **unsupported,
-        )
+        Optimizer.__init__(self, locals())
 
 
 class NAdam(Optimizer):
@@ -197,40 +157,18 @@ class NAdam(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults, unsupported)
+        super().__init__(locals())
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        betas: Betas,
-        eps: float,
-        weight_decay: float,
-        momentum_decay: float,
-        decoupled_weight_decay: bool,
-        maximize: bool,
-        **_: Any,
-    ) -> None:
-        g = self.decay(run, lr, weight_decay, maximize, decoupled_weight_decay)
-        (beta1, beta2), t, tmp = betas, run.step, run.scratch[1]
-        now, ahead = (beta1 * (1 - 0.5 * 0.96 ** (n * momentum_decay)) for n in (t, t + 1))
+    def update(self, run: Run, s: Any) -> None:
+        g = self.decay(run, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
+        (beta1, beta2), t, tmp = s.betas, run.step, run.scratch[1]
+        now, ahead = (beta1 * (1 - 0.5 * 0.96 ** (n * s.momentum_decay)) for n in (t, t + 1))
         product = run.scalars.get("mu_product", 1.0) * now
         run.scalars["mu_product"] = product
-        m, v = run.state("exp_avg"), run.state("exp_avg_sq")
-        blend(m, g, beta1, tmp)
-        blend(v, np.multiply(g, g, out=tmp), beta2, tmp)
-        root = np.sqrt(v / (1 - beta2**t)) + eps
-        run.w -= np.multiply(g, lr * (1 - now) / (1 - product), out=tmp) / root
-        run.w -= np.multiply(m, lr * ahead / (1 - product * ahead), out=tmp) / root
+        m, v = moments(run, g, s.betas)
+        root = np.sqrt(v / (1 - beta2**t)) + s.eps
+        run.w -= np.multiply(g, s.lr * (1 - now) / (1 - product), out=tmp) / root
+        run.w -= np.multiply(m, s.lr * ahead / (1 - product * ahead), out=tmp) / root
 
 
 class RAdam(Optimizer):
@@ -256,39 +194,19 @@ class RAdam(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults, unsupported)
+        super().__init__(locals())
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        betas: Betas,
-        eps: float,
-        weight_decay: float,
-        decoupled_weight_decay: bool,
-        maximize: bool,
-        **_: Any,
-    ) -> None:
-        g = self.decay(run, lr, weight_decay, maximize, decoupled_weight_decay)
-        (beta1, beta2), t, tmp = betas, run.step, run.scratch[1]
-        m, v = run.state("exp_avg"), run.state("exp_avg_sq")
-        blend(m, g, beta1, tmp)
-        blend(v, np.multiply(g, g, out=tmp), beta2, tmp)
+    def update(self, run: Run, s: Any) -> None:
+        g = self.decay(run, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
+        (beta1, beta2), t, tmp = s.betas, run.step, run.scratch[1]
+        m, v = moments(run, g, s.betas)
         rho_inf = 2 / (1 - beta2) - 1
         rho = rho_inf - 2 * t * beta2**t / (1 - beta2**t)
-        step = np.multiply(m, lr / (1 - beta1**t), out=tmp)
+        step = np.multiply(m, s.lr / (1 - beta1**t), out=tmp)
         if rho > 5:
             shrink = (rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)
             step *= math.sqrt(shrink * (1 - beta2**t))
-            step /= np.sqrt(v) + eps
+            step /= np.sqrt(v) + s.eps
         run.w -= step
 
 
@@ -310,35 +228,19 @@ class Adamax(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults, unsupported)
+        super().__init__(locals())
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        betas: Betas,
-        eps: float,
-        weight_decay: float,
-        maximize: bool,
-        **_: Any,
-    ) -> None:
-        g = self.descent(run, weight_decay, maximize)
-        (beta1, beta2), tmp = betas, run.scratch[1]
+    def update(self, run: Run, s: Any) -> None:
+        g = self.descent(run, s.weight_decay, s.maximize)
+        (beta1, beta2), tmp = s.betas, run.scratch[1]
         m, u = run.state("exp_avg"), run.state("exp_inf")
         blend(m, g, beta1, tmp)
         u *= beta2
         size = np.abs(g, out=tmp)
-        size += eps
+        size += s.eps
         np.maximum(u, size, out=u)
         step = np.divide(m, u, out=tmp)
-        run.w -= np.multiply(step, lr / (1 - beta1**run.step), out=tmp)
+        run.w -= np.multiply(step, s.lr / (1 - beta1**run.step), out=tmp)
 
 
 class Adagrad(Optimizer):
@@ -360,34 +262,16 @@ class Adagrad(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults, unsupported)
+        super().__init__(locals())
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        lr_decay: float,
-        eps: float,
-        weight_decay: float,
-        initial_accumulator_value: float,
-        maximize: bool,
-        **_: Any,
-    ) -> None:
-        g, tmp = self.descent(run, weight_decay, maximize), run.scratch[1]
-        s = run.state("sum", initial_accumulator_value)
-        s += np.multiply(g, g, out=tmp)
-        root = np.sqrt(s, out=tmp)
-        root += eps
+    def update(self, run: Run, s: Any) -> None:
+        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
+        total = run.state("sum", s.initial_accumulator_value)
+        total += np.multiply(g, g, out=tmp)
+        root = np.sqrt(total, out=tmp)
+        root += s.eps
         step = np.divide(g, root, out=tmp)
-        run.w -= np.multiply(step, lr / (1 + (run.step - 1) * lr_decay), out=tmp)
+        run.w -= np.multiply(step, s.lr / (1 + (run.step - 1) * s.lr_decay), out=tmp)
 
 
 class Adadelta(Optimizer):
@@ -410,35 +294,19 @@ class Adadelta(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "rho": rho,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults, unsupported)
+        super().__init__(locals())
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
         self.require("rho", group["rho"], 0 <= group["rho"] <= 1, "0 to 1")
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        rho: float,
-        eps: float,
-        weight_decay: float,
-        maximize: bool,
-        **_: Any,
-    ) -> None:
-        g, tmp = self.descent(run, weight_decay, maximize), run.scratch[1]
-        s, d = run.state("square_avg"), run.state("acc_delta")
-        blend(s, np.multiply(g, g, out=tmp), rho, tmp)
-        delta = np.sqrt(d + eps) / np.sqrt(s + eps) * g
-        blend(d, np.multiply(delta, delta, out=tmp), rho, tmp)
-        run.w -= np.multiply(delta, lr, out=tmp)
+    def update(self, run: Run, s: Any) -> None:
+        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
+        square, d = run.state("square_avg"), run.state("acc_delta")
+        blend(square, np.multiply(g, g, out=tmp), s.rho, tmp)
+        delta = np.sqrt(d + s.eps) / np.sqrt(square + s.eps) * g
+        blend(d, np.multiply(delta, delta, out=tmp), s.rho, tmp)
+        run.w -= np.multiply(delta, s.lr, out=tmp)
 
 
 class RMSprop(Optimizer):
@@ -462,50 +330,30 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "alpha": alpha,
-            "eps": eps,
-            "centered": centered,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults, unsupported)
+        super().__init__(locals())
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
         self.require("alpha", group["alpha"], 0 <= group["alpha"] < math.inf, "at least 0")
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        momentum: float,
-        alpha: float,
-        eps: float,
-        centered: bool,
-        weight_decay: float,
-        maximize: bool,
-        **_: Any,
-    ) -> None:
-        g, tmp = self.descent(run, weight_decay, maximize), run.scratch[1]
-        s = run.state("square_avg")
-        blend(s, np.multiply(g, g, out=tmp), alpha, tmp)
-        variance = s
-        if centered:
+    def update(self, run: Run, s: Any) -> None:
+        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
+        square = run.state("square_avg")
+        blend(square, np.multiply(g, g, out=tmp), s.alpha, tmp)
+        variance = square
+        if s.centered:
             mean = run.state("grad_avg")
-            blend(mean, g, alpha, tmp)
-            variance = np.subtract(s, np.multiply(mean, mean, out=tmp), out=tmp)
+            blend(mean, g, s.alpha, tmp)
+            variance = np.subtract(square, np.multiply(mean, mean, out=tmp), out=tmp)
         root = np.sqrt(variance, out=tmp)
-        root += eps
+        root += s.eps
         step = np.divide(g, root, out=tmp)
-        if momentum:
+        if s.momentum:
             b = run.state("momentum_buffer")
-            b *= momentum
+            b *= s.momentum
             b += step
             step = b
-        run.w -= np.multiply(step, lr, out=tmp)
+        run.w -= np.multiply(step, s.lr, out=tmp)
 
 
 class Rprop(Optimizer):
@@ -527,28 +375,19 @@ class Rprop(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        defaults = {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize}
-        super().__init__(params, defaults, unsupported)
+        super().__init__(locals())
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
         shrink, grow = group["etas"]
         self.require("etas", group["etas"], 0 < shrink < 1 < grow, "0 < the first < 1 < the second")
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        etas: tuple[float, float],
-        step_sizes: tuple[float, float],
-        maximize: bool,
-        **_: Any,
-    ) -> None:
-        g, (shrink, grow) = self.descent(run, 0, maximize), etas
-        before, size = run.state("prev"), run.state("step_size", lr)
+    def update(self, run: Run, s: Any) -> None:
+        g, (shrink, grow) = self.descent(run, 0, s.maximize), s.etas
+        before, size = run.state("prev"), run.state("step_size", s.lr)
         turn = np.sign(g * before)
         size *= np.where(turn > 0, grow, np.where(turn < 0, shrink, 1))
-        np.clip(size, *step_sizes, out=size)
+        np.clip(size, *s.step_sizes, out=size)
         before[...] = np.where(turn < 0, 0, g)
         run.w -= np.sign(before) * size
 
@@ -573,39 +412,21 @@ class ASGD(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "lambd": lambd,
-            "alpha": alpha,
-            "t0": t0,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults, unsupported)
+        super().__init__(locals())
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        lambd: float,
-        alpha: float,
-        t0: float,
-        weight_decay: float,
-        maximize: bool,
-        **_: Any,
-    ) -> None:
-        g, tmp = self.descent(run, weight_decay, maximize), run.scratch[1]
-        eta, mu = run.scalars.get("eta", lr), run.scalars.get("mu", 1.0)
+    def update(self, run: Run, s: Any) -> None:
+        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
+        eta, mu = run.scalars.get("eta", s.lr), run.scalars.get("mu", 1.0)
         average = run.state("ax")
-        run.w *= 1 - lambd * eta
+        run.w *= 1 - s.lambd * eta
         run.w -= np.multiply(g, eta, out=tmp)
         away = np.subtract(run.w, average, out=tmp)
         if mu == 1:
             average[...] = run.w
         else:
             average += np.multiply(away, mu, out=tmp)
-        run.scalars["eta"] = lr / (1 + lambd * lr * run.step) ** alpha
-        run.scalars["mu"] = 1 / max(1, run.step - t0)
+        run.scalars["eta"] = s.lr / (1 + s.lambd * s.lr * run.step) ** s.alpha
+        run.scalars["mu"] = 1 / max(1, run.step - s.t0)
 
 
 class Muon(Optimizer):
@@ -633,17 +454,7 @@ class Muon(Optimizer):
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "ns_coefficients": ns_coefficients,
-            "eps": eps,
-            "ns_steps": ns_steps,
-            "adjust_lr_fn": adjust_lr_fn,
-        }
-        super().__init__(params, defaults, {})
+        super().__init__(locals())
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
@@ -656,32 +467,20 @@ class Muon(Optimizer):
             "adjust_lr_fn", group["adjust_lr_fn"], group["adjust_lr_fn"] in known, f"one of {known}"
         )
 
-    def update(
-        self,
-        run: Run,
-        lr: float,
-        weight_decay: float,
-        momentum: float,
-        nesterov: bool,
-        ns_coefficients: tuple[float, float, float],
-        eps: float,
-        ns_steps: int,
-        adjust_lr_fn: str | None,
-        **_: Any,
-    ) -> None:
+    def update(self, run: Run, s: Any) -> None:
         g, buffer, u = run.g, run.state("momentum_buffer"), run.scratch[0]
-        blend(buffer, g, momentum, u)
+        blend(buffer, g, s.momentum, u)
         u[...] = buffer
-        if nesterov:
-            u *= momentum
-            u += (1 - momentum) * g
-        run.w *= 1 - lr * weight_decay
+        if s.nesterov:
+            u *= s.momentum
+            u += (1 - s.momentum) * g
+        run.w *= 1 - s.lr * s.weight_decay
         for w, direction in run.matrices(run.w, u):
             rows, columns = w.shape
-            rate = lr * math.sqrt(max(1, rows / columns))
-            if adjust_lr_fn == "match_rms_adamw":
-                rate = lr * 0.2 * math.sqrt(max(rows, columns))
-            w -= rate * orthogonal(direction, ns_coefficients, ns_steps, eps)
+            rate = s.lr * math.sqrt(max(1, rows / columns))
+            if s.adjust_lr_fn == "match_rms_adamw":
+                rate = s.lr * 0.2 * math.sqrt(max(rows, columns))
+            w -= rate * orthogonal(direction, s.ns_coefficients, s.ns_steps, s.eps)
 
 
 def orthogonal(
