@@ -1,13 +1,17 @@
 """`python -m manual`: the worked example, by hand alone."""
 
+import signal
+
 from .worked_example import BIASES, FORMS, LEARNING_RATE, RULES, figures_table, rounds
 
 
 def main() -> None:
+    if hasattr(signal, "SIGPIPE"):  # `python -m manual | head` ends without a word
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     print("The article's 2-2-2 sigmoid network, every quantity computed by hand\n")
     print(figures_table("simultaneous", "fixed"))
 
-    print("\nOne round of each rule, with the biases treated in each way: the error E")
+    print("\nEach rule, with the biases treated in each way: the error E")
     print(f"{'rule':14}{'biases':10}{'after 1':>14}{'after 10,000':>16}")
     for rule in RULES:
         for biases in BIASES:

@@ -122,7 +122,7 @@ class ReLU(InPlace):
     """y = max(x, 0): only what passed forward passes back."""
 
     def value(self, x: Array) -> Array:
-        return np.maximum(x, np.zeros_like(x))  # an array of zeros is faster here than the number 0
+        return np.maximum(x, 0)
 
     def derivative(self, x: Array, y: Array) -> Array:
         return y > 0

@@ -1,8 +1,8 @@
 """Losses that compare scores with the class that is true.
 
-Both are l = −Σ_c W_c log p_c: the weights W put together the class, or the probabilities of
-classes, the classes' own weights, label smoothing and what is ignored. NLLLoss is given log p,
-CrossEntropyLoss takes it from the scores by log softmax.
+Both are l = −Σ_c W_c log p_c, with one table of weights W made of all that the target says: the true
+class or the probabilities of the classes, the weight of each class, label smoothing, and what is to
+be ignored. NLLLoss is given log p; CrossEntropyLoss takes it from the scores by log softmax.
 """
 
 from typing import Any
@@ -155,7 +155,7 @@ class CrossEntropyLoss(NLLLoss):
             w, smoothing = self.class_weight(log_p.shape[-1], log_p), self.label_smoothing
             q = np.moveaxis(target, axis, -1)
             W = w * (q * (1 - smoothing) + log_p.dtype.type(smoothing / len(w)))
-            count, by_q = log_p[..., 0].size, -(1 - smoothing) * w * log_p
+            count, by_q = self.count(log_p[..., 0]), -(1 - smoothing) * w * log_p
         else:
             W, count = self.weights(log_p, target, self.label_smoothing)
             by_q = None

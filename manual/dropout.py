@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from .activations import SELU
 from .initializers import random
 from .module import Array, Module, refuse
 
@@ -81,7 +82,7 @@ class AlphaDropout(Dropout):
     Source: Klambauer et al., 2017.
     """
 
-    DROPPED = -1.7580993408473766  # −λα of SELU
+    DROPPED = -SELU.SCALE * SELU.ALPHA
 
     def forward(self, x: Array) -> Array:
         self.check_input(x)

@@ -48,8 +48,8 @@ class Loss(Module):
         self.reduction = reduction
 
     def count(self, losses: Array) -> Any:
-        """K, what mean divides by."""
-        return losses.size
+        """K, what mean divides by, in the losses' own dtype."""
+        return losses.dtype.type(losses.size)
 
     def reduce(self, losses: Array, count: Any = None) -> Any:
         """L from the single losses; `count` is K, where it is not their number."""
@@ -59,7 +59,7 @@ class Loss(Module):
         if self.reduction == "sum":
             return total
         with np.errstate(invalid="ignore"):  # the mean of nothing is NaN
-            return total / total.dtype.type(self.count(losses) if count is None else count)
+            return total / (self.count(losses) if count is None else count)
 
     def expand(self, g: Any, count: Any) -> Any:
         """The upstream gradient of each single loss, from that of L; `count` is K."""
@@ -309,7 +309,7 @@ class KLDivLoss(PairwiseLoss):
         self.log_target = log_target
 
     def count(self, losses: Array) -> Any:
-        return len(losses) if self.reduction == "batchmean" else losses.size
+        return losses.dtype.type(len(losses) if self.reduction == "batchmean" else losses.size)
 
     def loss(self, x: Array, t: Array) -> Array:
         if self.log_target:
@@ -394,7 +394,7 @@ class GaussianNLLLoss(Loss):
 
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
         difference, v = self.take_saved(grad_output)
-        g = self.expand(grad_output, difference.size)
+        g = self.expand(grad_output, self.count(difference))
         grad_input = g * difference / v
         grad_var = g * (1 / v - np.square(difference / v)) / 2
         if v.shape != difference.shape:  # one variance was used by the whole last axis

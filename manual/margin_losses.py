@@ -40,7 +40,7 @@ class HingeEmbeddingLoss(MarginLoss):
     def backward(self, grad_output: Any = 1) -> Array:
         x, t = self.take_saved(grad_output)
         slope = np.where(t == 1, x.dtype.type(1), -(x <= self.margin).astype(x.dtype))
-        return self.expand(grad_output, x.size) * slope
+        return self.expand(grad_output, self.count(x)) * slope
 
 
 def check_signs(loss: Loss, target: Array) -> None:
@@ -66,14 +66,16 @@ class MarginRankingLoss(MarginLoss):
 
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
         ahead, t, active = self.take_saved(grad_output)
-        g = self.expand(grad_output, t.size) * active
+        g = self.expand(grad_output, self.count(ahead)) * active
         return -g * t, g * t, -g * ahead
 
 
 class SoftMarginLoss(Loss):
-    """l = log(1 + e^(−t x)) = −log σ(t x), t = 1 or −1.
+    """l = log(1 + e^(−t x)) = −log σ(t x): t = 1 or −1 is the sign that x should have.
 
     Backward    ∂l/∂x = −t σ(−t x)
+
+    Shapes: input, target (*). Other targets than ±1 are taken as they are, as in PyTorch.
     """
 
     def forward(self, input: Array, target: Array) -> Any:
@@ -83,7 +85,7 @@ class SoftMarginLoss(Loss):
 
     def backward(self, grad_output: Any = 1) -> Array:
         x, t = self.take_saved(grad_output)
-        return self.expand(grad_output, x.size) * (-t * sigmoid(-t * x))
+        return self.expand(grad_output, self.count(x)) * (-t * sigmoid(-t * x))
 
 
 class MultiMarginLoss(MarginLoss):
@@ -136,7 +138,7 @@ class MultiMarginLoss(MarginLoss):
         slopes = w * (2 * short if self.p == 2 else (short > 0).astype(short.dtype))
         slopes = slopes / short.dtype.type(short.shape[-1])
         np.put_along_axis(slopes, true, -slopes.sum(axis=-1, keepdims=True), axis=-1)
-        return self.per_sample(grad_output, true.size) * slopes
+        return self.per_sample(grad_output, self.count(short[..., 0])) * slopes
 
 
 def check_class_scores(loss: Loss, input: Array, target: Array, shape: tuple[int, ...]) -> None:
@@ -178,7 +180,7 @@ class MultiLabelMarginLoss(Loss):
     def backward(self, grad_output: Any = 1) -> Array:
         (active,) = self.take_saved(grad_output)  # (*, j, i)
         slopes = active.sum(axis=-2) - active.sum(axis=-1)
-        return self.per_sample(grad_output, slopes[..., 0].size) * slopes
+        return self.per_sample(grad_output, self.count(slopes[..., 0])) * slopes
 
 
 class MultiLabelSoftMarginLoss(Loss):
@@ -204,7 +206,7 @@ class MultiLabelSoftMarginLoss(Loss):
 
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array]:
         x, t, w = self.take_saved(grad_output)
-        g = self.per_sample(grad_output, x[..., 0].size)
+        g = self.per_sample(grad_output, self.count(x[..., 0]))
         by_x = (1 - t) * sigmoid(x) - t * sigmoid(-x)  # σ(x) − t, each part without cancellation
         return g * w * by_x, -g * w * x
 
@@ -223,9 +225,10 @@ class CosineEmbeddingLoss(MarginLoss):
 
     def forward(self, input1: Array, input2: Array, target: Array) -> Any:
         check_same_shape(self, input1, input2, "input2")
-        if input1.ndim not in (1, 2) or np.shape(target) != input1.shape[:-1]:
+        self.check_input(target, input1.dtype, "target")
+        if input1.ndim not in (1, 2) or target.shape != input1.shape[:-1]:
             raise ValueError(
-                f"{self!r}: inputs {input1.shape} and target {np.shape(target)}, expected (N, D) "
+                f"{self!r}: inputs {input1.shape} and target {target.shape}, expected (N, D) "
                 "and (N,), or (D,) and ()"
             )
         check_signs(self, target)
@@ -239,7 +242,7 @@ class CosineEmbeddingLoss(MarginLoss):
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array]:
         x1, x2, m1, m2, length, cos, t = self.take_saved(grad_output)
         slope = np.where(t == 1, cos.dtype.type(-1), (cos >= self.margin).astype(cos.dtype))
-        g = (self.expand(grad_output, cos.size) * np.asarray(slope))[..., np.newaxis]
+        g = (self.expand(grad_output, self.count(cos)) * np.asarray(slope))[..., np.newaxis]
         m1, m2, length, cos = (a[..., np.newaxis] for a in (m1, m2, length, cos))
         return g * (x2 / length - cos * x1 / m1), g * (x1 / length - cos * x2 / m2)
 
@@ -247,9 +250,14 @@ class CosineEmbeddingLoss(MarginLoss):
 class TripletMarginLoss(MarginLoss):
     """l = (d(a, p) − d(a, n) + margin)₊: the anchor is to be closer to p than to n by the margin.
 
-    d(x, y) = |x − y + ε|_p, the p-norm. With v = x − y + ε: ∂d/∂x = sign v |v|^(p−1) / d^(p−1),
-    and ∂d/∂y = −∂d/∂x.
-    swap: where n is closer to p than to the anchor, d(p, n) stands for d(a, n).
+    d(x, y) = |x − y + ε|_p, the p-norm. With v = x − y + ε, u(x, y) = ∂d/∂x is
+    sign v |v|^(p−1) / d^(p−1), and ∂d/∂y = −u.
+    Backward, where l > 0:
+        ∂l/∂a = u(a, p) − u(a, n)      both distances start at the anchor
+        ∂l/∂p = −u(a, p)
+        ∂l/∂n = u(a, n)
+    swap: where n is closer to p than to the anchor, d(p, n) stands for d(a, n), and so
+        ∂l/∂a = u(a, p)      ∂l/∂p = −u(a, p) − u(p, n)      ∂l/∂n = u(p, n)
 
     Shapes: three inputs (N, D) or (D,).
     """
@@ -296,7 +304,7 @@ class TripletMarginLoss(MarginLoss):
 
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
         by_near, by_far, by_other, swapped, active = self.take_saved(grad_output)
-        g = self.expand(grad_output, active.size) * active.astype(by_near.dtype)
+        g = self.expand(grad_output, self.count(by_near[..., 0])) * active.astype(by_near.dtype)
         near = g[..., np.newaxis] * by_near
         far = (g * ~swapped)[..., np.newaxis] * by_far
         other = (g * swapped)[..., np.newaxis] * by_other

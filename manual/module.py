@@ -23,7 +23,11 @@ _saving: ContextVar[bool] = ContextVar("saving", default=True)
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Within this block no forward pass saves anything, so none of them can be run backward."""
+    """Within this block no forward pass saves anything, so none of them can be run backward.
+
+    Outside it every forward pass keeps what its backward needs until that is called: so a network
+    that is only to be looked at, not trained, belongs inside.
+    """
     token = _saving.set(False)
     try:
         yield
@@ -126,8 +130,9 @@ class Parameter:
             raise ValueError(
                 f"{what} of shape {np.shape(values)} for a parameter of shape {self._data.shape}"
             )
-        if values.dtype != self._data.dtype:
-            raise TypeError(f"{what} in {values.dtype} for a parameter in {self._data.dtype}")
+        dtype = getattr(values, "dtype", type(values).__name__)
+        if dtype != self._data.dtype:
+            raise TypeError(f"{what} in {dtype} for a parameter in {self._data.dtype}")
 
     def __repr__(self) -> str:
         fixed = "" if self.requires_grad else ", requires_grad=False"
@@ -158,7 +163,8 @@ class Module:
         depth = len(self._saved)
         outputs = self.forward(*inputs)
         if len(self._saved) > depth:  # what the upstream gradients will be checked against
-            self._saved[-1] = (self._saved[-1][0], as_tuple(outputs))
+            made = tuple((output.shape, output.dtype) for output in as_tuple(outputs))
+            self._saved[-1] = (self._saved[-1][0], made)
         return outputs
 
     # What forward hands to backward
@@ -182,19 +188,19 @@ class Module:
                 f"{self!r}: backward has no forward to go back through: "
                 "none was run, it was run under no_grad, or backward was called for it already"
             )
-        values, outputs = self._saved[-1]
-        for gradient, output in zip(grad_outputs, outputs or (), strict=False):
+        values, made = self._saved[-1]
+        for gradient, (wanted, dtype) in zip(grad_outputs, made or (), strict=False):
             if gradient is None:
                 continue
-            if np.shape(gradient) != np.shape(output):
+            shape = getattr(gradient, "shape", ())
+            if shape != wanted:
                 raise ValueError(
-                    f"{self!r}: upstream gradient of shape {np.shape(gradient)}, "
-                    f"expected the output's {np.shape(output)}"
+                    f"{self!r}: upstream gradient of shape {shape}, expected the output's {wanted}"
                 )
-            if isinstance(gradient, np.ndarray | np.generic) and gradient.dtype != output.dtype:
+            if getattr(gradient, "dtype", dtype) != dtype:
                 raise TypeError(
                     f"{self!r}: upstream gradient in {gradient.dtype}, "
-                    f"expected the output's {output.dtype}"
+                    f"expected the output's {dtype}"
                 )
         self._saved.pop()
         return values
@@ -350,27 +356,29 @@ class Sequential(Module):
 
     def __init__(self, *modules: Module) -> None:
         super().__init__()
-        for i, module in enumerate(modules):
-            setattr(self, str(i), module)
+        self._inside = modules
 
     def forward(self, x: Any) -> Any:
-        for module in self:
+        for module in self._inside:
             x = module(x)
         return x
 
     def backward(self, g: Any) -> Any:
-        for module in reversed(list(self)):
+        for module in reversed(self._inside):
             g = module.backward(g)
         return g
 
+    def children(self) -> Iterator[tuple[str, Module]]:
+        return ((str(i), module) for i, module in enumerate(self._inside))
+
     def __iter__(self) -> Iterator[Module]:
-        return (module for _, module in self.children())
+        return iter(self._inside)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.children())
+        return len(self._inside)
 
     def __getitem__(self, index: int) -> Module:
-        return list(self)[index]
+        return self._inside[index]
 
     def arguments(self) -> dict[str, Any]:
         raise NotImplementedError("Sequential has no named arguments: iterate over its modules")

@@ -129,6 +129,8 @@ class Optimizer:
     """
 
     ALWAYS: ClassVar[Mapping[str, Any]] = {}  # settings that are no arguments
+    FROM_SCHEDULES = frozenset(("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum"))
+    SCALARS = ("step", "mu_product", "eta", "mu")  # kept once for each parameter
     AT_LEAST_ZERO = (
         "lr",
         "eps",
@@ -208,7 +210,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
     def descent(self, run: Run, weight_decay: float, maximize: bool) -> Array:
-        """The gradient to go against: g + λw, or −g + λw to maximize. May use scratch 0."""
+        """The gradient to go against: g + λw, or −g + λw to maximize. May use both scratches."""
         g = run.g
         if maximize:
             g = np.negative(g, out=run.scratch[0])
@@ -258,23 +260,29 @@ class Optimizer:
         own = [len(flat.parameters) for flat in self._flats]
         if sizes != own:
             raise ValueError(f"{name}: state for groups of {sizes} parameters, expected {own}")
+        for group, given in zip(self.param_groups, groups, strict=True):
+            if missing := self.defaults.keys() - given.keys():
+                raise ValueError(f"{name}: a group's state has no {sorted(missing)[0]}")
+            self.check({**group, **given, "params": group["params"]})
         parameters = [p for flat in self._flats for p in flat.parameters]
         for i, moments in state.items():
             for key, values in moments.items():
-                if np.shape(values) not in ((), parameters[i].shape):
+                wanted = () if key in self.SCALARS else parameters[i].shape
+                if np.shape(values) != wanted:
                     raise ValueError(
                         f"{name}: {key} of parameter {i} has shape {np.shape(values)}, "
-                        f"expected {parameters[i].shape}"
+                        f"expected {wanted}"
                     )
         first = 0
         for group, flat, given in zip(self.param_groups, self._flats, groups, strict=True):
-            group.update({key: value for key, value in given.items() if key != "params"})
+            known = self.defaults.keys() | self.FROM_SCHEDULES
+            group.update({key: value for key, value in given.items() if key in known})
             flat.state = {}
             for i in range(len(flat.parameters)):
                 moments = state.get(first + i, {})
                 flat.scalars[i] = {"step": 0}
                 for key, values in moments.items():
-                    if np.shape(values) == () and flat.parameters[i].shape != ():
+                    if key in self.SCALARS:
                         flat.scalars[i][key] = float(values)
                         continue
                     whole = flat.state.setdefault(key, np.zeros_like(flat.data))

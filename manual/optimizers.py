@@ -395,9 +395,10 @@ class Rprop(Optimizer):
 class ASGD(Optimizer):
     """SGD whose answer is the average of its weights, kept beside them. Source: Polyak, 1992.
 
-    w ← w − λ′ η w − η g                λ′ is called lambd
-    η ← lr/(1 + λ′ lr t)^α
-    ax ← ax + μ (w − ax)                the average, from step t₀ on: μ = 1/max(1, t − t₀)
+    w ← w − λ′ η w − η g                λ′ is called lambd; η is lr at first
+    ax ← ax + μ (w − ax)                the average, from step t₀ on; μ is 1 at first
+    η ← lr/(1 + λ′ lr t)^α              for the next step, as is
+    μ ← 1/max(1, t − t₀)
     """
 
     def __init__(

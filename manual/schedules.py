@@ -37,6 +37,8 @@ class LRScheduler:
         last_epoch: only −1, the beginning, is supported; `load_state_dict` goes on from later.
     """
 
+    _schedulers: Sequence["LRScheduler"] = ()  # the schedules inside this one
+
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         name = type(self).__name__
         if not isinstance(optimizer, Optimizer):
@@ -75,6 +77,20 @@ class LRScheduler:
         for group, base in self.groups():
             group["lr"] = self.next(group, base)
 
+    def number(self, group: Group) -> int:
+        """Which of the optimizer's groups this is."""
+        return next(i for i, own in enumerate(self.optimizer.param_groups) if own is group)
+
+    def per_group(self, name: str, value: Any, optimizer: Optimizer) -> list[Any]:
+        """One value for each group, from a list of them or one for all."""
+        groups = len(optimizer.param_groups)
+        values = list(value) if isinstance(value, list | tuple) else [value] * groups
+        if len(values) != groups:
+            raise ValueError(
+                f"{type(self).__name__}: {len(values)} values of {name} for {groups} groups"
+            )
+        return values
+
     def groups(self) -> Iterable[tuple[Group, float]]:
         return zip(self.optimizer.param_groups, self.base_lrs, strict=True)
 
@@ -84,23 +100,38 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """All but the optimizer and functions; take the optimizer's own state along with it."""
-        return {
+        state = {
             key: value
             for key, value in vars(self).items()
             if key != "optimizer" and not key.startswith("_")
         }
+        if self._schedulers:
+            state["schedulers"] = [scheduler.state_dict() for scheduler in self._schedulers]
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state.
+        """Go on from a saved state. Nothing is changed unless everything fits.
 
         Raises:
             ValueError: its entries are not those of this schedule.
         """
+        self.check_state(state_dict)
+        state = dict(state_dict)
+        for scheduler, inner in zip(self._schedulers, state.pop("schedulers", ()), strict=True):
+            scheduler.load_state_dict(inner)
+        vars(self).update(state)
+
+    def check_state(self, state_dict: dict[str, Any]) -> None:
+        """Raise ValueError unless it has this schedule's entries, those inside it too."""
         own = self.state_dict().keys()
         if own != state_dict.keys():
             odd = ", ".join(sorted(own ^ state_dict.keys()))
             raise ValueError(f"{type(self).__name__}.load_state_dict: missing or unexpected {odd}")
-        vars(self).update(state_dict)
+        inside = state_dict.get("schedulers", ())
+        if len(inside) != len(self._schedulers):
+            raise ValueError(f"{type(self).__name__}.load_state_dict: {len(inside)} schedules")
+        for scheduler, inner in zip(self._schedulers, inside, strict=True):
+            scheduler.check_state(inner)
 
 
 def at_least(schedule: str, name: str, value: float, least: float) -> None:
@@ -150,8 +181,8 @@ class ConstantLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        if not 0 <= factor <= 1:
-            raise ValueError(f"ConstantLR: factor is {factor}, expected 0 to 1")
+        if not 0 < factor <= 1:
+            raise ValueError(f"ConstantLR: factor is {factor}, expected more than 0, at most 1")
         self.factor, self.total_iters = factor, total_iters
         super().__init__(optimizer, last_epoch)
 
@@ -280,18 +311,12 @@ class LambdaLR(LRScheduler):
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
-        groups = len(optimizer.param_groups)
-        self._lambdas = [lr_lambda] * groups if callable(lr_lambda) else list(lr_lambda)
-        if len(self._lambdas) != groups:
-            raise ValueError(
-                f"{type(self).__name__}: {len(self._lambdas)} functions for {groups} groups"
-            )
+        self._lambdas = self.per_group("lr_lambda", lr_lambda, optimizer)
         super().__init__(optimizer, last_epoch)
 
     def factor(self, group: Group) -> float:
         """λ(t) of this group."""
-        own = next(i for i, g in enumerate(self.optimizer.param_groups) if g is group)
-        return self._lambdas[own](self.last_epoch)
+        return self._lambdas[self.number(group)](self.last_epoch)
 
     def first(self, group: Group, base: float) -> float:
         return base * self.factor(group)
@@ -329,16 +354,6 @@ class MomentumSchedule(LRScheduler):
                 f"{type(self).__name__}: cycle_momentum, but {type(optimizer).__name__} has none"
             )
 
-    def per_group(self, name: str, value: Any, optimizer: Optimizer) -> list[float]:
-        """One value for each group."""
-        groups = len(optimizer.param_groups)
-        values = list(value) if isinstance(value, list | tuple) else [value] * groups
-        if len(values) != groups:
-            raise ValueError(
-                f"{type(self).__name__}: {len(values)} values of {name} for {groups} groups"
-            )
-        return values
-
 
 class CyclicLR(MomentumSchedule):
     """η goes from base_lr to max_lr in step_size_up steps and back in step_size_down, and so on.
@@ -367,6 +382,8 @@ class CyclicLR(MomentumSchedule):
     ) -> None:
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
             raise ValueError(f"CyclicLR: mode is {mode!r}, expected triangular, … or a scale_fn")
+        if scale_mode not in ("cycle", "iterations"):
+            raise ValueError(f"CyclicLR: scale_mode is {scale_mode!r}, expected cycle, iterations")
         down = step_size_up if step_size_down is None else step_size_down
         at_least("CyclicLR", "step_size_up", step_size_up, 1)
         at_least("CyclicLR", "step_size_down", down, 0)
@@ -401,7 +418,7 @@ class CyclicLR(MomentumSchedule):
         rising = x <= self.step_ratio
         height = x / self.step_ratio if rising else (x - 1) / (self.step_ratio - 1)
         height *= self.scale(cycle)
-        own = next(i for i, g in enumerate(self.optimizer.param_groups) if g is group)
+        own = self.number(group)
         if self.cycle_momentum:
             low, high = self.base_momentums[own], self.max_momentums[own]
             self.set_momentum(group, high - (high - low) * height)
@@ -517,10 +534,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.mode, self.factor, self.patience = mode, factor, patience
         self.threshold, self.threshold_mode = threshold, threshold_mode
         self.cooldown, self.eps = cooldown, eps
-        groups = len(optimizer.param_groups)
-        self.min_lrs = list(min_lr) if isinstance(min_lr, list | tuple) else [min_lr] * groups
-        if len(self.min_lrs) != groups:
-            raise ValueError(f"ReduceLROnPlateau: {len(self.min_lrs)} min_lr for {groups} groups")
+        self.min_lrs = self.per_group("min_lr", min_lr, optimizer)
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = 0
         super().__init__(optimizer)
@@ -581,12 +595,6 @@ class SequentialLR(LRScheduler):
         else:
             self._schedulers[now].step()
 
-    def state_dict(self) -> dict[str, Any]:
-        return with_schedules(super().state_dict(), self._schedulers)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        load_schedules(super(), state_dict, self._schedulers)
-
 
 class ChainedScheduler(LRScheduler):
     """Several schedules at a time: what one makes of η, the next goes on from."""
@@ -614,12 +622,6 @@ class ChainedScheduler(LRScheduler):
         for scheduler in self._schedulers:
             scheduler.step()
 
-    def state_dict(self) -> dict[str, Any]:
-        return with_schedules(super().state_dict(), self._schedulers)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        load_schedules(super(), state_dict, self._schedulers)
-
 
 def check_schedules(
     outer: LRScheduler, optimizer: Optimizer | None, schedulers: Sequence[LRScheduler]
@@ -633,16 +635,3 @@ def check_schedules(
             raise ValueError(f"{name}: schedule {i} is ReduceLROnPlateau, which needs a metric")
         if scheduler.optimizer is not optimizer:
             raise ValueError(f"{name}: schedule {i} belongs to another optimizer")
-
-
-def with_schedules(state: dict[str, Any], schedulers: Sequence[LRScheduler]) -> dict[str, Any]:
-    return {**state, "schedulers": [scheduler.state_dict() for scheduler in schedulers]}
-
-
-def load_schedules(
-    outer: Any, state_dict: dict[str, Any], schedulers: Sequence[LRScheduler]
-) -> None:
-    state = dict(state_dict)
-    for scheduler, inner in zip(schedulers, state.pop("schedulers"), strict=True):
-        scheduler.load_state_dict(inner)
-    vars(outer.__self__).update(state)

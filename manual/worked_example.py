@@ -88,12 +88,11 @@ def scalars(rule: str = "simultaneous", biases: str = "fixed") -> Iterator[Round
         w8_new = w8 - lr * dE_dw8
 
         # Hidden layer: each hidden neuron acts through both outputs, so both errors come back
-        if rule == "early":
-            w5, w6, w7, w8 = w5_new, w6_new, w7_new, w8_new
-        dE_o1_dout_h1 = dE_dnet_o1 * w5
-        dE_o2_dout_h1 = dE_dnet_o2 * w7
-        dE_o1_dout_h2 = dE_dnet_o1 * w6
-        dE_o2_dout_h2 = dE_dnet_o2 * w8
+        v5, v6, v7, v8 = (w5_new, w6_new, w7_new, w8_new) if rule == "early" else (w5, w6, w7, w8)
+        dE_o1_dout_h1 = dE_dnet_o1 * v5
+        dE_o2_dout_h1 = dE_dnet_o2 * v7
+        dE_o1_dout_h2 = dE_dnet_o1 * v6
+        dE_o2_dout_h2 = dE_dnet_o2 * v8
         dE_dout_h1 = dE_o1_dout_h1 + dE_o2_dout_h1
         dE_dout_h2 = dE_o1_dout_h2 + dE_o2_dout_h2
         dout_dnet_h1 = out_h1 * (1 - out_h1)
@@ -382,9 +381,13 @@ def figures_table(rule: str, biases: str, autograd: dict[int, Round] | None = No
             theirs = autograd.get(figure.said_of, {}).get(figure.quantity)
             line += f"{'not run':>18}" if theirs is None else f"{theirs:18.{max(decimals, 9)}f}"
         if not same:
-            if figure.why not in reasons:
-                reasons[figure.why] = f"({len(reasons) + 1}) {figure.why}: {figure.digits}"
-            line += f"  {reasons[figure.why][:3]}"
+            own = (rule, biases) == ("simultaneous", "fixed")
+            why = figure.why if own else "figures of fixed biases and mostly the simultaneous rule"
+            reasons.setdefault(why, f"({len(reasons) + 1})")
+            line += f"  {reasons[why]}"
         lines.append(line)
-    lines += ["", "What the article prints there is", *reasons.values()]
+    if reasons:
+        lines += ["", "What the article prints there is"]
+    digits = {figure.why: f": {figure.digits}" for figure in reversed(FIGURES) if figure.why}
+    lines += [f"{mark} {why}{digits.get(why, '')}" for why, mark in reasons.items()]
     return "\n".join(lines)

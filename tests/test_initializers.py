@@ -1,6 +1,7 @@
 """Initializers against torch.nn.init; with TorchGenerator the same seed gives the same network."""
 
 import copy
+import os
 import subprocess
 import sys
 from typing import Any
@@ -159,13 +160,27 @@ def test_bad_input_says_so() -> None:
         initializers.dirac_(matrix)
 
 
-def test_without_vector_instructions_pytorch_rounds_twice() -> None:
-    """The fused multiply-add is PyTorch's vectorized build's: it is what `fused` reproduces."""
+def test_it_is_the_fused_rounding_of_pytorchs_vectorized_kernels() -> None:
+    """Without AVX2 PyTorch rounds the product and the sum; with it, once. `fused` is the latter."""
     program = (
         "import torch; torch.manual_seed(0);"
-        "print(torch.empty(9).uniform_(-0.3, 0.7).numpy().tobytes().hex())"
+        "print(torch.empty(99).uniform_(-0.3, 0.7).numpy().tobytes().hex())"
     )
-    fused = manual.Parameter(np.empty(9, np.float32))
-    initializers.uniform_(fused, -0.3, 0.7, TorchGenerator(0))
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.strip() == fused.data.tobytes().hex()
+    found = []
+    for environment in ({}, {"ATEN_CPU_CAPABILITY": "default"}):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, **environment},
+        )
+        found.append(done.stdout.strip())
+    vectorized, plain = found
+    mine = manual.Parameter(np.empty(99, np.float32))
+    initializers.uniform_(mine, -0.3, 0.7, TorchGenerator(0))
+    assert mine.data.tobytes().hex() == vectorized
+    drawn = TorchGenerator(0).random(99, np.float32)
+    twice = drawn * np.float32(1.0) + np.float32(-0.3)
+    assert twice.tobytes().hex() == plain
+    assert vectorized != plain

@@ -27,7 +27,7 @@ def test_as_close_to_the_judge_as_pytorch(case: Case, dtype: Any) -> None:
 
 
 def test_extended_precision_is_kept(case: Case) -> None:
-    """Nothing on the way falls back to float64: the judge's results have its own dtype."""
+    """The judge's results have its own dtype, so none of its arrays has been cast on the way."""
     pair = make_pair(case, np.float64)
     for key, value in truth(pair.mine, pair.inputs, pair.upstream).items():
         assert np.asarray(value).dtype == np.longdouble, key

@@ -174,7 +174,11 @@ def optimizer() -> Any:
         (lambda: manual.ConstantLR(optimizer(), 2), ValueError, "factor is 2"),
         (lambda: manual.LinearLR(optimizer(), 0), ValueError, "start_factor is 0"),
         (lambda: manual.CosineAnnealingLR(optimizer(), 0), ValueError, "T_max is 0"),
-        (lambda: manual.LambdaLR(optimizer(), [halves]), ValueError, "1 functions for 2 groups"),
+        (
+            lambda: manual.LambdaLR(optimizer(), [halves]),
+            ValueError,
+            "1 values of lr_lambda for 2 groups",
+        ),
         (lambda: manual.OneCycleLR(optimizer(), 0.1), ValueError, "expected total_steps"),
         (lambda: manual.OneCycleLR(optimizer(), 0.1, 9, pct_start=2), ValueError, "pct_start"),
         (lambda: manual.CyclicLR(optimizer(), 0.1, [1]), ValueError, "1 values of max_lr"),

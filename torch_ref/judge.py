@@ -26,6 +26,7 @@ CAN_JUDGE = EPS[JUDGE] < EPS[np.dtype(np.float64)]  # on some platforms it is fl
 # NEGLIGIBLE eps counts as that much: two right sums in another order differ so.
 FACTOR = 4.0
 NEGLIGIBLE = 2.0
+CURVED = 1e4
 
 
 def extended(value: Any) -> Any:
@@ -88,11 +89,11 @@ def differences(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) 
     """By-hand gradients against central differences, both in extended precision.
 
     (f(x + h) − f(x − h))/2h differs from f′ by about h² f‴/6, from truncation, and eps f/h, from
-    rounding; h = ∛eps makes both about eps^⅔, 2e-13. For functions as curved as those here, a
-    thousand times that is allowed, which no wrong formula comes near.
+    rounding; h = ∛eps makes both about eps^⅔, 2e-13. For functions as curved as those here CURVED
+    times that is allowed, which no wrong formula comes near.
     """
     step = EPS[JUDGE] ** (1 / 3)
-    allowed = 1e4 * EPS[JUDGE] ** (2 / 3) / EPS[JUDGE]
+    allowed = CURVED * EPS[JUDGE] ** (2 / 3) / EPS[JUDGE]
     found = truth(module, inputs, upstream)
     start = copy.deepcopy(module).to(JUDGE)
     xs = [extended(np.array(x)) for x in inputs]

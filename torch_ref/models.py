@@ -128,11 +128,14 @@ class HalfSquaredError(nn.Module):
         return (target - input).square().sum() / 2
 
 
-def article_round(network: ArticleNetwork, x: Tensor, t: Tensor, lr: float) -> dict[str, float]:
+def article_round(
+    network: ArticleNetwork, x: Tensor, t: Tensor, lr: float, rule: str = "simultaneous"
+) -> dict[str, float]:
     """The quantities of one round, by autograd, under the names that the article gives them.
 
     Args:
         x, t: one sample, (1, 2) each.
+        rule: "early" carries the error back through the output weights' new values.
     """
     inside = []
     net = x
@@ -149,8 +152,13 @@ def article_round(network: ArticleNetwork, x: Tensor, t: Tensor, lr: float) -> d
     w_h, w_o = (p for name, p in network.named_parameters() if name.endswith("weight"))
     points = (out_o, net_o, out_h, net_h, w_h, w_o)
     dE_dout_o, dE_dnet_o, dE_dout_h, dE_dnet_h, dE_dw_h, dE_dw_o = torch.autograd.grad(
-        E.sum(), points
+        E.sum(), points, retain_graph=True
     )
+    if rule == "early":
+        w_o_new = w_o - lr * dE_dw_o
+        by_output = [dE_dnet_o[:, i : i + 1] * row for i, row in enumerate(w_o_new)]
+        dE_dout_h = dE_dnet_o @ w_o_new
+        dE_dnet_h, dE_dw_h = torch.autograd.grad(out_h, (net_h, w_h), dE_dout_h)
     named = {"E_total": E.sum()}
     for neuron, values in {
         "net_h": net_h,

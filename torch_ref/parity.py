@@ -85,6 +85,7 @@ def measure(
     reference: Any,
     tolerance: float,
     scale: float = 0.0,
+    zero_scale: float = 1.0,
 ) -> Row:
     """One row: how far `mine` is from `reference`. Shapes and dtypes must match exactly.
 
@@ -94,7 +95,8 @@ def measure(
         kind: "output", "gradient", "weight", … A gradient that is zero everywhere proves nothing.
         mine, reference: arrays or tensors.
         tolerance: in eps.
-        scale: divide by this where it is larger than the reference, which may be all zeros.
+        scale: divide by this where it is larger than the reference.
+        zero_scale: divide by this where all that is zero.
     """
     missing = [side for side, v in (("by hand", mine), ("autograd", reference)) if v is None]
     mine, reference = np.asarray(to_numpy(mine)), np.asarray(to_numpy(reference))
@@ -130,7 +132,7 @@ def measure(
         dtype,
         tolerance,
         largest,
-        largest / (scale or 1.0) / EPS[dtype],
+        largest / (scale or zero_scale or 1.0) / EPS[dtype],
         scale,
         tuple(map(int, worst)),
         float(mine[worst]),
@@ -218,22 +220,30 @@ class Running:
     is theirs: relative to itself alone it would grow without bound on both sides.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, zero_scale: float = 1.0) -> None:
         self.scales: dict[tuple[str, str], float] = {}
+        self.zero_scale = zero_scale
 
     def compare(self, mine: Quantities, reference: Quantities, tolerance: float) -> "Report":
         """A row for each quantity that either side has."""
         rows = []
         for key in [*mine, *(key for key in reference if key not in mine)]:
             scale = self.scales.get(key, 0.0)
-            rows.append(measure(*key, mine.get(key), reference.get(key), tolerance, scale))
+            both = mine.get(key), reference.get(key)
+            rows.append(measure(*key, *both, tolerance, scale, self.zero_scale))
             self.scales[key] = rows[-1].scale
         return Report(rows)
 
 
-def compare(mine: Quantities, reference: Quantities, tolerance: float) -> "Report":
-    """A row for each quantity that either side has, once."""
-    return Running().compare(mine, reference, tolerance)
+def compare(
+    mine: Quantities, reference: Quantities, tolerance: float, zero_scale: float = 1.0
+) -> "Report":
+    """A row for each quantity that either side has, once.
+
+    Args:
+        zero_scale: the scale of the upstream gradients, for a reference that is all zeros.
+    """
+    return Running(zero_scale).compare(mine, reference, tolerance)
 
 
 @dataclass

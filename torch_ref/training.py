@@ -55,7 +55,9 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
             if n in of_article:
                 sample = to_torch(data.x), to_torch(data.t)
                 assert isinstance(pair.twin, ArticleNetwork)
-                article[n] = article_round(pair.twin, *sample, settings.lr)
+                article[n] = article_round(
+                    pair.twin, *sample, settings.lr, settings.rule or "simultaneous"
+                )
             if n == settings.steps:
                 break
             step = pair.step(*next(batches))
