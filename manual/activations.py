@@ -85,6 +85,23 @@ def erf(x: Array) -> Array:
 PI = np.longdouble("3.14159265358979323846264338327950288")
 
 
+def normal_cdf(z: Array) -> Array:
+    """Φ(z), the standard normal's distribution, to the last digits in both tails.
+
+    Near the middle Φ = (1 + erf(z/√2))/2. In the tail that difference would leave nothing, and
+    Φ(−t) = φ(t)/(t + 1/(t + 2/(t + 3/(t + …)))), Laplace's continued fraction, is taken from t = 3
+    on, where 80 levels settle every dtype here.
+    Source: Abramowitz & Stegun 26.2.14.
+    """
+    t = np.clip(np.abs(z), 3, 50)
+    fraction = t
+    for k in range(80, 0, -1):
+        fraction = t + k / fraction
+    tail = np.exp(t * t / -2) / np.sqrt(z.dtype.type(2 * PI)) / fraction
+    near = (1 + erf(np.clip(z, -3, 3) / np.sqrt(z.dtype.type(2)))) / 2
+    return np.where(z < -3, tail, np.where(z > 3, 1 - tail, near))
+
+
 class Elementwise(Module):
     """y = f(x), element by element: what the activations share.
 
@@ -409,7 +426,7 @@ class GELU(Elementwise):
     def cumulative(self, z: Array) -> Array:
         """Φ, exactly or by its approximation."""
         if self.approximate == "none":
-            return (1 + erf(z / np.sqrt(z.dtype.type(2)))) / 2
+            return normal_cdf(z)
         return (1 + np.tanh(np.sqrt(z.dtype.type(2 / PI)) * (z + self.CUBIC * z * z * z))) / 2
 
     def value(self, x: Array) -> Array:

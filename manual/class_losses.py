@@ -1,8 +1,8 @@
 """Losses that compare scores with the class that is true.
 
-Both are l = −Σ_c W_c log p_c, with one table of weights W made of all that the target says: the true
-class or the probabilities of the classes, the weight of each class, label smoothing, and what is to
-be ignored. NLLLoss is given log p; CrossEntropyLoss takes it from the scores by log softmax.
+Both are l = −Σ_c W_c log p_c, with one table of weights W made of all that the target says: the
+true class or the probabilities of the classes, the weight of each class, label smoothing, and what
+is to be ignored. NLLLoss is given log p; CrossEntropyLoss takes it from the scores by log softmax.
 """
 
 from typing import Any

@@ -16,15 +16,19 @@ class CTCLoss(Loss):
     through from left to right: at each step stay, go one on, or go two on past a blank, if the two
     labels around it differ.
 
-    Forward, with p the log-probabilities and all sums over probabilities:
-        α_t(s): the probability of all ways to be at l′_s at step t
-        α_t(s) = eᵖ(t, l′_s) (α_t−1(s) + α_t−1(s−1) + [may skip] α_t−1(s−2))
-        L = −log(α_T(2S+1) + α_T(2S))           the last blank, or the last label
+    Forward, with p_t(c) the log-probabilities and e_t(s) = e^(p_t(l′_s)), what step t gives l′_s:
+        α_t(s), the probability of all ways to be at l′_s at step t, that step's output included:
+        α_1(1) = e_1(1), α_1(2) = e_1(2), else 0       a path begins with a blank or a label
+        α_t(s) = e_t(s) (α_t−1(s) + α_t−1(s−1) + [may skip to s] α_t−1(s−2))
+        L = −log(α_T(2S+1) + α_T(2S))                  and ends with the last blank or label
     Backward:
-        β_t(s): the probability of all ways from there to the end, step t's own output left out
-        γ_t(s) = α_t(s) β_t(s) e^L: the probability to be at l′_s at step t, given the target
-        ∂L/∂p(t, c) = −Σ_s γ_t(s) over all s with l′_s = c
-    since p(t, c) is a factor eᵖ of exactly those paths that emit c at step t.
+        β_t(s), the probability of all ways from l′_s at step t to the end, its output left out:
+        β_T(2S+1) = β_T(2S) = 1, else 0
+        β_t(s) = Σ over s′ = s, s+1, [may skip to s+2] s+2 of e_t+1(s′) β_t+1(s′)
+        which is α's walk over the labels and steps turned round
+        γ_t(s) = α_t(s) β_t(s) e^L, the probability to be at l′_s at step t, given the target
+        ∂L/∂p_t(c) = −Σ_s γ_t(s) over all s with l′_s = c
+    since p_t(c) is in the exponent of exactly those paths that emit c at step t.
 
     PyTorch returns eᵖ − Σ γ instead: what reaches the scores through log softmax is the same, since
     the extra term is lost there; only taken as the gradient of p itself is it not one.
@@ -63,6 +67,8 @@ class CTCLoss(Loss):
                 f"{self!r}: lengths of shapes {lengths.shape} and {sizes.shape}, "
                 f"expected one for each of {samples} samples"
             )
+        if sizes.size and sizes.min() < 0:
+            raise ValueError(f"{self!r}: target_lengths {sizes}, expected 0 or more")
         if lengths.size and not (0 <= lengths.min() and lengths.max() <= steps):
             raise ValueError(f"{self!r}: input_lengths {lengths}, expected 0 to {steps}")
         if not 0 <= self.blank < classes:

@@ -68,7 +68,7 @@ class Embedding(Module):
                 f"expected 0 to {self.num_embeddings - 1}"
             )
         self.save_for_backward(x)
-        return self.weight.data[x]
+        return np.take(self.weight.data, x, axis=0)
 
     def backward(self, g: Array) -> None:
         (x,) = self.take_saved(g)

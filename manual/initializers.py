@@ -42,11 +42,8 @@ class TorchGenerator(np.random.Generator):
         super().__init__(twister)
         self._second: float | None = None  # Box and Muller make two normal numbers at a time
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "TorchGenerator":
-        copied = TorchGenerator(0)
-        copied.bit_generator.state = self.bit_generator.state
-        copied._second = self._second
-        return copied
+    def __reduce__(self) -> Any:  # for copy and pickle
+        return _restore, (self.bit_generator.state, self._second)
 
     def random(  # type: ignore[override]
         self, size: Any = None, dtype: DTypeLike = np.float64, out: None = None
@@ -88,6 +85,12 @@ class TorchGenerator(np.random.Generator):
         radius, angle = math.sqrt(-2 * math.log1p(-u2)), 2 * math.pi * u1
         self._second = radius * math.sin(angle)
         return radius * math.cos(angle)
+
+
+def _restore(state: Any, second: float | None) -> TorchGenerator:
+    generator = TorchGenerator(0)
+    generator.bit_generator.state, generator._second = state, second
+    return generator
 
 
 def _box_muller(block: Array) -> None:
@@ -167,6 +170,8 @@ def uniform_(
     parameter: Parameter, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
     """Uniform over [a, b)."""
+    if not a <= b:
+        raise ValueError(f"uniform_: a is {a}, expected no more than b, {b}")
     dtype = parameter.data.dtype
     drawn = random(parameter.shape, dtype, generator)
     parameter.data = fused(drawn, dtype.type(b - a), dtype.type(a))
@@ -177,6 +182,8 @@ def normal_(
     parameter: Parameter, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
     """Normal with this mean and standard deviation."""
+    if not std >= 0:
+        raise ValueError(f"normal_: std is {std}, expected at least 0")
     dtype = parameter.data.dtype
     generator = np.random.default_rng() if generator is None else generator
     drawn = np.asarray(generator.standard_normal(parameter.shape, dtype=_drawable(dtype)))
@@ -192,17 +199,31 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Generator | None = None,
 ) -> Parameter:
-    """Normal, with what falls outside [a, b] drawn again.
+    """Normal, cut off at a and b.
 
-    PyTorch instead turns uniform numbers over by the inverse of Φ: the same distribution, but not
-    the same numbers from the same seed.
+    Where [a, b] holds more than 0.3 of the distribution, what falls outside is drawn again;
+    elsewhere uniform numbers in [a, b] are kept with a chance of their density over the largest
+    there. Both draw whole arrays until every element is settled, as PyTorch does.
     """
     if not a < b:
-        raise ValueError(f"a is {a}, expected less than b, {b}")
-    normal_(parameter, mean, std, generator)
-    while (outside := (parameter.data < a) | (parameter.data > b)).any():
-        again = normal_(Parameter(parameter.data[outside]), mean, std, generator)
-        parameter.data[outside] = again.data
+        raise ValueError(f"trunc_normal_: a is {a}, expected less than b, {b}")
+    generator = np.random.default_rng() if generator is None else generator
+    low, high = (math.erf((bound - mean) / std / math.sqrt(2)) for bound in (a, b))
+    plenty = (high - low) / 2 > 0.3
+    peak = -(((max(a, min(mean, b)) - mean) / std) ** 2) / 2  # log of the largest density
+    again, drawn = Parameter(parameter.data), Parameter(parameter.data)
+    pending = np.ones(parameter.shape, bool)
+    while pending.any():
+        if plenty:
+            normal_(drawn, mean, std, generator)
+            refused = (drawn.data < a) | (drawn.data > b)
+        else:
+            uniform_(drawn, a, b, generator)
+            uniform_(again, generator=generator)
+            with np.errstate(divide="ignore"):
+                refused = np.log(again.data) > -(((drawn.data - mean) / std) ** 2) / 2 - peak
+        parameter.data = np.where(pending, drawn.data, parameter.data)
+        pending = pending & refused
     return parameter
 
 
@@ -312,6 +333,8 @@ def sparse_(
     parameter: Parameter, sparsity: float, std: float = 0.01, generator: Generator | None = None
 ) -> Parameter:
     """Normal, with the part `sparsity` of every column set to zero."""
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse_: sparsity is {sparsity}, expected 0 to 1")
     if len(parameter.shape) != 2:
         raise ValueError(f"sparse_: a parameter of shape {parameter.shape}, expected 2 axes")
     generator = np.random.default_rng() if generator is None else generator

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from .activations import PI, log_sigmoid, sigmoid
-from .module import Array, Module, refuse
+from .module import Array, Module
 
 
 class Loss(Module):
@@ -39,7 +39,13 @@ class Loss(Module):
 
     def __init__(self, *, reduction: str = "mean", **deprecated: None) -> None:
         super().__init__()
-        refuse(self, **deprecated)
+        for name, value in deprecated.items():
+            if name not in ("size_average", "reduce"):
+                raise TypeError(f"{type(self).__name__}: there is no argument {name!r}")
+            if value is not None:
+                raise NotImplementedError(
+                    f"{type(self).__name__}: {name} is not supported, use reduction"
+                )
         if reduction not in self.REDUCTIONS:
             raise ValueError(
                 f"{type(self).__name__}: reduction is {reduction!r}, "
@@ -65,7 +71,7 @@ class Loss(Module):
         """The upstream gradient of each single loss, from that of L; `count` is K."""
         if self.reduction in ("none", "sum"):
             return g
-        return g / count if count else g * math.nan
+        return g / count if count else g * 0  # nothing counted, so nothing changes it
 
     def per_sample(self, g: Any, count: Any) -> Any:
         """The same, with an axis for what each sample's loss is made of."""

@@ -66,7 +66,7 @@ class MarginRankingLoss(MarginLoss):
 
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
         ahead, t, active = self.take_saved(grad_output)
-        g = self.expand(grad_output, self.count(ahead)) * active
+        g = self.expand(grad_output, self.count(ahead)) * active.astype(ahead.dtype)
         return -g * t, g * t, -g * ahead
 
 
@@ -128,8 +128,14 @@ class MultiMarginLoss(MarginLoss):
         rivals = np.arange(input.shape[-1]) != true
         z = (self.margin - np.take_along_axis(input, true, axis=-1) + input) * rivals
         short = np.maximum(z, 0)
-        w = rescaling(self, "weight", self.weight, input)
-        w = np.take_along_axis(w, true, axis=-1) if self.weight is not None else w
+        w: Any = 1
+        if self.weight is not None:
+            self.check_input(self.weight, input.dtype, "weight")
+            if self.weight.shape != input.shape[-1:]:
+                raise ValueError(
+                    f"{self!r}: weight has shape {self.weight.shape}, expected {input.shape[-1:]}"
+                )
+            w = self.weight[true]
         self.save_for_backward(short, true, w)
         return self.reduce((w * short**self.p).sum(axis=-1) / input.dtype.type(input.shape[-1]))
 

@@ -159,6 +159,11 @@ class Module:
     def backward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A NumPy number has a dtype of its own, which would lift float32 arrays to float64.
+        number = isinstance(value, np.generic) and value.dtype.kind in "fiub"
+        super().__setattr__(name, value.item() if number else value)
+
     def __call__(self, *inputs: Any) -> Any:
         depth = len(self._saved)
         outputs = self.forward(*inputs)
@@ -356,6 +361,11 @@ class Sequential(Module):
 
     def __init__(self, *modules: Module) -> None:
         super().__init__()
+        for module in modules:
+            if isinstance(module, Mapping):
+                raise NotImplementedError("Sequential: a dict of modules is not supported")
+            if not isinstance(module, Module):
+                raise TypeError(f"Sequential: got a {type(module).__name__}, expected modules")
         self._inside = modules
 
     def forward(self, x: Any) -> Any:
@@ -377,8 +387,10 @@ class Sequential(Module):
     def __len__(self) -> int:
         return len(self._inside)
 
-    def __getitem__(self, index: int) -> Module:
-        return self._inside[index]
+    def __getitem__(self, index: int | slice) -> Any:
+        """A module, or for a slice a Sequential of the same modules."""
+        found = self._inside[index]
+        return Sequential(*found) if isinstance(found, tuple) else found
 
     def arguments(self) -> dict[str, Any]:
         raise NotImplementedError("Sequential has no named arguments: iterate over its modules")

@@ -42,11 +42,13 @@ class Run:
         return int(self.scalars["step"])
 
     def state(self, name: str, initial: float = 0.0) -> Array:
-        """The optimizer's own array of this name beside `w`; everywhere `initial` at first."""
+        """The optimizer's own array of this name beside `w`; at the first step all `initial`."""
         if name not in self._state:
             if name not in self.flat.state:
                 self.flat.state[name] = np.full_like(self.flat.data, initial)
             self._state[name] = self.flat.state[name][self.span]
+        if self.step == 1:
+            self._state[name][...] = initial
         return self._state[name]
 
     def matrices(self, *flat: Array) -> Iterator[tuple[Array, ...]]:
@@ -74,9 +76,10 @@ class Flat:
         self.data, self.grad = np.empty(size, dtype), np.zeros(size, dtype)
         self.scratch = np.empty((2, size), dtype)
         self.state = {name: array.astype(dtype) for name, array in self.state.items()}
-        self.views = [self.split(self.data, i) for i in range(len(self.parameters))]
         for i, parameter in enumerate(self.parameters):
-            parameter.move_to(self.views[i], self.split(self.grad, i))
+            if parameter.data.dtype != dtype:
+                raise ValueError(f"a group mixes the dtypes {dtype} and {parameter.data.dtype}")
+            parameter.move_to(self.split(self.data, i), self.split(self.grad, i))
         self._runs: dict[tuple[int, int], Run] = {}
 
     def split(self, array: Array, i: int) -> Array:
@@ -93,15 +96,13 @@ class Flat:
 
     def runs(self) -> Iterator[Run]:
         """What there is to update: the longest stretches that can be updated as one."""
-        for parameter, view in zip(self.parameters, self.views, strict=True):
-            if parameter.data is not view:  # cast, or gathered by another optimizer since
+        for parameter in self.parameters:
+            if parameter.data.base is not self.data:  # cast, copied, or another optimizer's since
                 self.adopt()
                 break
 
         def how_far(i: int) -> dict[str, float] | None:
-            parameter = self.parameters[i]
-            moves = parameter.requires_grad and parameter.grad is not None
-            return self.scalars[i] if moves else None
+            return self.scalars[i] if self.parameters[i].grad is not None else None
 
         for scalars, neighbours in groupby(range(len(self.parameters)), key=how_far):
             if scalars is None:
@@ -144,6 +145,8 @@ class Optimizer:
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         unsupported = arguments.get("unsupported", {})
         for name, value in unsupported.items():
+            if name not in ("foreach", "fused", "capturable", "differentiable"):
+                raise TypeError(f"{type(self).__name__}: there is no argument {name!r}")
             if value:
                 raise NotImplementedError(f"{type(self).__name__}: {name} is not supported")
         own = inspect.signature(type(self)).parameters.keys() - {"params", "unsupported"}
@@ -164,7 +167,9 @@ class Optimizer:
         unknown = group.keys() - self.defaults.keys() - {"params"}
         if unknown:
             raise ValueError(f"{name}: a group has the unknown setting {sorted(unknown)[0]!r}")
-        settings = {**self.defaults, **group, "params": list(group["params"])}
+        given = group["params"]
+        given = [given] if isinstance(given, Parameter) else list(given)
+        settings = {**self.defaults, **group, "params": given}
         parameters = settings["params"]
         if not parameters:
             raise ValueError(f"{name}: a group has no parameters")
@@ -317,7 +322,7 @@ def clip_grad_norm_(
         norms = np.array([(np.abs(g) ** norm_type).sum() ** (1 / norm_type) for g in gradients])
         norm = (norms**norm_type).sum() ** (1 / norm_type)
     factor = max_norm / (norm + 1e-6)
-    if factor < 1:
+    if not factor >= 1:  # so that a NaN is spread, not hidden
         for g in gradients:
             g *= factor
     return norm

@@ -92,6 +92,9 @@ class LRScheduler:
         return values
 
     def groups(self) -> Iterable[tuple[Group, float]]:
+        """Each group and its b; one that was added later begins now."""
+        for group in self.optimizer.param_groups[len(self.base_lrs) :]:
+            self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
         return zip(self.optimizer.param_groups, self.base_lrs, strict=True)
 
     def get_last_lr(self) -> list[float]:
@@ -166,6 +169,9 @@ class MultiStepLR(LRScheduler):
     ) -> None:
         self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer, last_epoch)
+
+    def first(self, group: Group, base: float) -> float:
+        return self.next(group, base)
 
     def next(self, group: Group, base: float) -> float:
         return group["lr"] * self.gamma ** self.milestones[self.last_epoch]
@@ -399,8 +405,9 @@ class CyclicLR(MomentumSchedule):
             self.check_momentum(optimizer)
         lows = self.per_group("base_lr", base_lr, optimizer)
         for group, low in zip(optimizer.param_groups, lows, strict=True):
-            group["lr"] = group["initial_lr"] = low
+            group["lr"] = low
         super().__init__(optimizer, last_epoch)
+        self.base_lrs = lows  # also where an earlier schedule has set initial_lr
 
     def scale(self, cycle: int) -> float:
         if self._scale_fn is not None:
@@ -585,7 +592,9 @@ class SequentialLR(LRScheduler):
 
     def begin(self) -> None:
         self.last_epoch = 0
-        self._schedulers[bisect_right(self.milestones, 0)].restart()
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"]
+        self._schedulers[bisect_right(self.milestones, 0)].begin()
 
     def step(self) -> None:
         self.last_epoch += 1

@@ -440,7 +440,7 @@ class SpelledFromScores(manual.Module):
     def forward(self, scores: Any, *targets: Any) -> Any:
         return self.ctc(self.log_softmax(scores), *targets)
 
-    def backward(self, g: Any) -> Any:
+    def backward(self, g: Any = 1) -> Any:
         return self.log_softmax.backward(self.ctc.backward(g))
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import textwrap
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ import torch
 import manual
 from manual import linear
 
+from .cases import CASES, Case
 from .conftest import assert_agreement, make_pair, named
+
+pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")
 
 MISTAKES = {
     "sign": ("return g @ self.weight.data", "return -g @ self.weight.data"),
@@ -45,3 +49,64 @@ def test_no_accumulation_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(AssertionError, match="DISAGREES"):
         assert_agreement(pair.gradients())
+
+
+def spoiled(how: Any) -> Any:
+    """A backward whose input gradients are changed by `how`."""
+
+    def change(right: Any) -> Any:
+        def backward(self: manual.Module, *upstream: Any) -> Any:
+            found = right(self, *upstream)
+            if isinstance(found, tuple):
+                return tuple(how(g) for g in found)
+            return None if found is None else how(found)
+
+        return backward
+
+    return change
+
+
+def stingy(right: Any) -> Any:
+    """A backward that leaves the parameters without what is due to them."""
+
+    def backward(self: manual.Module, *upstream: Any) -> Any:
+        found = right(self, *upstream)
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                parameter.grad = parameter.grad * parameter.data.dtype.type(1 + 1e-6)
+        return found
+
+    return backward
+
+
+SPOILED = {
+    "zeros": spoiled(np.zeros_like),
+    "sign": spoiled(np.negative),
+    "a millionth more": spoiled(lambda g: g * g.dtype.type(1 + 1e-6)),
+    "parameters a millionth more": stingy,
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_every_case_notices(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each case whose gradient is not zero tells a spoiled one from the right one."""
+    noticed = 0
+    for case in CASES:
+        module, inputs = case.build(np.float64)
+        if "parameters" in how:
+            applies = case.trains
+        else:
+            applies = any(np.asarray(x).dtype.kind == "f" for x in inputs)
+        if not (applies and case.proves) or case.pytorch_is_off:
+            continue
+        noticed += 1
+        with monkeypatch.context() as patch:
+            right = type(module).backward
+            patch.setattr(type(module), "backward", SPOILED[how](right))
+            assert not agrees(case), case.name
+        assert agrees(case), case.name
+    assert noticed > (40 if "parameters" in how else 600)
+
+
+def agrees(case: Case) -> bool:
+    return make_pair(case, np.float64).gradients().agrees

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import manual
+from manual.module import as_tuple
 
-from .cases import Case, normal, plain, typed
+from .cases import CASES, Case, normal, plain, typed
 from .conftest import assert_agreement, make_pair
 
+pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")
 F32, F64 = np.float32, np.float64
 X = np.ones((5, 3), F32)
 
@@ -82,6 +84,15 @@ REFUSED = [
         IndexError,
         "expected 0 to 2",
     ),
+    (lambda: manual.MSELoss(mean=True), TypeError, "MSELoss: there is no argument 'mean'"),
+    (lambda: manual.Sequential([linear()]), TypeError, "got a list, expected modules"),
+    (lambda: manual.CosineEmbeddingLoss()(X, X, [1] * 5), TypeError, "target is a list"),
+    (
+        lambda: manual.MultiMarginLoss(weight=np.ones(1, F32))(X, np.zeros(5, int)),
+        ValueError,
+        r"weight has shape \(1,\), expected \(3,\)",
+    ),
+    (lambda: setattr(linear().weight, "data", [1.0]), ValueError, "data of shape"),
     (lambda: manual.MLP((3,)), ValueError, "expected at least an input and an output"),
     (lambda: manual.MLP((3, 2), "Relu"), ValueError, "there is no activation 'Relu'"),
     (lambda: setattr(linear().weight, "grad", X), ValueError, r"grad of shape \(5, 3\)"),
@@ -106,6 +117,8 @@ UNSUPPORTED = [
     (lambda: manual.Embedding(3, 4, scale_grad_by_freq=True), "Embedding: scale_grad_by_freq"),
     (lambda: manual.Softmax(), "Softmax: dim=None"),
     (lambda: manual.MSELoss(size_average=True), "MSELoss: size_average"),
+    (lambda: manual.MSELoss(size_average=False), "MSELoss: size_average"),
+    (lambda: manual.Sequential({"fc": manual.Linear(3, 4)}), "Sequential: a dict of modules"),
     (lambda: manual.CrossEntropyLoss(reduce=True), "CrossEntropyLoss: reduce"),
     (lambda: manual.TripletMarginLoss(p=float("inf")), "TripletMarginLoss: p=inf"),
 ]
@@ -197,3 +210,64 @@ def test_softmax_of_any_shape_and_axis(shape: tuple, made: str, data: Any) -> No
 def test_losses_of_any_shape(shape: tuple, made: str, reduction: str) -> None:
     make = plain(getattr(manual, made), reduction=reduction)
     assert_agreement(make_pair(Case("-", make, normal(shape, shape)), F64).gradients())
+
+
+LOSSES = [c for c in CASES if c.class_name.endswith(("Loss", "Error")) and c.smooth]
+
+
+@pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
+@pytest.mark.parametrize("g", [(), (0.5,)], ids=["default", "a Python number"])
+def test_a_loss_goes_back_in_its_own_dtype(case: Case, g: tuple) -> None:
+    module, inputs = case.build(F32)
+    if np.ndim(module(*inputs)) == 0:
+        for gradient in as_tuple(module.backward(*g)):
+            assert gradient.dtype == F32
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda v: manual.ELU(v),
+        lambda v: manual.LeakyReLU(v),
+        lambda v: manual.Softplus(v),
+        lambda v: manual.Hardtanh(-v, v),
+        lambda v: manual.Softshrink(v),
+        lambda v: manual.AlphaDropout(v),
+    ],
+)
+def test_a_numpy_number_as_an_argument_lifts_nothing_to_float64(make: Any) -> None:
+    module = make(np.float64(0.7))
+    assert module(X).dtype == F32
+    assert module.backward(X).dtype == F32
+    assert "np.float64" not in repr(module)
+
+
+def test_embedding_of_one_number_is_a_copy() -> None:
+    module = manual.Embedding(4, 3)
+    row = module(np.int64(2))
+    module.weight.data[...] = 7
+    assert (row != 7).all()
+
+
+@pytest.mark.parametrize("made", [manual.CrossEntropyLoss, manual.NLLLoss])
+def test_where_every_target_is_ignored_nothing_is_learnt(made: Any) -> None:
+    loss = made()
+    assert np.isnan(loss(X, np.full(5, -100)))
+    np.testing.assert_array_equal(loss.backward(), np.zeros_like(X))
+
+
+def test_a_slice_of_a_sequential_is_one() -> None:
+    network = manual.Sequential(manual.Linear(3, 4), manual.Tanh(), manual.Linear(4, 2))
+    assert repr(network[:2]) == "Sequential(Linear(3, 4), Tanh())"
+    assert network[0] is network[:2][0]
+    assert len(network) == 3
+
+
+def test_empty_batches_are_nan_without_a_warning() -> None:
+    empty = np.ones((0, 3), F32)
+    for loss in (manual.MSELoss(), manual.L1Loss(), manual.BCEWithLogitsLoss()):
+        assert np.isnan(loss(empty, empty))
+        assert all(g.shape == (0, 3) and g.dtype == F32 for g in loss.backward())
+    loss = manual.CrossEntropyLoss()
+    assert np.isnan(loss(empty, np.ones(0, int)))
+    assert loss.backward().shape == (0, 3)

@@ -1,5 +1,7 @@
 """Optimizers against torch.optim: options, groups, frozen and late parameters, state, clipping."""
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -282,3 +284,84 @@ def test_a_parameter_twice_and_no_parameter_say_so() -> None:
         manual.SGD([P])
     with pytest.raises(NotImplementedError, match="Adam: foreach is not supported"):
         manual.Adam([parameter], foreach=True)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+@pytest.mark.parametrize("made", VARIANTS, ids=lambda made: made.__name__)
+def test_a_copied_network_and_optimizer_train_on_alike(made: Any, copied: Any) -> None:
+    pair = make_pair(named("MLP-Tanh"), np.float64)
+    optimizer = made(pair.mine.parameters(), lr=0.01)
+    by_hand(pair.mine, pair.inputs, pair.upstream)
+    optimizer.step()
+    both = [(pair.mine, optimizer), copied((pair.mine, optimizer))]
+    for module, own in both:
+        for _ in range(3):
+            by_hand(module, pair.inputs, pair.upstream)
+            own.step()
+    first, second = (module.state_dict() for module, _ in both)
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name])
+
+
+@pytest.mark.parametrize("made", VARIANTS, ids=lambda made: made.__name__)
+def test_the_state_of_a_single_number(made: Any) -> None:
+    """A parameter without axes keeps its count of steps through a saved state."""
+    parameters = [manual.Parameter(np.array(1.5)) for _ in range(2)]
+    options = {"momentum": 0.9} if made is manual.SGD else {}
+    first, second = (made([p], lr=0.1, **options) for p in parameters)
+
+    def step(parameter: Any, optimizer: Any, n: int) -> None:
+        parameter.grad = np.array(np.cos(n + 1.0))
+        optimizer.step()
+
+    for n in range(4):
+        step(parameters[0], first, n)
+    parameters[1].data = parameters[0].data
+    second.load_state_dict(first.state_dict())
+    for n in range(4, 8):
+        for parameter, optimizer in zip(parameters, (first, second), strict=True):
+            step(parameter, optimizer, n)
+    assert parameters[0].data == parameters[1].data
+
+
+@pytest.mark.parametrize("made", [manual.Rprop, manual.Adagrad, manual.ASGD])
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_parameter_whose_first_gradient_comes_late(made: Any, saved: bool) -> None:
+    """Its state begins at its own first step, with the learning rate of then."""
+    options = {"initial_accumulator_value": 0.3} if made is manual.Adagrad else {}
+    mine = [manual.Parameter(np.full(3, 2.0)) for _ in range(2)]
+    theirs = [torch.nn.Parameter(torch.full((3,), 2.0).double()) for _ in range(2)]
+    optimizer = made(mine, lr=0.1, **options)
+    twin = getattr(torch.optim, made.__name__)(theirs, lr=0.1, **options)
+    with all_in(np.dtype(np.float64)):
+        for n in range(6):
+            if n == 3:
+                optimizer.param_groups[0]["lr"] = twin.param_groups[0]["lr"] = 0.02
+                if saved:
+                    optimizer.load_state_dict(optimizer.state_dict())
+            for i, (p, q) in enumerate(zip(mine, theirs, strict=True)):
+                if i == 0 or n >= 3:
+                    gradient = np.cos(np.arange(3.0) + n)
+                    p.grad, q.grad = gradient, torch.from_numpy(gradient)
+            optimizer.step()
+            twin.step()
+    for p, q in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(p.data, q.detach(), rtol=1e-14)
+
+
+def test_a_nan_gradient_is_not_hidden_by_clipping() -> None:
+    parameters = [manual.Parameter(np.ones(2)), manual.Parameter(np.ones(3))]
+    parameters[0].grad, parameters[1].grad = np.array([np.nan, 1]), np.arange(3.0)
+    assert np.isnan(manual.clip_grad_norm_(parameters, 1.0))
+    assert all(np.isnan(p.grad).all() for p in parameters)
+
+
+def test_an_argument_that_nobody_knows() -> None:
+    with pytest.raises(TypeError, match="SGD: there is no argument 'momentun'"):
+        manual.SGD([manual.Parameter(P)], momentun=0)
+
+
+def test_another_optimizers_state_is_refused() -> None:
+    parameter = manual.Parameter(P)
+    with pytest.raises(ValueError, match="Adam: a group's state has no amsgrad"):
+        manual.Adam([parameter]).load_state_dict(manual.SGD([parameter]).state_dict())

@@ -118,14 +118,39 @@ def combine(library: Any, optimizer: Any, kind: str) -> Any:
     if kind == "chained":
         parts = [library.ConstantLR(optimizer), library.ExponentialLR(optimizer, gamma=0.9)]
         return library.ChainedScheduler(parts, optimizer)
-    parts = [
-        library.MultiplicativeLR(optimizer, halves),
-        library.StepLR(optimizer, step_size=2),
-    ]
-    return library.SequentialLR(optimizer, parts, milestones=[3])
+    if kind == "multiplicative first":
+        parts = [
+            library.MultiplicativeLR(optimizer, halves),
+            library.StepLR(optimizer, step_size=2),
+        ]
+        return library.SequentialLR(optimizer, parts, milestones=[3])
+    if kind == "one cycle later":
+        parts = [
+            library.PolynomialLR(optimizer, total_iters=20),
+            library.OneCycleLR(optimizer, max_lr=0.3, total_steps=40),
+        ]
+        return library.SequentialLR(optimizer, parts, milestones=[8])
+    if kind == "cyclic after another":
+        parts = [
+            library.ConstantLR(optimizer, 0.9),
+            library.CyclicLR(optimizer, 0.01, 0.2, 2),
+            library.ConstantLR(optimizer, 0.3, 3),
+        ]
+        return library.ChainedScheduler(parts)
+    return library.MultiStepLR(optimizer, [0, 0, 3], gamma=0.5)
 
 
-@pytest.mark.parametrize("kind", ["sequential", "chained", "multiplicative first"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "sequential",
+        "chained",
+        "multiplicative first",
+        "one cycle later",
+        "cyclic after another",
+        "a milestone at once",
+    ],
+)
 def test_schedules_of_schedules(kind: str) -> None:
     pair = optimizers("SGD", SGD)
     mine = combine(manual, pair[0], kind)
@@ -195,3 +220,27 @@ def optimizer() -> Any:
 def test_bad_settings_say_so(make: Any, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_group_that_is_added_later() -> None:
+    pair = optimizers("SGD", SGD)
+    mine = manual.ExponentialLR(pair[0], 0.5)
+    theirs = torch.optim.lr_scheduler.ExponentialLR(pair[1], 0.5)
+    pair[0].add_param_group({"params": [manual.Parameter(np.ones(2))], "lr": 0.8})
+    pair[1].add_param_group({"params": [torch.nn.Parameter(torch.ones(2))], "lr": 0.8})
+    for optimizer in pair:
+        optimizer.step()
+    mine.step()
+    theirs.step()
+    assert values(pair[0]) == pytest.approx(values(pair[1]))
+
+
+def test_a_combined_state_that_does_not_fit_changes_nothing() -> None:
+    schedule = combine(manual, optimizers("SGD", SGD)[0], "chained")
+    before = schedule.state_dict()
+    wrong = schedule.state_dict()
+    wrong["schedulers"][1] = {"gamma": 1}
+    for state in ({}, wrong):
+        with pytest.raises(ValueError, match="load_state_dict: missing or unexpected"):
+            schedule.load_state_dict(state)
+        assert schedule.state_dict() == before

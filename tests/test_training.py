@@ -12,6 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import manual
+from manual.schedules import LRScheduler
 from torch_ref import lockstep
 from torch_ref.cli import main
 from torch_ref.dashboard import DISTANCE, LOG_LOSS, OVERLAY, Dashboard, reserve
@@ -114,10 +115,13 @@ def test_digits_with_every_schedule(schedule: str, optimizer: str) -> None:
 
 
 def test_every_public_optimizer_and_schedule_has_its_name() -> None:
-    names = {name.lower() for name in manual.__all__}
-    assert {*OPTIMIZERS, *SCHEDULES} <= names
-    assert {name for name in names if name.endswith("lr")} <= {*SCHEDULES}
-    assert {made.__name__.lower() for made in ELEMENTWISE} - {"threshold"} <= {*ACTIVATIONS}
+    public = {name: getattr(manual, name) for name in manual.__all__}
+    made = {name: found for name, found in public.items() if isinstance(found, type)}
+    for base, known in ((manual.Optimizer, OPTIMIZERS), (LRScheduler, SCHEDULES)):
+        names = {n.lower() for n, c in made.items() if issubclass(c, base) and c is not base}
+        assert names == {*known}
+    elementwise = {cls.__name__.lower() for cls in ELEMENTWISE} - {"threshold"}
+    assert elementwise | {"identity", "prelu"} == {*ACTIVATIONS}
 
 
 def test_xor_needs_a_nonlinearity() -> None:
@@ -189,7 +193,7 @@ BAD = {
     "xor --lr x": "invalid float value: 'x'",
     "xor --steps 0": "--steps 0: expected at least 1",
     "xor --hidden 0": "--hidden 0: expected widths of at least 1",
-    "xor --hidden 3,x": "--hidden",
+    "xor --hidden 3,x": "expected widths, as in 128,64, not '3,x'",
     "xor --batch-size 5": "--batch-size 5: there are only 4 samples",
     "xor --batch-size 0": "--batch-size 0: expected at least 1",
     "xor --activation relo": "--activation relo: expected one of identity",
@@ -197,7 +201,8 @@ BAD = {
     "xor --schedule x": "--schedule x: expected one of steplr",
     "xor --dtype float16": "--dtype float16: expected float32 or float64",
     "xor --seed -1": "--seed -1: expected 0 or more",
-    "xor --rule early": "--rule early: expected no such setting outside worked-example",
+    "xor --rule early": "--rule early: only worked-example has a choice of rule",
+    "worked-example --optimizer muon --biases shared": "Muon trains matrices only",
     "worked-example --rule late": "--rule late: expected one of simultaneous, early",
     "worked-example --hidden 2,2": "--hidden (2, 2): expected one width",
     "xor --name ../x": "--name '../x': expected a plain name",
@@ -234,6 +239,54 @@ def test_a_loss_that_runs_off_says_so(tmp_path: Path, capsys) -> None:
     code = main(["train", "xor", "--lr", "50", "--logdir", str(tmp_path)])
     assert code == 2
     assert "--lr 50.0: the loss is" in capsys.readouterr().err
+
+
+def test_no_command_says_what_there_is(capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 2
+    assert "expected a command, list or train" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_says_so(tmp_path: Path, monkeypatch, capsys) -> None:
+    taken = Lockstep.step
+
+    def step(self: Lockstep, x, t):
+        if self.steps == 5:
+            raise KeyboardInterrupt
+        return taken(self, x, t)
+
+    monkeypatch.setattr(Lockstep, "step", step)
+    assert main(["train", "xor", "--logdir", str(tmp_path)]) == 130
+    assert "interrupted; what was logged so far is kept" in capsys.readouterr().err
+    assert len(events(tmp_path / "xor" / "manual").Scalars("Loss/train")) == 1
+
+
+def test_a_closed_pipe_ends_it_without_a_word(tmp_path: Path) -> None:
+    script = Path(sys.executable).parent / "backprop"
+    run = f"{script} train xor --steps 20 --logdir {tmp_path} | head -n 1"
+    done = subprocess.run(["bash", "-c", run], capture_output=True, text=True)
+    assert done.stdout.count("\n") == 1
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("rule", ["simultaneous", "early"])
+@pytest.mark.parametrize("biases", ["fixed", "trained", "shared"])
+def test_both_columns_of_the_articles_table_agree(rule, biases, tmp_path, capsys) -> None:
+    arguments = ["--rule", rule, "--biases", biases, "--steps", "2", "--logdir", str(tmp_path)]
+    assert main(["train", "worked-example", *arguments]) == 0
+    out = capsys.readouterr().out
+    table = out[out.index("the article ") : out.index("What the article prints there is")]
+    rows = [row.split() for row in table.splitlines()[1:] if "not run" not in row and row]
+    assert len(rows) > 25
+    for row in rows:
+        printed, by_hand, by_autograd, *mark = row[-3:] if row[-1][0] != "(" else row[-4:]
+        assert by_hand == by_autograd, row
+        unit = 10.0 ** -len(printed.partition(".")[2])
+        same = abs(float(printed) - float(by_hand)) < 0.6 * unit
+        assert same or mark, row
+    notes = out[out.index("What the article prints there is") :]
+    assert "\n(1) :" not in notes
 
 
 # TensorBoard
@@ -309,12 +362,12 @@ def test_a_run_never_writes_into_another(tmp_path: Path, capsys) -> None:
     assert len(list((tmp_path / "xor" / "manual").iterdir())) == 1
 
 
-def test_settings_print_as_the_command_that_made_them(monkeypatch) -> None:
+def test_settings_print_as_the_command_that_made_them() -> None:
     from torch_ref.cli import parser, settings_from
 
     for experiment in EXPERIMENTS.values():
         settings = experiment.defaults.resolve()
-        given = parser().parse_args(["train", *str(settings).split()])
+        given = parser().parse_args(["train", settings.experiment, *settings.options().split()])
         assert settings_from(given) == settings
     with pytest.raises(SettingError):
         replace(settings, lr=-1.0).resolve()

@@ -1,6 +1,7 @@
 """The command `backprop`. PyTorch is imported only once there is something to train."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -19,7 +20,7 @@ from .experiments import (
     Settings,
 )
 
-AGREE, DISAGREE, BAD_INPUT = 0, 1, 2
+AGREE, DISAGREE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,7 +32,10 @@ class Parser(argparse.ArgumentParser):
 
 def widths(text: str) -> tuple[int, ...]:
     """'128,64' -> (128, 64)."""
-    return tuple(int(width) for width in text.split(","))
+    try:
+        return tuple(int(width) for width in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected widths, as in 128,64, not {text!r}") from None
 
 
 def parser() -> Parser:
@@ -40,11 +44,12 @@ def parser() -> Parser:
         description="Backpropagation by hand in NumPy beside PyTorch, and proof that they agree.",
         epilog="example: backprop train worked-example",
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("list", help="name the experiments", epilog="example: backprop list")
     train = commands.add_parser(
         "train",
         help="train one experiment by hand and in PyTorch, side by side",
+        description="What is not given is the experiment's own, which `backprop list` shows.",
         epilog="example: backprop train digits-mlp --steps 500 --activation tanh",
     )
     train.add_argument("experiment", metavar="EXPERIMENT", help=", ".join(EXPERIMENTS))
@@ -59,8 +64,8 @@ def parser() -> Parser:
     train.add_argument("--seed", type=int, help="for first weights and batches")
     train.add_argument(
         "--compare",
-        help=f"{', '.join(COMPARISONS)}: two independent trajectories (the default in float64), or "
-        "each step from equal weights (in float32, where one flipped ReLU parts trajectories)",
+        help=f"{', '.join(COMPARISONS)}: two independent trajectories, or each step from equal "
+        "weights; the default is the first in float64, the second in float32",
     )
     train.add_argument("--rule", help=f"worked-example: {', '.join(RULES)}")
     train.add_argument("--biases", help=f"worked-example: {', '.join(BIASES)}")
@@ -81,10 +86,15 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 for yes, 1 for "they disagree", 2 for bad input."""
-    arguments = parser().parse_args(argv)
+    if hasattr(signal, "SIGPIPE"):  # `backprop list | head` ends without a word
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    top = parser()
+    arguments = top.parse_args(argv)
+    if arguments.command is None:
+        top.error("expected a command, list or train; --help says more")
     if arguments.command == "list":
         for name, experiment in EXPERIMENTS.items():
-            print(f"{name:16}{experiment.summary}")
+            print(f"{name:16}{experiment.summary}\n{'':16}{experiment.defaults.options()}")
         return AGREE
     logdir, name = arguments.logdir, arguments.name
     try:
@@ -97,9 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return AGREE if train(settings, problem, logdir, name) else DISAGREE
     except SettingError as error:
         reason = str(error)
-    except FileExistsError as error:
-        reason = f"{error.filename} exists already: choose another --name or --logdir"
-    except OSError as error:
-        reason = f"--logdir {logdir}: {error.strerror}"
+    except KeyboardInterrupt:
+        print("\nbackprop train: interrupted; what was logged so far is kept", file=sys.stderr)
+        return INTERRUPTED
     print(f"backprop train: {reason}", file=sys.stderr)
     return BAD_INPUT

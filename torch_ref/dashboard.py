@@ -9,6 +9,8 @@ import json
 import math
 import os
 import sys
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +19,7 @@ from urllib.parse import quote
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
+from .experiments import SettingError
 from .lockstep import Step
 
 POINTS = 500  # along each curve; a training step is cheaper than writing a point
@@ -33,22 +36,19 @@ def reserve(logdir: Path, name: str | None, experiment: str) -> Path:
     Args:
         name: its name; None takes the experiment's, numbered if need be.
     Raises:
-        FileExistsError: there is a run of that name.
-        OSError: it cannot be made.
+        SettingError: there is a run of that name, or no directory can be made there.
     """
-    logdir.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        numbered = f"{experiment}-{number}" if number > 1 else experiment
-        path = logdir / (name or numbered)
-        try:
-            path.mkdir()
-        except FileExistsError:
-            if name:
-                raise
-            number += 1
-        else:
-            return path
+    names = [name] if name else (f"{experiment}-{n}" if n > 1 else experiment for n in count(1))
+    try:
+        logdir.mkdir(parents=True, exist_ok=True)
+        for candidate in names:
+            path = logdir / candidate
+            with suppress(FileExistsError):
+                path.mkdir()
+                return path
+    except OSError as error:
+        raise SettingError(f"--logdir {logdir}: {error.strerror}") from error
+    raise SettingError(f"--name {name}: {path} exists already")
 
 
 class Dashboard:
@@ -141,11 +141,16 @@ def log10(value: float) -> float:
     return math.log10(value) if value > 0 else FLOOR
 
 
+def beside_python(program: str) -> str:
+    """The path of a program that was installed with this Python, as short as it can be typed."""
+    path = Path(sys.executable).parent / program
+    near = os.path.relpath(path)
+    return str(path) if near.startswith("..") else near
+
+
 def command(logdir: Path) -> str:
     """The command that opens the dashboard, with the TensorBoard that stands beside this Python."""
-    program = Path(sys.executable).parent / "tensorboard"
-    near = os.path.relpath(program)
-    return f"{near if not near.startswith('..') else program} --logdir {logdir}"
+    return f"{beside_python('tensorboard')} --logdir {logdir}"
 
 
 def link(name: str) -> str:

@@ -106,9 +106,9 @@ class Settings:
     rule: str | None = None
     biases: str | None = None
 
-    def __str__(self) -> str:
+    def options(self) -> str:
         """As on the command line."""
-        options = [self.experiment]
+        options = []
         for name, value in asdict(self).items():
             if name != "experiment" and value is not None:
                 shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
@@ -145,7 +145,8 @@ class Settings:
         article = self.experiment == "worked-example"
         for name, known in (("rule", RULES), ("biases", BIASES)):
             value = getattr(self, name)
-            wanted(name, value is None or article, "no such setting outside worked-example")
+            if value is not None and not article:
+                raise SettingError(f"--{name} {value}: only worked-example has a choice of {name}")
             wanted(name, value in (None, *known), f"one of {', '.join(known)}")
         wanted("hidden", not article or len(self.hidden) == 1, "one width: one hidden layer")
         wanted("compare", self.compare in (None, *COMPARISONS), f"one of {', '.join(COMPARISONS)}")
@@ -183,18 +184,18 @@ class Experiment:
         Raises:
             SettingError: the batch size is more than there are samples.
         """
+        muon = settings.optimizer == "muon"  # for matrices only: the biases stay as they are
+        if muon and settings.biases in ("trained", "shared"):
+            raise SettingError(f"--biases {settings.biases}: Muon trains matrices only")
         generator = np.random.default_rng(settings.seed)
         network, loss, data = self.make(settings, generator)
         if settings.batch_size > len(data.x):
             raise SettingError(
                 f"--batch-size {settings.batch_size}: there are only {len(data.x)} samples"
             )
-        if settings.optimizer == "muon":  # it is for matrices only: the biases stay as they are
-            for parameter in network.parameters():
-                parameter.requires_grad = len(parameter.shape) == 2
-        parameters = [
-            p for p in network.parameters() if settings.optimizer != "muon" or p.requires_grad
-        ]
+        parameters = [p for p in network.parameters() if not muon or len(p.shape) == 2]
+        for parameter in network.parameters():
+            parameter.requires_grad &= any(parameter is chosen for chosen in parameters)
         optimizer = OPTIMIZERS[settings.optimizer](parameters, lr=settings.lr)
         recipe = SCHEDULES.get(settings.schedule or "")
         schedule = (lambda lib, o: recipe(lib, o, settings.steps)) if recipe else None
@@ -228,7 +229,7 @@ EXPERIMENTS = {
     for experiment in (
         Experiment(
             Settings("worked-example", 10_000, LEARNING_RATE, "sgd", 1, (2,), "sigmoid"),
-            "the article's 2-2-2 sigmoid network, 10,000 rounds, beside its printed figures",
+            "the article's 2-2-2 sigmoid network, beside its printed figures",
             _worked_example,
         ),
         Experiment(

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from manual.module import Array
 from manual.worked_example import FIGURES, figures_table
 
-from .dashboard import Dashboard, command, link, reserve
+from .dashboard import Dashboard, beside_python, command, link, reserve
 from .experiments import EXPERIMENTS, Problem, SettingError, Settings, linear_floor
 from .lockstep import Lockstep, Step
 from .models import ArticleNetwork, article_round
@@ -25,12 +25,11 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
     """Train both sides, log them, print what came out, and say whether they agreed throughout.
 
     Raises:
-        SettingError: the loss ran off to infinity.
-        OSError: the run's directory cannot be made.
+        SettingError: the run's directory cannot be made, or the loss ran off to infinity.
     """
     path = reserve(logdir, name, settings.experiment)
     print(f"{settings.experiment}: {EXPERIMENTS[settings.experiment].summary}")
-    print(f"backprop train {settings}")
+    print(f"{beside_python('backprop')} train {settings.experiment} {settings.options()}")
     pair = Lockstep(
         problem.network,
         problem.loss,
@@ -45,21 +44,21 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
     held_every = max(1, settings.steps // HELD_OUT_CHECKS)
     data, held_out = problem.data, problem.data.held_out
     batches = data.batches(settings.batch_size, problem.generator)
+
+    def observe(n: int) -> None:
+        """The article's quantities after n rounds, from PyTorch, where it prints any."""
+        if n in of_article and isinstance(pair.twin, ArticleNetwork):
+            sample = to_torch(data.x), to_torch(data.t)
+            article[n] = article_round(pair.twin, *sample, settings.lr, settings.rule or "")
+
     # One thread: in one process NumPy's and PyTorch's thread pools would wait for each other.
     with (
         threadpool_limits(1),
         np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is caught below
         Dashboard(path, asdict(settings), settings.steps) as dashboard,
     ):
-        for n in tqdm(range(settings.steps + 1), disable=None, leave=False, unit="step"):
-            if n in of_article:
-                sample = to_torch(data.x), to_torch(data.t)
-                assert isinstance(pair.twin, ArticleNetwork)
-                article[n] = article_round(
-                    pair.twin, *sample, settings.lr, settings.rule or "simultaneous"
-                )
-            if n == settings.steps:
-                break
+        for n in tqdm(range(settings.steps), disable=None, leave=False, unit="step"):
+            observe(n)
             step = pair.step(*next(batches))
             if not (math.isfinite(step.loss) or math.isfinite(step.torch_loss)):
                 raise SettingError(
@@ -74,6 +73,7 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
                 right, twin_right = (accuracy(o, held_out[1]) for o in (output, twin_output))
                 dashboard.both("Loss/val", loss, twin_loss, step.number)
                 dashboard.both("Accuracy/val", right, twin_right, step.number)
+        observe(settings.steps)
 
     if article:
         print(f"\n{figures_table(settings.rule or '', settings.biases or '', article)}")
