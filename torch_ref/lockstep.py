@@ -164,8 +164,8 @@ class Lockstep:
             metric = hasattr(scheduler, "patience")  # ReduceLROnPlateau
             scheduler.step(*([float(reached)] if metric else []))
         mine, theirs = self.carried()
-        mine |= quantities(output, loss, gradients)
-        theirs |= quantities(twin_output, twin_loss, twin_gradients)
+        mine = quantities(output, loss, gradients) | mine
+        theirs = quantities(twin_output, twin_loss, twin_gradients) | theirs
         since = 1 if alone else self.steps
         report = self.running.compare(mine, theirs, tolerance(self.terms + len(x), since))
         for row in report.rows:
