@@ -382,7 +382,7 @@ def figures_table(rule: str, biases: str, autograd: dict[int, Round] | None = No
             line += f"{'not run':>18}" if theirs is None else f"{theirs:18.{max(decimals, 9)}f}"
         if not same:
             own = (rule, biases) == ("simultaneous", "fixed")
-            why = figure.why if own else "of the simultaneous rule with fixed biases, or a slip that is told there"
+            why = figure.why if own else "of the other rule or biases, or a slip that is told there"
             reasons.setdefault(why, f"({len(reasons) + 1})")
             line += f"  {reasons[why]}"
         lines.append(line)
