@@ -7,59 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .activations import (
-    CELU,
-    ELU,
-    GELU,
-    SELU,
-    Hardshrink,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LeakyReLU,
-    LogSigmoid,
-    Mish,
-    PReLU,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    Softshrink,
-    Softsign,
-    Tanh,
-    Tanhshrink,
-)
+from . import activations
 from .linear import Identity, Linear
 from .module import Module, Sequential, positive
 
 # What can stand between two layers: a function of each element that needs no arguments.
+ELEMENTWISE = """
+    CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish
+    PReLU ReLU ReLU6 SELU SiLU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink
+"""
 ACTIVATIONS: dict[str, type[Module]] = {
-    made.__name__: made
-    for made in (
-        Identity,
-        CELU,
-        ELU,
-        GELU,
-        SELU,
-        Hardshrink,
-        Hardsigmoid,
-        Hardswish,
-        Hardtanh,
-        LeakyReLU,
-        LogSigmoid,
-        Mish,
-        PReLU,
-        ReLU,
-        ReLU6,
-        Sigmoid,
-        SiLU,
-        Softplus,
-        Softshrink,
-        Softsign,
-        Tanh,
-        Tanhshrink,
-    )
+    "Identity": Identity,
+    **{name: getattr(activations, name) for name in ELEMENTWISE.split()},
 }
 
 
@@ -71,7 +30,7 @@ def make_activation(name: str, dtype: DTypeLike | None = None) -> Module:
     """
     if name not in ACTIVATIONS:
         raise ValueError(f"there is no activation {name!r}, only {', '.join(ACTIVATIONS)}")
-    return PReLU(dtype=dtype) if name == "PReLU" else ACTIVATIONS[name]()
+    return ACTIVATIONS[name](**({"dtype": dtype} if name == "PReLU" else {}))
 
 
 class MLP(Module):

@@ -26,7 +26,7 @@ from torch_ref.experiments import (
     linear_floor,
 )
 from torch_ref.lockstep import Lockstep
-from torch_ref.training import train
+from torch_ref.training import side_by_side, train
 
 from .cases import ELEMENTWISE
 
@@ -34,15 +34,7 @@ from .cases import ELEMENTWISE
 def start(experiment: str, **given) -> tuple[Settings, Lockstep, object]:
     settings = replace(EXPERIMENTS[experiment].defaults, **given).resolve()
     problem = EXPERIMENTS[experiment].build(settings)
-    pair = Lockstep(
-        problem.network,
-        problem.loss,
-        problem.optimizer,
-        settings.compare or "trajectory",
-        settings.rule or "simultaneous",
-        problem.schedule,
-    )
-    return settings, pair, problem
+    return settings, side_by_side(settings, problem), problem
 
 
 def run(experiment: str, **given) -> tuple[Lockstep, object, list]:

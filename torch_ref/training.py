@@ -30,14 +30,7 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
     path = reserve(logdir, name, settings.experiment)
     print(f"{settings.experiment}: {EXPERIMENTS[settings.experiment].summary}")
     print(f"{beside_python('backprop')} train {settings.experiment} {settings.options()}")
-    pair = Lockstep(
-        problem.network,
-        problem.loss,
-        problem.optimizer,
-        settings.compare or "trajectory",
-        settings.rule or "simultaneous",
-        problem.schedule,
-    )
+    pair = side_by_side(settings, problem)
     parted: Step | None = None
     article: dict[int, dict[str, float]] = {}
     of_article = {figure.said_of for figure in FIGURES} if is_the_articles(settings) else set()
@@ -91,6 +84,18 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
         print_parted(parted, settings)
     print(f"\nLogs in {path}; to look at them:\n  {command(logdir)}\n  {link(path.name)}")
     return parted is None
+
+
+def side_by_side(settings: Settings, problem: Problem) -> Lockstep:
+    """The problem's two sides, to be trained as the settings say."""
+    return Lockstep(
+        problem.network,
+        problem.loss,
+        problem.optimizer,
+        settings.compare or "trajectory",
+        settings.rule or "simultaneous",
+        problem.schedule,
+    )
 
 
 def is_the_articles(settings: Settings) -> bool:
