@@ -119,6 +119,24 @@ def test_muon_in_full_precision(options: dict, size: tuple, dtype: Any) -> None:
     )  # 15 products, each of up to 5 terms, a step
 
 
+def test_muon_over_several_matrices_one_without_a_gradient() -> None:
+    """Each matrix is made orthogonal by itself, wherever it lies in the flat arrays."""
+    generator = np.random.default_rng(0)
+    sizes = [(2, 3), (4, 2), (3, 5)]
+    mine = [manual.Parameter(generator.normal(size=size)) for size in sizes]
+    theirs = [torch.nn.Parameter(torch.from_numpy(p.data.copy())) for p in mine]
+    optimizer = manual.Muon(mine, lr=0.1)
+    twin = twin_of(optimizer, theirs)
+    for p, q in list(zip(mine, theirs, strict=True))[1:]:
+        p.grad = generator.normal(size=p.shape)
+        q.grad = torch.from_numpy(p.grad.copy())
+    optimizer.step()
+    with all_in(np.dtype(np.float64)):
+        twin.step()
+    for p, q in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(p.data, q.detach(), rtol=1e-12)
+
+
 def test_muon_beside_pytorchs_bfloat16() -> None:
     """As PyTorch runs it, the direction is the same to bfloat16's three digits."""
     generator = np.random.default_rng(0)
