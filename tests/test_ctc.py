@@ -79,3 +79,30 @@ def test_a_target_that_is_too_long(zero_infinity: bool) -> None:
     gradient = mine.backward(np.ones(4))
     assert np.isfinite(gradient[:, [0, 2, 3]]).all()
     assert (gradient[:, 1] == 0).all() if zero_infinity else np.isnan(gradient[0, 1]).any()
+
+
+def test_no_steps_at_all() -> None:
+    """The empty target is then certain, and every other impossible."""
+    log_p, targets, _, _ = log_probabilities()
+    lengths, sizes = np.array([0, 0, 7, 5]), np.array([0, 1, 1, 0])
+    mine = manual.CTCLoss(reduction="none")(log_p, targets, lengths, sizes)
+    theirs = torch.nn.CTCLoss(reduction="none")
+    expected = theirs(*map(torch.from_numpy, (log_p, targets, lengths, sizes))).numpy()
+    np.testing.assert_allclose(mine, expected, rtol=1e-13, atol=1e-15)
+    assert mine[0] == 0
+    assert mine[1] == np.inf
+
+
+@pytest.mark.parametrize(
+    ("lengths", "sizes", "message"),
+    [
+        ([-1, 6, 7, 5], [1, 1, 1, 1], "input_lengths"),
+        ([8, 6, 7, 5], [1, 1, 1, 1], "input_lengths"),
+        ([7, 6, 7, 5], [-1, 1, 1, 1], "target_lengths"),
+        ([7, 6, 7, 5], [4, 1, 1, 1], "targets of shape"),
+    ],
+)
+def test_lengths_that_cannot_be(lengths: list, sizes: list, message: str) -> None:
+    log_p, targets, *_ = log_probabilities()
+    with pytest.raises(ValueError, match=message):
+        manual.CTCLoss()(log_p, targets, np.array(lengths), np.array(sizes))
