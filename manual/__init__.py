@@ -2,22 +2,26 @@
 
 Read it in this order; each file imports only files above it:
 
-    module          Parameter, Module, Sequential, no_grad: what a layer is made of
-    initializers    how a layer's numbers start; PyTorch's own random numbers
-    linear          Linear, Bilinear, Identity, Flatten, Unflatten
-    activations     functions applied to each element
-    softmax         activations that share out one axis
-    embedding       rows of a table, looked up by number
-    dropout         leaving out a random part
-    losses          losses that compare number with number
-    class_losses    losses that compare scores with classes
-    margin_losses   losses that ask for a distance
-    ctc             the loss for a label sequence of unknown timing
-    models          whole networks built from these
-    optimizer       Optimizer: flat arrays, groups, state; clip_grad_norm_
-    optimizers      how a gradient becomes a step
-    schedules       how the learning rate changes
-    worked_example  the 2-2-2 network of a well-known article, with every figure that it prints
+    module             Parameter, Module, Sequential, no_grad: what a layer is made of
+    special            sigmoid, softplus, erf: special functions
+    initializers       how a layer's numbers start; PyTorch's own random numbers
+    linear             Linear, Bilinear, Identity, Flatten, Unflatten
+    activations        functions applied to each element
+    softmax            activations that share out one axis
+    embedding          rows of a table, looked up by number
+    dropout            leaving out a random part
+    losses             losses that compare number with number
+    class_losses       losses that compare scores with classes
+    margin_losses      losses that ask for a distance
+    ctc                the loss for a label sequence of unknown timing
+    models             whole networks built from these
+    optimizer          Optimizer: flat arrays, groups, state; clip_grad_norm_
+    optimizers         how a gradient becomes a step, from SGD to Muon
+    adam               Adam and its kin
+    schedules          how the learning rate changes
+    cyclic_schedules   the two that take it up and down
+    combined_schedules schedules made of schedules
+    worked_example     the 2-2-2 network of a well-known article, with every figure that it prints
 
 Every class has the name, the arguments and the parameter names of its twin in torch.nn or
 torch.optim. `python -m manual` prints the worked example.
@@ -47,8 +51,11 @@ from .activations import (
     Tanhshrink,
     Threshold,
 )
+from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .class_losses import CrossEntropyLoss, NLLLoss
+from .combined_schedules import ChainedScheduler, SequentialLR
 from .ctc import CTCLoss
+from .cyclic_schedules import CyclicLR, OneCycleLR
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from .embedding import Embedding
 from .initializers import TorchGenerator
@@ -78,35 +85,18 @@ from .margin_losses import (
 from .models import MLP
 from .module import Module, Parameter, Sequential, no_grad
 from .optimizer import Optimizer, clip_grad_norm_, clip_grad_value_
-from .optimizers import (
-    ASGD,
-    SGD,
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    Muon,
-    NAdam,
-    RAdam,
-    RMSprop,
-    Rprop,
-)
+from .optimizers import ASGD, SGD, Adadelta, Adagrad, Muon, RMSprop, Rprop
 from .schedules import (
-    ChainedScheduler,
     ConstantLR,
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
-    CyclicLR,
     ExponentialLR,
     LambdaLR,
     LinearLR,
     MultiplicativeLR,
     MultiStepLR,
-    OneCycleLR,
     PolynomialLR,
     ReduceLROnPlateau,
-    SequentialLR,
     StepLR,
 )
 from .softmax import GLU, LogSoftmax, Softmax, Softmax2d, Softmin

@@ -34,72 +34,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .module import Array, Module, Parameter, float_dtype, positive, refuse
-
-
-def sigmoid(x: Array) -> Array:
-    """1/(1+e⁻ˣ). Where e⁻ˣ overflows, 1/∞ = 0 is the right limit."""
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
-
-
-def softplus(x: Array) -> Array:
-    """log(1+eˣ) = max(x, 0) + log(1+e^−|x|), of which nothing overflows."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def log_sigmoid(x: Array) -> Array:
-    """log σ(x) = −softplus(−x)."""
-    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
-
-
-def above_minus_inf(x: Array) -> Array:
-    """−∞ as the least finite number: for x·s(x), where −∞·0 has no value but a limit of 0."""
-    return np.maximum(x, np.finfo(x.dtype).min)
-
-
-def finite(x: Array) -> Array:
-    """±∞ as the largest finite number: for x·s′(x), which has a limit of 0 on both sides."""
-    return np.minimum(above_minus_inf(x), np.finfo(x.dtype).max)
-
-
-def erf(x: Array) -> Array:
-    """2/√π ∫₀ˣ e^−t² dt.
-
-    The integral's series e^−x² · 2x/√π · Σₙ (2x²)ⁿ / (1·3·5···(2n+1)) has no negative terms, so
-    nothing cancels. Beyond |x| = 6.5 erf is ±1 in every dtype here.
-    Source: Abramowitz & Stegun 7.1.6.
-    """
-    sign, x = np.sign(x), np.clip(x, -6.5, 6.5)
-    square = x * x
-    term = np.ones_like(x)
-    total = np.ones_like(x)
-    n = 0
-    while np.any(term > total * (np.finfo(x.dtype).eps / 4)):
-        n += 1
-        term = term * (2 * square / (2 * n + 1))
-        total = total + term
-    inside = x * total * np.exp(-square) * (2 / np.sqrt(x.dtype.type(PI)))
-    return np.where(np.abs(x) < 6.5, inside, sign)
-
-
-PI = np.longdouble("3.14159265358979323846264338327950288")
-
-
-def normal_cdf(z: Array) -> Array:
-    """Φ(z), the standard normal's distribution, to the last digits in both tails.
-
-    Near the middle Φ = (1 + erf(z/√2))/2. In the tail that difference would leave nothing, and
-    Φ(−t) = φ(t)/(t + 1/(t + 2/(t + 3/(t + …)))), Laplace's continued fraction, is taken from t = 3
-    on, where 80 levels settle every dtype here.
-    Source: Abramowitz & Stegun 26.2.14.
-    """
-    t = np.clip(np.abs(z), 3, 50)
-    fraction = t
-    for k in range(80, 0, -1):
-        fraction = t + k / fraction
-    tail = np.exp(t * t / -2) / np.sqrt(z.dtype.type(2 * PI)) / fraction
-    near = (1 + erf(np.clip(z, -3, 3) / np.sqrt(z.dtype.type(2)))) / 2
-    return np.where(z < -3, tail, np.where(z > 3, 1 - tail, near))
+from .special import PI, above_minus_inf, finite, log_sigmoid, normal_cdf, sigmoid, softplus
 
 
 class Elementwise(Module):
@@ -107,6 +42,8 @@ class Elementwise(Module):
 
     Forward     y = value(x)
     Backward    ∂L/∂x = g f′(x), f′ = derivative(x, y): each x reaches only its own y
+
+    Shapes: input and output (*), with any axes or none.
     """
 
     def value(self, x: Array) -> Array:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .activations import SELU
-from .initializers import random
+from .initializers import given_or_new, random
 from .module import Array, Module, refuse
 
 
@@ -32,7 +32,7 @@ class Dropout(Module):
         if not 0 <= p <= 1:
             raise ValueError(f"{type(self).__name__}: p is {p}, expected a probability")
         self.p, self.inplace = p, inplace
-        self.generator = np.random.default_rng() if generator is None else generator
+        self.generator = given_or_new(generator)
 
     def mask(self, x: Array) -> Array:
         """1 for what is kept, 0 for what is left out."""

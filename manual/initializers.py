@@ -100,10 +100,16 @@ def _box_muller(block: Array) -> None:
     block[:8], block[8:] = radius * np.cos(angle), radius * np.sin(angle)
 
 
+def given_or_new(generator: Generator | None) -> Generator:
+    """The generator, or where none was handed in one that starts from the system's entropy."""
+    return np.random.default_rng() if generator is None else generator
+
+
 def random(shape: tuple[int, ...], dtype: np.dtype, generator: Generator | None) -> Array:
-    """Uniform in [0, 1). Without a generator, drawn from the operating system's entropy."""
-    generator = np.random.default_rng() if generator is None else generator
-    return np.asarray(generator.random(shape, dtype=_drawable(dtype))).astype(dtype, copy=False)
+    """Uniform in [0, 1)."""
+    return np.asarray(given_or_new(generator).random(shape, dtype=_drawable(dtype))).astype(
+        dtype, copy=False
+    )
 
 
 def _drawable(dtype: np.dtype) -> type:
@@ -185,7 +191,7 @@ def normal_(
     if not std >= 0:
         raise ValueError(f"normal_: std is {std}, expected at least 0")
     dtype = parameter.data.dtype
-    generator = np.random.default_rng() if generator is None else generator
+    generator = given_or_new(generator)
     drawn = np.asarray(generator.standard_normal(parameter.shape, dtype=_drawable(dtype)))
     parameter.data = drawn.astype(dtype, copy=False) * dtype.type(std) + dtype.type(mean)
     return parameter
@@ -207,7 +213,7 @@ def trunc_normal_(
     """
     if not a < b:
         raise ValueError(f"trunc_normal_: a is {a}, expected less than b, {b}")
-    generator = np.random.default_rng() if generator is None else generator
+    generator = given_or_new(generator)
     low, high = (math.erf((bound - mean) / std / math.sqrt(2)) for bound in (a, b))
     plenty = (high - low) / 2 > 0.3
     peak = -(((max(a, min(mean, b)) - mean) / std) ** 2) / 2  # log of the largest density
@@ -337,7 +343,7 @@ def sparse_(
         raise ValueError(f"sparse_: sparsity is {sparsity}, expected 0 to 1")
     if len(parameter.shape) != 2:
         raise ValueError(f"sparse_: a parameter of shape {parameter.shape}, expected 2 axes")
-    generator = np.random.default_rng() if generator is None else generator
+    generator = given_or_new(generator)
     normal_(parameter, 0.0, std, generator)
     rows, columns = parameter.shape
     for column in range(columns):

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from .activations import PI, log_sigmoid, sigmoid
 from .module import Array, Module
+from .special import PI, log_sigmoid, sigmoid
 
 
 class Loss(Module):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .activations import log_sigmoid, sigmoid
 from .losses import Loss, check_same_shape, optional_array, rescaling
 from .module import Array
+from .special import log_sigmoid, sigmoid
 
 
 class MarginLoss(Loss):

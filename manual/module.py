@@ -145,6 +145,11 @@ class Module:
     A subclass gives `forward(*inputs)` and `backward(*grad_outputs)`. Attributes that are
     parameters or modules are found by themselves, in the order in which they were set. Each
     argument of the constructor is kept as an attribute of its own name.
+
+    Raises:
+        TypeError, ValueError, IndexError: by any layer or loss, for an input whose dtype, shape or
+            values it cannot take; the message names the module, what it got and what it wanted.
+        NotImplementedError: by any constructor, for an argument that only PyTorch has.
     """
 
     training: bool

@@ -301,6 +301,12 @@ class Optimizer:
         return constructor_call(type(self), {"params": ..., **self.defaults})
 
 
+def blend(mean: Array, values: Array, beta: float, scratch: Array) -> None:
+    """mean ← β mean + (1 − β) values, in place."""
+    mean *= beta
+    mean += np.multiply(values, 1 - beta, out=scratch)
+
+
 def clip_grad_norm_(
     parameters: Parameter | Iterable[Parameter], max_norm: float, norm_type: float = 2.0
 ) -> Any:

@@ -11,8 +11,8 @@ GLU           a σ(b), x = [a, b]         ∂y/∂a = σ(b), ∂y/∂b = a σ(b)
 
 import numpy as np
 
-from .activations import sigmoid
 from .module import Array, Module, check_axis
+from .special import sigmoid
 
 
 class GLU(Module):

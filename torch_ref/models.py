@@ -90,11 +90,11 @@ class Dropout(nn.Module):
     FEATURE_AXES = 0
 
     def __init__(
-        self, p: float = 0.5, inplace: bool = False, generator: np.random.Generator | None = None
+        self, p: float = 0.5, inplace: bool = False, *, generator: np.random.Generator
     ) -> None:
         super().__init__()
         self.p = p
-        self.generator = np.random.default_rng() if generator is None else generator
+        self.generator = generator
 
     def mask(self, x: Tensor) -> Tensor:
         shape = x.shape[: x.ndim - self.FEATURE_AXES] + (1,) * self.FEATURE_AXES

@@ -1,0 +1,177 @@
+"""Schedules that take the learning rate up and down, and the momentum the other way round.
+
+CyclicLR      up and down between two values, again and again
+OneCycleLR    once up and further down
+"""
+
+import math
+from collections.abc import Callable
+
+from .optimizer import Optimizer
+from .schedules import Group, LRScheduler, at_least
+
+
+class MomentumSchedule(LRScheduler):
+    """One that also moves the momentum, or Adam's β₁, between two values of its own."""
+
+    def set_momentum(self, group: Group, momentum: float) -> None:
+        if "betas" in group:
+            group["betas"] = (momentum, *group["betas"][1:])
+        else:
+            group["momentum"] = momentum
+
+    def check_momentum(self, optimizer: Optimizer) -> None:
+        if not optimizer.defaults.keys() & {"momentum", "betas"}:
+            raise ValueError(
+                f"{type(self).__name__}: cycle_momentum, but {type(optimizer).__name__} has none"
+            )
+
+
+class CyclicLR(MomentumSchedule):
+    """η goes from base_lr to max_lr in step_size_up steps and back in step_size_down, and so on.
+
+    The height of cycle n is scaled by 1 ("triangular"), 1/2^(n−1) ("triangular2"), or at step t by
+    γᵗ ("exp_range"). Momentum goes from max_momentum to base_momentum and back.
+
+    Source: Smith, 2017.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: float | list[float],
+        max_lr: float | list[float],
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: float | list[float] = 0.8,
+        max_momentum: float | list[float] = 0.9,
+        last_epoch: int = -1,
+    ) -> None:
+        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
+            raise ValueError(f"CyclicLR: mode is {mode!r}, expected triangular, … or a scale_fn")
+        if scale_mode not in ("cycle", "iterations"):
+            raise ValueError(f"CyclicLR: scale_mode is {scale_mode!r}, expected cycle, iterations")
+        down = step_size_up if step_size_down is None else step_size_down
+        at_least("CyclicLR", "step_size_up", step_size_up, 1)
+        at_least("CyclicLR", "step_size_down", down, 0)
+        self.total_size = float(step_size_up + down)
+        self.step_ratio = step_size_up / self.total_size
+        self.mode, self.gamma, self.cycle_momentum = mode, gamma, cycle_momentum
+        self.scale_mode = scale_mode
+        self._scale_fn = scale_fn
+        self.max_lrs = self.per_group("max_lr", max_lr, optimizer)
+        self.base_momentums = self.per_group("base_momentum", base_momentum, optimizer)
+        self.max_momentums = self.per_group("max_momentum", max_momentum, optimizer)
+        if cycle_momentum:
+            self.check_momentum(optimizer)
+        lows = self.per_group("base_lr", base_lr, optimizer)
+        for group, low in zip(optimizer.param_groups, lows, strict=True):
+            group["lr"] = low
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = lows  # also where an earlier schedule has set initial_lr
+
+    def scale(self, cycle: int) -> float:
+        if self._scale_fn is not None:
+            return self._scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.mode == "exp_range":
+            return self.gamma**self.last_epoch
+        return 1.0 if self.mode == "triangular" else 1 / 2.0 ** (cycle - 1)
+
+    def first(self, group: Group, base: float) -> float:
+        return self.next(group, base)
+
+    def next(self, group: Group, base: float) -> float:
+        cycle = math.floor(1 + self.last_epoch / self.total_size)
+        x = 1.0 + self.last_epoch / self.total_size - cycle
+        rising = x <= self.step_ratio
+        height = x / self.step_ratio if rising else (x - 1) / (self.step_ratio - 1)
+        height *= self.scale(cycle)
+        own = self.number(group)
+        if self.cycle_momentum:
+            low, high = self.base_momentums[own], self.max_momentums[own]
+            self.set_momentum(group, high - (high - low) * height)
+        return base + (self.max_lrs[own] - base) * height
+
+
+class OneCycleLR(MomentumSchedule):
+    """η from max_lr/div_factor up to max_lr, then down to that start over final_div_factor.
+
+    The way up takes the part pct_start of all steps; three_phase comes down to the start first, in
+    as many steps. Between two values it goes along half a cosine wave or a line. Momentum goes the
+    other way: down to base_momentum and up again. Source: Smith & Topin, 2019.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | list[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float | list[float] = 0.85,
+        max_momentum: float | list[float] = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        last_epoch: int = -1,
+    ) -> None:
+        if total_steps is None:
+            if epochs is None or steps_per_epoch is None:
+                raise ValueError("OneCycleLR: expected total_steps, or epochs and steps_per_epoch")
+            total_steps = epochs * steps_per_epoch
+        at_least("OneCycleLR", "total_steps", total_steps, 1)
+        if not 0 <= pct_start <= 1:
+            raise ValueError(f"OneCycleLR: pct_start is {pct_start}, expected 0 to 1")
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(
+                f"OneCycleLR: anneal_strategy is {anneal_strategy!r}, expected cos or linear"
+            )
+        self.total_steps, self.anneal_strategy = total_steps, anneal_strategy
+        self.cycle_momentum = cycle_momentum
+        # (the last step of a phase, η at its end, momentum at its end)
+        peak = float(pct_start * total_steps) - 1
+        self.phases = [(peak, "max_lr", "base_momentum")]
+        if three_phase:
+            back = float(2 * pct_start * total_steps) - 2
+            self.phases.append((back, "initial_lr", "max_momentum"))
+        self.phases.append((total_steps - 1, "min_lr", "max_momentum"))
+        highs = self.per_group("max_lr", max_lr, optimizer)
+        lows = self.per_group("base_momentum", base_momentum, optimizer)
+        tops = self.per_group("max_momentum", max_momentum, optimizer)
+        if cycle_momentum:
+            self.check_momentum(optimizer)
+        for group, high, low, top in zip(optimizer.param_groups, highs, lows, tops, strict=True):
+            group["initial_lr"] = high / div_factor
+            group["max_lr"], group["min_lr"] = high, group["initial_lr"] / final_div_factor
+            if cycle_momentum:
+                group["base_momentum"], group["max_momentum"] = low, top
+        super().__init__(optimizer, last_epoch)
+
+    def first(self, group: Group, base: float) -> float:
+        return self.next(group, base)
+
+    def next(self, group: Group, base: float) -> float:
+        if self.last_epoch > self.total_steps:
+            raise ValueError(f"OneCycleLR: step {self.last_epoch} of {self.total_steps}")
+        begin, rate, momentum = 0.0, "initial_lr", "max_momentum"
+        for end, next_rate, next_momentum in self.phases:
+            if self.last_epoch <= end or end == self.phases[-1][0]:
+                break
+            begin, rate, momentum = end, next_rate, next_momentum
+        part = (self.last_epoch - begin) / (end - begin)
+        if self.cycle_momentum:
+            self.set_momentum(group, self.anneal(group[momentum], group[next_momentum], part))
+        return self.anneal(group[rate], group[next_rate], part)
+
+    def anneal(self, start: float, end: float, part: float) -> float:
+        if self.anneal_strategy == "cos":
+            return end + (start - end) / 2 * (math.cos(math.pi * part) + 1)
+        return (end - start) * part + start
