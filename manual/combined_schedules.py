@@ -53,18 +53,16 @@ class ChainedScheduler(LRScheduler):
     ) -> None:
         optimizer = optimizer or (schedulers[0].optimizer if schedulers else None)
         check_schedules(self, optimizer, schedulers)
+        # Not by the base's constructor: the schedules inside have begun already.
         self._schedulers = list(schedulers)
-        super().__init__(self._schedulers[0].optimizer)
+        self.optimizer = self._schedulers[0].optimizer
+        self.base_lrs = [group["initial_lr"] for group in self.optimizer.param_groups]
+        self.last_epoch = 0
 
     def begin(self) -> None:
-        self.last_epoch = 0  # the schedules themselves have begun already
-
-    def restart(self) -> None:
-        for group, base in self.groups():
-            group["lr"] = base
+        self.last_epoch = 0
         for scheduler in self._schedulers:
             scheduler.begin()
-        self.begin()
 
     def step(self) -> None:
         self.last_epoch += 1

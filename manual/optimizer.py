@@ -268,7 +268,8 @@ class Optimizer:
         for group, given in zip(self.param_groups, groups, strict=True):
             if missing := self.defaults.keys() - given.keys():
                 raise ValueError(f"{name}: a group's state has no {sorted(missing)[0]}")
-            self.check({**group, **given, "params": group["params"]})
+            # A schedule may have taken lr a rounding below 0: it is not this that would not fit.
+            self.check({**group, **given, "params": group["params"], "lr": group["lr"]})
         parameters = [p for flat in self._flats for p in flat.parameters]
         for i, moments in state.items():
             for key, values in moments.items():

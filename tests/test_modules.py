@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import manual
 from manual.module import as_tuple
+from torch_ref.twin import twin_of
 
 from .cases import CASES, Case, normal, plain, typed
 from .conftest import assert_agreement, make_pair
@@ -164,6 +165,9 @@ def test_a_shared_parameter_is_one_parameter() -> None:
     theirs = torch.nn.Linear(3, 3)
     twin = torch.nn.Sequential(theirs, torch.nn.Tanh(), theirs)
     assert set(network.state_dict()) == set(twin.state_dict())
+    tied = twin_of(network)
+    assert tied[0] is tied[2]
+    np.testing.assert_allclose(network(X), tied(torch.from_numpy(X)).detach(), rtol=1e-5)
 
 
 def test_no_grad_saves_nothing() -> None:

@@ -137,9 +137,18 @@ def combine(library: Any, optimizer: Any, kind: str) -> Any:
             library.ConstantLR(optimizer, 0.3, 3),
         ]
         return library.ChainedScheduler(parts)
+    if kind == "chained inside":
+        inner = [library.ConstantLR(optimizer, 0.1, 2), library.StepLR(optimizer, 2)]
+        parts = [
+            library.ChainedScheduler(inner, optimizer),
+            library.ExponentialLR(optimizer, gamma=0.9),
+        ]
+        return library.SequentialLR(optimizer, parts, milestones=[5])
     return library.MultiStepLR(optimizer, [0, 0, 3], gamma=0.5)
 
 
+# PyTorch takes the start of a ChainedScheduler inside a SequentialLR for a step of training.
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
 @pytest.mark.parametrize(
     "kind",
     [
@@ -148,6 +157,7 @@ def combine(library: Any, optimizer: Any, kind: str) -> Any:
         "multiplicative first",
         "one cycle later",
         "cyclic after another",
+        "chained inside",
         "a milestone at once",
     ],
 )
@@ -244,3 +254,13 @@ def test_a_combined_state_that_does_not_fit_changes_nothing() -> None:
         with pytest.raises(ValueError, match="load_state_dict: missing or unexpected"):
             schedule.load_state_dict(state)
         assert schedule.state_dict() == before
+
+
+def test_a_rate_that_rounding_took_below_zero_is_loaded() -> None:
+    first, _ = optimizers("SGD", SGD)
+    schedule = manual.LinearLR(first, 0.3, 0.0, 3)
+    for _ in range(3):
+        schedule.step()
+    second, _ = optimizers("SGD", SGD)
+    second.load_state_dict(first.state_dict())
+    assert values(first) == values(second)

@@ -53,12 +53,15 @@ def twin_of(original: Any, parameters: Any = None) -> Any:
     """
     if isinstance(original, Optimizer):
         return _twin_optimizer(original, list(parameters))
-    return _twin_module(original)
+    return _twin_module(original, {})
 
 
-def _twin_module(module: Module) -> torch.nn.Module:
+def _twin_module(module: Module, made_already: dict[Module, torch.nn.Module]) -> torch.nn.Module:
+    if module in made_already:  # used in several places: so is its twin
+        return made_already[module]
     if isinstance(module, Sequential):
-        twin: torch.nn.Module = torch.nn.Sequential(*map(_twin_module, module))
+        inside = [_twin_module(part, made_already) for part in module]
+        twin: torch.nn.Module = torch.nn.Sequential(*inside)
     else:
         made = getattr(module, "twin_class", None)  # a module of one's own can name its twin
         made = made or _torch_class(type(module).__name__, models, torch.nn)
@@ -69,6 +72,7 @@ def _twin_module(module: Module) -> torch.nn.Module:
     twin.load_state_dict({name: to_torch(value) for name, value in module.state_dict().items()})
     for (_, mine), theirs in zip(module.named_parameters(), twin.parameters(), strict=True):
         theirs.requires_grad_(mine.requires_grad)
+    made_already[module] = twin
     return twin.train(module.training)
 
 
