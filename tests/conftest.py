@@ -99,6 +99,16 @@ def named(name: str) -> Case:
     return next(case for case in CASES if case.name == name)
 
 
+def public(base: type) -> dict[str, type]:
+    """The classes of `manual` that are of this kind, by name, but for the base itself."""
+    named_classes = {name: getattr(manual, name) for name in manual.__all__}
+    return {
+        name: made
+        for name, made in named_classes.items()
+        if isinstance(made, type) and issubclass(made, base) and made is not base
+    }
+
+
 def assert_agreement(report: Report) -> None:
     """The one assertion of agreement: every row of the report."""
     assert report.rows, "nothing was compared"

@@ -29,6 +29,7 @@ from torch_ref.lockstep import Lockstep
 from torch_ref.training import side_by_side, train
 
 from .cases import ELEMENTWISE
+from .conftest import public
 
 
 def start(experiment: str, **given) -> tuple[Settings, Lockstep, object]:
@@ -107,11 +108,8 @@ def test_digits_with_every_schedule(schedule: str, optimizer: str) -> None:
 
 
 def test_every_public_optimizer_and_schedule_has_its_name() -> None:
-    public = {name: getattr(manual, name) for name in manual.__all__}
-    made = {name: found for name, found in public.items() if isinstance(found, type)}
     for base, known in ((manual.Optimizer, OPTIMIZERS), (LRScheduler, SCHEDULES)):
-        names = {n.lower() for n, c in made.items() if issubclass(c, base) and c is not base}
-        assert names == {*known}
+        assert {name.lower() for name in public(base)} == {*known}
     elementwise = {cls.__name__.lower() for cls in ELEMENTWISE} - {"threshold"}
     assert elementwise | {"identity", "prelu"} == {*ACTIVATIONS}
 
