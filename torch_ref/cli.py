@@ -1,12 +1,13 @@
 """The command `backprop`. PyTorch is imported only once there is something to train."""
 
 import argparse
+import math
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from manual.worked_example import BIASES, RULES
 
@@ -20,6 +21,7 @@ from .experiments import (
     Settings,
 )
 
+LOSS_NAMES = ("half-squared", "mse", "cross-entropy")
 AGREE, DISAGREE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -71,7 +73,98 @@ def parser() -> Parser:
     train.add_argument("--biases", help=f"worked-example: {', '.join(BIASES)}")
     train.add_argument("--logdir", type=Path, default=Path("runs"), help="default: runs")
     train.add_argument("--name", help="of the run; default: the experiment's, numbered if taken")
+    add_check(commands)
+    add_bundle(commands)
     return top
+
+
+def add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="check your own backward pass against PyTorch, and name the mistake in it",
+        description="Exits with 0 if all agrees, 1 if not, 2 for what cannot be run.",
+        epilog="example: backprop check mine.py:Linear --against torch.nn.Linear --args 3 4 "
+        "--input 5,3",
+    )
+    check.add_argument(
+        "mine",
+        metavar="FILE:NAME | FILE:FORWARD,BACKWARD | DIR",
+        help="a class with forward and backward, a torch.autograd.Function, two functions, or a "
+        "bundle's directory",
+    )
+    check.add_argument(
+        "--against",
+        required=True,
+        metavar="NAME",
+        help="the reference: a class or function of PyTorch's, FILE:NAME, for a bundle also an "
+        "experiment",
+    )
+    check.add_argument("--mine-args", nargs="*", metavar="ARG", help="default: those of --args")
+    check.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="NAME=LAYOUT",
+        help="where a parameter of the reference stands in yours: weight=W.T, weight=w.flat, "
+        "weight_hh_l0=Wh.T@ifog",
+    )
+    check.add_argument(
+        "--extra", action="append", default=[], metavar="JSON", help="for forward, after parameters"
+    )
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_reference(check)
+
+
+def add_bundle(commands: Any) -> None:
+    bundle = commands.add_parser(
+        "bundle",
+        help="write a reference's inputs, outputs and gradients as .npy files",
+        epilog="example: backprop bundle worked-example --steps 3 --out article",
+    )
+    bundle.add_argument(
+        "reference",
+        metavar="EXPERIMENT | NAME",
+        help=f"{', '.join(EXPERIMENTS)}; or a class or function, torch.nn.Linear or FILE:NAME",
+    )
+    bundle.add_argument("--out", type=Path, required=True, metavar="DIR", help="not there yet")
+    add_reference(bundle)
+
+
+def add_reference(command: Any) -> None:
+    """What describes a reference and what it is run on."""
+    command.add_argument(
+        "--args", nargs="*", default=[], metavar="ARG", help="for its constructor: 3 4 bias=False"
+    )
+    command.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="sizes 5,3 (normal), 5,3:uniform, 5:int<4, or a .npy file; once for each input",
+    )
+    command.add_argument("--loss", choices=LOSS_NAMES, help="gives the upstream gradient")
+    command.add_argument("--lr", type=learning_rate, help="learning rate")
+    command.add_argument("--steps", type=count, default=0, help="of gradient descent; default: 0")
+    command.add_argument("--dtype", choices=("float32", "float64"), default="float64")
+    command.add_argument("--seed", type=count, default=0)
+
+
+def count(text: str) -> int:
+    """A number from 0 up."""
+    if not text.isdecimal() or int(text) > 10**6:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1,000,000, not {text!r}")
+    return int(text)
+
+
+def learning_rate(text: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, not {text!r}")
+    return value
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -91,24 +184,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     top = parser()
     arguments = top.parse_args(argv)
     if arguments.command is None:
-        top.error("expected a command, list or train; --help says more")
+        top.error("expected a command: list, train, check or bundle; --help says more")
     if arguments.command == "list":
         for name, experiment in EXPERIMENTS.items():
             print(f"{name:16}{experiment.summary}\n{'':16}{experiment.defaults.options()}")
         return AGREE
-    logdir, name = arguments.logdir, arguments.name
     try:
-        settings = settings_from(arguments)
-        if name is not None and (name in ("", ".", "..") or Path(name).name != name):
-            raise SettingError(f"--name {name!r}: expected a plain name for a directory")
-        problem = EXPERIMENTS[settings.experiment].build(settings)
-        from .training import train
+        if arguments.command == "train":
+            return run_train(arguments)
+        from .candidates import CandidateError
+        from .checked import run_bundle, run_check
 
-        return AGREE if train(settings, problem, logdir, name) else DISAGREE
+        run = run_check if arguments.command == "check" else run_bundle
+        try:
+            return AGREE if run(arguments) else DISAGREE
+        except CandidateError as error:
+            reason = str(error)
     except SettingError as error:
         reason = str(error)
     except KeyboardInterrupt:
-        print("\nbackprop train: interrupted; what was logged so far is kept", file=sys.stderr)
+        kept = "; what was logged so far is kept" if arguments.command == "train" else ""
+        print(f"\nbackprop {arguments.command}: interrupted{kept}", file=sys.stderr)
         return INTERRUPTED
-    print(f"backprop train: {reason}", file=sys.stderr)
+    print(f"backprop {arguments.command}: {reason}", file=sys.stderr)
     return BAD_INPUT
+
+
+def run_train(arguments: argparse.Namespace) -> int:
+    """Train an experiment."""
+    logdir, name = arguments.logdir, arguments.name
+    settings = settings_from(arguments)
+    if name is not None and (name in ("", ".", "..") or Path(name).name != name):
+        raise SettingError(f"--name {name!r}: expected a plain name for a directory")
+    problem = EXPERIMENTS[settings.experiment].build(settings)
+    from .training import train
+
+    return AGREE if train(settings, problem, logdir, name) else DISAGREE

@@ -1,0 +1,383 @@
+"""A bundle: one forward and backward pass as .npy files, which any language can write and read.
+
+    index.json          what there is: names, files, shapes
+    input_0.npy …       inputs, parameters, and the upstream gradient of each output: given
+    output_0.npy …      outputs, intermediate results, gradients, and the weights after each step of
+                        a trajectory: what the reference computed, or what somebody else did
+
+`write` makes one from a reference; `judge` compares a filled-in one with a reference.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .candidates import CandidateError
+from .checking import (
+    Checked,
+    autograd,
+    diagnose_step,
+    flat,
+    load_reference,
+    parameters_of,
+    prepared,
+)
+from .diagnosis import Diagnosis, Sample, diagnose, gates_of
+from .loading import LOSSES, read_array
+from .parity import Quantities, compare, tolerance
+from .twin import to_numpy, to_torch
+
+FORMAT = "backprop-parity bundle 1"
+INDEX_LIMIT = 2**22  # bytes
+GIVEN = ("inputs", "parameters", "upstream", "target")
+COMPUTED = ("outputs", "intermediates", "gradients")
+
+Arrays = dict[str, np.ndarray]
+
+
+def inner(reference: Any, inputs: Sequence[Any]) -> dict[str, torch.Tensor]:
+    """What each submodule returned, by its name, in the order in which they ran."""
+    found: dict[str, torch.Tensor] = {}
+    if not isinstance(reference, torch.nn.Module):
+        return found
+    handles = []
+    for name, part in reference.named_modules():
+        if name:
+
+            def note(part: Any, given: Any, output: Any, name: str = name) -> None:
+                if torch.is_tensor(output):
+                    found[name] = output.detach()
+
+            handles.append(part.register_forward_hook(note))
+    with torch.no_grad():
+        reference(*[to_torch(x) for x in inputs])
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def upstream_of(loss: str | None, target: Any, given: Sequence[Any]) -> Any:
+    """From outputs to their gradients: the loss's, or the ones that were given."""
+
+    def upstream(outputs: Sequence[torch.Tensor]) -> list[Any]:
+        if loss is None:
+            if len(outputs) != len(given):
+                raise CandidateError(
+                    f"{len(given)} upstream gradients, the reference has {len(outputs)} outputs"
+                )
+            for i, (y, g) in enumerate(zip(outputs, given, strict=True)):
+                if tuple(y.shape) != np.shape(g):
+                    raise CandidateError(
+                        f"upstream gradient {i} has the shape {np.shape(g)}, the reference's "
+                        f"output {tuple(y.shape)}"
+                    )
+            return list(given)
+        leaf = outputs[0].detach().requires_grad_()
+        LOSSES[loss](leaf, to_torch(target)).backward()
+        return [leaf.grad, *(torch.zeros_like(y) for y in outputs[1:])]
+
+    return upstream
+
+
+def computed(
+    reference: Any,
+    inputs: Sequence[Any],
+    upstream: Any,
+    lr: float,
+    steps: int,
+) -> tuple[Quantities, list[torch.Tensor], list[Arrays]]:
+    """All that a bundle holds, by the reference; the weights after each step of plain SGD."""
+    start = {name: to_numpy(p).copy() for name, p in parameters_of(reference).items()}
+    found, given = autograd(reference, inputs, upstream)
+    quantities: Quantities = {
+        ("intermediate", name): value for name, value in inner(reference, inputs).items()
+    }
+    quantities |= found
+    weights = [start]
+    for _ in range(steps):
+        step, _ = autograd(reference, inputs, upstream)
+        now = {
+            n: v - v.dtype.type(lr) * to_numpy(step["gradient", n]) for n, v in weights[-1].items()
+        }
+        weights.append(now)
+        load_reference(reference, now)
+    load_reference(reference, start)
+    return quantities, given, weights[1:]
+
+
+def write(
+    out: Path,
+    reference: Any,
+    inputs: Sequence[np.ndarray],
+    upstream: Any,
+    name: str,
+    loss: str | None = None,
+    target: np.ndarray | None = None,
+    lr: float = 0.1,
+    steps: int = 0,
+) -> Path:
+    """Write the reference's bundle, whole or not at all.
+
+    Args:
+        upstream: from the outputs to their gradients.
+        name: the reference's, for the reader.
+    Raises:
+        CandidateError: there is something at `out`, or it cannot be written.
+    """
+    quantities, given, weights = computed(reference, inputs, upstream, lr, steps)
+    groups: dict[str, Arrays] = {
+        "inputs": {str(i): np.asarray(x) for i, x in enumerate(inputs)},
+        "parameters": {n: to_numpy(p) for n, p in parameters_of(reference).items()},
+        "upstream": {str(i): to_numpy(g) for i, g in enumerate(given)},
+        "target": {} if target is None else {"0": np.asarray(target)},
+        "outputs": {n: to_numpy(v) for (k, n), v in quantities.items() if k == "output"},
+        "intermediates": {
+            n: to_numpy(v) for (k, n), v in quantities.items() if k == "intermediate"
+        },
+        "gradients": {n: to_numpy(v) for (k, n), v in quantities.items() if k == "gradient"},
+    }
+    index: dict[str, Any] = {"format": FORMAT, "reference": name, "loss": loss, "lr": lr}
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CandidateError(f"--out {out}: there is something there already")
+    temporary = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".bundle-", dir=out.parent))
+        for group, arrays in groups.items():
+            index[group] = saved(temporary, group.rstrip("s"), arrays)
+        index["trajectory"] = [
+            saved(temporary, f"step_{number}", arrays) for number, arrays in enumerate(weights, 1)
+        ]
+        (temporary / "index.json").write_text(json.dumps(index, indent=2) + "\n")
+        temporary.chmod(0o755)
+        if out.is_dir():
+            out.rmdir()
+        temporary.rename(out)
+    except OSError as error:
+        raise CandidateError(f"--out {out}: cannot be written ({error.strerror})") from None
+    finally:
+        if temporary is not None and temporary.exists():
+            shutil.rmtree(temporary)
+    return out
+
+
+def saved(directory: Path, group: str, arrays: Arrays) -> dict[str, Any]:
+    """Write these arrays, and return their entry of the index."""
+    entry = {}
+    for name, array in arrays.items():
+        file = f"{group}_{name}".replace(" ", "_").replace("/", "_") + ".npy"
+        np.save(directory / file, array, allow_pickle=False)
+        entry[name] = {"file": file, "shape": list(array.shape), "dtype": str(array.dtype)}
+    return entry
+
+
+class Bundle:
+    """A bundle as read from a directory. Nothing in it is run or unpickled.
+
+    Raises:
+        CandidateError: it is no bundle, or a file of it is missing, damaged or not what the index
+            says.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        path = directory / "index.json"
+        try:
+            if path.stat().st_size > INDEX_LIMIT:
+                raise CandidateError(f"{path}: larger than {INDEX_LIMIT:,} bytes")
+            index = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise CandidateError(f"{directory}: no bundle, there is no index.json") from None
+        except (OSError, ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise CandidateError(f"{path}: not readable as JSON ({reason})") from None
+        if not isinstance(index, dict) or index.get("format") != FORMAT:
+            raise CandidateError(f"{path}: expected the format {FORMAT!r}")
+        self.groups = {group: self.read(group, index.get(group)) for group in GIVEN + COMPUTED}
+        trajectory = index.get("trajectory", [])
+        if not isinstance(trajectory, list):
+            raise CandidateError(f"{path}: trajectory: expected a list, a step each")
+        self.trajectory = [
+            self.read(f"trajectory step {number}", entry)
+            for number, entry in enumerate(trajectory, 1)
+        ]
+        self.loss = index.get("loss")
+        if self.loss is not None and self.loss not in LOSSES:
+            raise CandidateError(
+                f"{path}: loss {self.loss!r}, expected {', '.join(LOSSES)} or null"
+            )
+        self.lr = index.get("lr", 0.1)
+        number = isinstance(self.lr, int | float) and not isinstance(self.lr, bool)
+        if not number or not np.isfinite(self.lr) or self.lr <= 0:
+            raise CandidateError(f"{path}: lr {self.lr!r}, expected a number above 0")
+        self.reference = str(index.get("reference", ""))
+
+    def read(self, group: str, entry: Any) -> Arrays:
+        """The arrays of one group of the index."""
+        where = f"{self.directory / 'index.json'}: {group}"
+        if entry is None:
+            return {}
+        if not isinstance(entry, dict):
+            raise CandidateError(f"{where}: expected names, each with a file")
+        arrays = {}
+        for name, item in entry.items():
+            file = item.get("file") if isinstance(item, dict) else item
+            if not isinstance(file, str) or not file:
+                raise CandidateError(f"{where}: {name} has no file")
+            path = self.directory / file
+            if "\0" in file or not path.resolve().is_relative_to(self.directory.resolve()):
+                raise CandidateError(f"{where}: {name} is {file!r}, outside the bundle")
+            array = read_array(path, f"{group} {name} ({file})")
+            shape = item.get("shape") if isinstance(item, dict) else None
+            if shape is not None and shape != list(array.shape):
+                raise CandidateError(
+                    f"{where}: {name} has the shape {list(array.shape)}, the index says {shape}"
+                )
+            arrays[str(name)] = array
+        return arrays
+
+    def listed(self, group: str) -> list[np.ndarray]:
+        """The arrays of a group that is numbered from 0."""
+        arrays = self.groups[group]
+        if sorted(arrays) != sorted(map(str, range(len(arrays)))):
+            raise CandidateError(
+                f"{self.directory}: {group} are {', '.join(arrays)}, expected 0, 1 …"
+            )
+        return [arrays[str(i)] for i in range(len(arrays))]
+
+
+def judge(bundle: Bundle, reference: Any) -> Checked:
+    """Compare what a bundle holds with what the reference computes from what it was given.
+
+    Args:
+        reference: an `nn.Module` or a function of tensors; it gets the bundle's parameters.
+    Raises:
+        CandidateError: the two do not belong together.
+    """
+    inputs = bundle.listed("inputs")
+    floats = [
+        x.dtype for x in [*inputs, *bundle.groups["parameters"].values()] if x.dtype.kind == "f"
+    ]
+    dtype = floats[0] if floats else np.dtype(np.float64)
+    if dtype not in (np.float32, np.float64):
+        raise CandidateError(f"{bundle.directory}: {dtype}, expected float32 or float64")
+    reference = prepared(reference, to_torch(dtype), 0)
+    wanted = {name: tuple(p.shape) for name, p in parameters_of(reference).items()}
+    found = {name: value.shape for name, value in bundle.groups["parameters"].items()}
+    if wanted != found:
+        raise CandidateError(
+            f"{bundle.directory}: its parameters are {found or 'none'}, "
+            f"the reference's {wanted or 'none'}"
+        )
+    load_reference(reference, bundle.groups["parameters"])
+    target = bundle.groups["target"].get("0")
+    if bundle.loss is not None and target is None:
+        raise CandidateError(f"{bundle.directory}: loss {bundle.loss} without a target")
+    upstream = upstream_of(bundle.loss, target, bundle.listed("upstream"))
+    if not any(bundle.groups[group] for group in COMPUTED) and not bundle.trajectory:
+        raise CandidateError(f"{bundle.directory}: no output, gradient or trajectory to check")
+    try:
+        theirs, given, weights = computed(
+            reference, inputs, upstream, bundle.lr, len(bundle.trajectory)
+        )
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        reason = " ".join(str(error).split())
+        raise CandidateError(f"the reference does not take this bundle: {reason}") from None
+    return compared(bundle, reference, inputs, theirs, given, weights)
+
+
+def compared(
+    bundle: Bundle,
+    reference: Any,
+    inputs: Sequence[np.ndarray],
+    theirs: Quantities,
+    given: Sequence[torch.Tensor],
+    weights: Sequence[Arrays],
+) -> Checked:
+    """The report on a bundle: what it holds, in the order of the pass, and the diagnosis."""
+    kinds = {"intermediates": "intermediate", "outputs": "output", "gradients": "gradient"}
+    mine: Quantities = {
+        (kinds[group], name): value
+        for group in ("intermediates", "outputs", "gradients")
+        for name, value in bundle.groups[group].items()
+    }
+    unknown = [f"{kind} {name}" for kind, name in mine if (kind, name) not in theirs]
+    if unknown:
+        known = ", ".join(name for kind, name in theirs if kind == unknown[0].partition(" ")[0])
+        raise CandidateError(
+            f"{bundle.directory}: the reference has no {unknown[0]}; it has {known}"
+        )
+    sample = Sample.of(reference, [to_torch(x) for x in inputs], given)
+    position = {name: i for i, name in enumerate(sample.tapes[0].order())}
+    keys = sorted(mine, key=lambda key: position.get(key[1], -1) if key[0] == "gradient" else -1)
+    terms = sum(max(v.shape, default=1) for v in bundle.groups["parameters"].values())
+    allowed = tolerance(terms + max((x.size for x in inputs), default=1))
+    report = compare(
+        {k: mine[k] for k in keys}, {k: theirs[k] for k in keys}, allowed, sample.scale
+    )
+    checked = Checked(report)
+    for number, (ours, right) in enumerate(zip(bundle.trajectory, weights, strict=True), 1):
+        label = f"after step {number}:"
+        report.rows += compare(
+            {(label, n): v for n, v in ours.items()},
+            {(label, n): right[n] for n in ours if n in right},
+            tolerance(int(allowed), number),
+        ).rows
+    bad = [row for row in report.rows if not row.agrees]
+    if not bad:
+        return checked
+    first = bad[0]
+    gradients = {n: to_torch(v) for n, v in bundle.groups["gradients"].items()}
+    shaped = all(not row.problem or row.problem.startswith("shape") for row in bad)
+    if first.kind in ("intermediate", "output"):
+        what = first.problem or (
+            f"{first.mine:.9g} at {list(first.worst)}, expected {first.reference:.9g}"
+        )
+        checked.diagnosis = Diagnosis(
+            (f"{first.kind} {first.name}",),
+            f"{first.kind} {first.name} of the forward pass: {what}; gradients are judged once it "
+            "agrees",
+        )
+    elif first.kind == "gradient" and shaped:
+        sample.mine = {n: g for n, g in gradients.items() if g.dtype == sample.right[n].dtype}
+        checked.diagnosis = diagnose(
+            [sample, *larger(reference, inputs)], allowed, bundle.lr, None, gates_of(reference)
+        )
+    elif (
+        first.kind == "after step 1:"
+        and shaped
+        and all(n in bundle.trajectory[0] for n in bundle.groups["parameters"])
+    ):
+        checked.diagnosis = diagnose_step(
+            reference, inputs, given, bundle.groups["parameters"], bundle.trajectory[0], bundle.lr
+        )
+    else:
+        what = first.problem or "disagrees"
+        checked.diagnosis = Diagnosis((first.name,), f"{first.kind} {first.name}: {what}")
+    return checked
+
+
+def larger(reference: Any, inputs: Sequence[np.ndarray]) -> list[Sample]:
+    """The same reference with more samples: what would tell several mistakes apart."""
+    size = len(inputs[0]) if inputs and inputs[0].ndim else 0
+    more = [
+        np.concatenate([x, x[::-1][:2] * x.dtype.type(0.5) if x.dtype.kind == "f" else x[:2]])
+        if x.ndim and len(x) == size and size
+        else x
+        for x in inputs
+    ]
+    try:
+        tensors = [to_torch(x) for x in more]
+        with torch.no_grad():
+            outputs = flat(reference(*tensors))
+        generator = torch.Generator().manual_seed(2)
+        upstream = [torch.randn(y.shape, generator=generator).to(y) for y in outputs]
+        return [Sample.of(reference, tensors, upstream)]
+    except (RuntimeError, ValueError, IndexError, TypeError, NotImplementedError):
+        return []  # it does not take more samples: there is nothing to tell apart by

@@ -1,0 +1,633 @@
+"""Check someone's backward pass against PyTorch: what agrees, what does not, and why not.
+
+`check(mine, reference, *inputs)` runs both on the same numbers, compares outputs and gradients,
+names the mistake where they differ, and looks for what is easily forgotten: arguments changed,
+memory shared, a second backward, a second and a smaller batch, a batch of one, float32.
+"""
+
+import copy
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from manual.module import as_tuple
+
+from .candidates import CandidateError, FunctionsCandidate, candidate
+from .diagnosis import Diagnosis, Sample, Verdict, diagnose, gates_of
+from .parity import EPS, Quantities, Report, Row, compare, table, tolerance
+from .twin import to_numpy, to_torch
+
+Array = np.ndarray
+DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing that is easily forgotten, and whether it was."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass
+class Checked:
+    """The report of one check.
+
+    Attributes:
+        rows: a quantity each, in the order of the backward pass.
+        diagnosis: of what disagrees.
+        notes: what is easily forgotten.
+        warnings: what this check could not prove.
+    """
+
+    rows: Report
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
+    notes: list[Note] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        return self.rows.agrees and all(note.passed for note in self.notes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; NaN and infinities become text."""
+        rows = [
+            {
+                "kind": row.kind,
+                "name": row.name,
+                "shape": list(row.shape),
+                "dtype": str(row.dtype),
+                "agrees": row.agrees,
+                "problem": row.problem,
+                "distance_eps": plain(row.distance),
+                "allowed_eps": row.tolerance,
+                "worst_at": list(row.worst),
+                "yours": plain(row.mine),
+                "reference": plain(row.reference),
+            }
+            for row in self.rows.rows
+        ]
+        return {
+            "agrees": self.agrees,
+            "rows": rows,
+            "diagnosis": self.diagnosis.as_dict(),
+            "notes": [asdict(note) for note in self.notes],
+            "warnings": self.warnings,
+        }
+
+    def json(self) -> str:
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        lines = [lines_of(self.rows)]
+        lines += [f"warning: {text}" for text in self.warnings]
+        passed = [note.name for note in self.notes if note.passed]
+        if passed:
+            lines.append(f"also right: {', '.join(passed)}")
+        lines += [f"WRONG: {n.name}: {n.detail}" for n in self.notes if not n.passed]
+        if not self.diagnosis.agrees:
+            lines.append(str(self.diagnosis))
+        lines.append("result: agrees" if self.agrees else "result: DISAGREES")
+        return "\n".join(lines)
+
+
+def plain(number: float) -> float | str:
+    """JSON has no NaN and no infinities."""
+    return number if math.isfinite(number) else str(number)
+
+
+def lines_of(report: Report) -> str:
+    """A line for each quantity."""
+    rows: list[tuple[str, ...]] = [
+        ("quantity", "", "distance in eps", "worst at", "yours", "reference")
+    ]
+    for row in report.rows:
+        at = ",".join(map(str, row.worst)) or "-"
+        name = f"{row.kind} {row.name}" if row.kind != "gradient" else f"gradient of {row.name}"
+        if row.problem:
+            rows.append((name, row.problem, "-", "-", "-", "-"))
+        else:
+            numbers = (f"{row.distance:.2g}", at, f"{row.mine:.9g}", f"{row.reference:.9g}")
+            rows.append((name, row.verdict, *numbers))
+    return table(rows, left=(0, 1))
+
+
+# ---- the reference
+
+
+def parameters_of(reference: Any) -> dict[str, torch.Tensor]:
+    """Those that have a gradient, by name."""
+    if not isinstance(reference, torch.nn.Module):
+        return {}
+    return {n: p for n, p in reference.named_parameters() if p.requires_grad}
+
+
+def prepared(reference: Any, dtype: Any, seed: int) -> Any:
+    """A copy in this dtype. Parameters that are all equal, such as ones, are drawn at random:
+    a factor of one that is left out would not show."""
+    if not isinstance(reference, torch.nn.Module):
+        return reference
+    reference = copy.deepcopy(reference).to(dtype)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in reference.parameters():
+            if parameter.numel() > 1 and bool((parameter == parameter.reshape(-1)[0]).all()):
+                noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                parameter += noise.to(dtype) / 2
+    return reference
+
+
+def autograd(
+    reference: Any, inputs: Sequence[Any], upstream: Callable[[list[torch.Tensor]], list[Any]]
+) -> tuple[Quantities, list[torch.Tensor]]:
+    """Outputs and gradients by PyTorch itself, and the upstream gradients that were used."""
+    reference = copy.deepcopy(reference) if isinstance(reference, torch.nn.Module) else reference
+    tensors = [to_torch(x) for x in inputs]
+    floating = {i: t for i, t in enumerate(tensors) if torch.is_tensor(t) and t.is_floating_point()}
+    for tensor in floating.values():
+        tensor.requires_grad_()
+    with torch.random.fork_rng(devices=[]):
+        outputs = list(as_tuple(flat(reference(*tensors))))
+    given = [to_torch(g) for g in upstream(outputs)]
+    used = [(y, g) for y, g in zip(outputs, given, strict=True) if y.requires_grad]
+    if not used:
+        raise CandidateError("the reference has no gradient: its output depends on no input")
+    torch.autograd.backward([y for y, _ in used], [g for _, g in used])
+    found: Quantities = {("output", str(i)): y for i, y in enumerate(outputs)}
+    leaves = {f"input {i}": t for i, t in floating.items()} | parameters_of(reference)
+    for name, leaf in leaves.items():
+        grad = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        found["gradient", name] = grad
+    return found, given
+
+
+def flat(returned: Any) -> tuple[Any, ...]:
+    """The tensors of nested tuples, as LSTM's (y, (h, c))."""
+    if isinstance(returned, tuple | list):
+        return tuple(tensor for part in returned for tensor in flat(part))
+    return (returned,)
+
+
+def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> Any:
+    """Dropout with the mask that someone's own forward has just drawn."""
+    if not isinstance(reference, torch.nn.Module) or not reference.training:
+        return reference
+    drawing = [
+        m
+        for m in reference.modules()
+        if "Dropout" in type(m).__name__ and float(getattr(m, "p", 0)) > 0
+    ]
+    if not drawing:
+        return reference
+    if type(reference).__name__ not in DROPOUTS:
+        raise CandidateError(
+            f"{type(drawing[0]).__name__} draws its own random numbers: check with p=0 or in eval "
+            "mode, and dropout by itself"
+        )
+    p = float(getattr(reference, "p", 0))
+    x, y, kept = inputs[0], outputs[0], 1 / (1 - p) if p < 1 else 0.0
+    mask = torch.from_numpy(np.where(np.abs(y) > np.abs(x) * kept / 2, kept, 0.0).astype(x.dtype))
+    return lambda x: x * mask
+
+
+# ---- the check
+
+
+class Check:
+    """One check, from what was handed in to its report; see `check`."""
+
+    def __init__(
+        self,
+        mine: Any,
+        reference: Any,
+        inputs: Sequence[Any],
+        layouts: Mapping[str, str] | None = None,
+        extra: Sequence[Any] = (),
+        loss: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        lr: float | None = None,
+        steps: int = 0,
+        seed: int = 0,
+    ) -> None:
+        self.inputs = [np.asarray(to_numpy(x)) if is_array(x) else x for x in inputs]
+        floats = [x.dtype for x in self.inputs if is_array(x) and x.dtype.kind == "f"]
+        self.dtype = floats[0] if floats else np.dtype(np.float64)
+        if self.dtype not in EPS or np.dtype(np.longdouble) == self.dtype:
+            raise CandidateError(f"inputs in {self.dtype}: PyTorch is checked in float32, float64")
+        self.seed, self.loss, self.lr, self.steps = seed, loss, lr, steps
+        self.original = reference
+        self.reference = prepared(reference, to_torch(self.dtype), seed)
+        self.start = {n: to_numpy(p).copy() for n, p in parameters_of(self.reference).items()}
+        shapes = {name: value.shape for name, value in self.start.items()}
+        self.mine = candidate(mine, shapes, self.inputs, layouts, extra)
+        label = getattr(reference, "__name__", type(reference).__name__)
+        self.mine.partial = "loss" in label.lower() or "error" in label.lower()
+        self.mine.load(self.start)
+        if isinstance(self.mine, FunctionsCandidate):
+            self.mine.turn(self.inputs, self.shapes_of_outputs(self.inputs))
+        self.warnings: list[str] = []
+        self.notes: list[Note] = []
+        if len(self.inputs) and is_array(self.inputs[0]) and self.inputs[0].shape[:1] == (1,):
+            self.warnings.append("a batch of one does not tell a mean from a sum")
+
+    def upstream(self, outputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Random and non-uniform, or the loss's."""
+        if self.loss is not None:
+            leaf = outputs[0].detach().requires_grad_()
+            self.loss(leaf).backward()
+            rest = [torch.zeros_like(y) for y in outputs[1:]]
+            assert leaf.grad is not None
+            return [leaf.grad, *rest]
+        generator = torch.Generator().manual_seed(self.seed + 1)
+        return [
+            torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y) for y in outputs
+        ]
+
+    def allowed(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> float:
+        """As for the project's own layers: the lengths of the sums."""
+        terms = sum(max(value.shape, default=1) for value in self.start.values())
+        shape = np.shape(inputs[0]) if inputs else ()
+        alone = all(np.ndim(to_numpy(y)) == 0 for y in outputs)
+        return tolerance(terms + (int(np.prod(shape)) if alone else max(shape, default=1)))
+
+    def run(self, inputs: Sequence[Any]) -> "Run":
+        """Both sides once."""
+        self.mine.zero_grad()
+        handed = [x.copy() if is_array(x) else x for x in inputs]
+        outputs = self.mine.forward(handed)
+        reference = masked(self.reference, inputs, outputs)
+        theirs, given = autograd(reference, inputs, self.upstream)
+        wanted = [to_numpy(theirs["output", str(i)]) for i in range(len(given))]
+        if len(outputs) != len(wanted):
+            raise CandidateError(
+                f"{self.mine.name}: forward returned {len(outputs)} outputs, expected {len(wanted)}"
+            )
+        upstream = [np.array(to_numpy(g)) for g in given]
+        before = {name: value.copy() for name, value in self.mine.parameters.items()}
+        gradients = self.mine.backward(upstream)
+        mine: Quantities = {("output", str(i)): y for i, y in enumerate(outputs)}
+        mine |= {("gradient", name): value for name, value in gradients.items()}
+        for key in list(theirs):
+            if key not in mine and self.mine.partial and key[1].startswith("input"):
+                del theirs[key]
+        return Run(list(inputs), handed, given, upstream, mine, theirs, reference, before)
+
+    def sample(self, run: "Run", judged: bool = True) -> Sample:
+        mine = {n: to_torch(np.asarray(v)) for (kind, n), v in run.mine.items() if kind != "output"}
+        tensors = [to_torch(x) for x in run.inputs]
+        return Sample.of(run.reference, tensors, run.given, mine if judged else None)
+
+    def result(self) -> Checked:
+        first = self.run(self.inputs)
+        report = self.compared(first)
+        self.zero_warnings(report)
+        checked = Checked(report, Diagnosis(), self.notes, self.warnings)
+        if any(not row.agrees for row in report.rows if row.kind == "output"):
+            checked.diagnosis = Diagnosis(("output",), output_words(report))
+        self.hands_off(first)
+        if not report.agrees:
+            if checked.diagnosis.agrees:
+                checked.diagnosis = self.diagnosed(first, report)
+            return checked
+        mixed = self.second_backward(first)
+        if mixed is not None:  # later gradients are sums of two batches: nothing more to learn
+            checked.diagnosis = mixed
+            return checked
+        self.other_batches(first, checked)
+        if self.steps:
+            self.trained(checked)
+        self.single_precision()
+        return checked
+
+    def compared(self, run: "Run") -> Report:
+        outputs = [v for (kind, _), v in run.theirs.items() if kind == "output"]
+        scale = max((float(np.abs(g).max(initial=0)) for g in run.upstream), default=1.0)
+        report = compare(run.mine, run.theirs, self.allowed(run.inputs, outputs), scale)
+        order = self.order(run)
+        report.rows.sort(key=lambda row: order.get((row.kind, row.name), -1))
+        return report
+
+    def order(self, run: "Run") -> dict[tuple[str, str], int]:
+        try:
+            names = self.sample(run, judged=False).tapes[0].order()
+        except NotImplementedError:
+            names = []
+        return {("gradient", name): i for i, name in enumerate(names)}
+
+    def diagnosed(self, first: "Run", report: Report, previous: Sample | None = None) -> Diagnosis:
+        """The search, with a second batch of another size to confirm what it finds."""
+        bad = [row for row in report.rows if not row.agrees]
+        usable = [row for row in bad if not row.problem or row.problem.startswith("shape")]
+        if len(usable) < len(bad) or any(
+            not math.isfinite(row.mine) for row in usable if not row.problem
+        ):
+            row = next(r for r in bad if r not in usable or not math.isfinite(r.mine))
+            what = row.problem or f"is {row.mine} at {list(row.worst)}"
+            return Diagnosis(tuple(r.name for r in bad), f"the gradient of {row.name}: {what}")
+        try:
+            samples = [self.sample(first)]
+        except NotImplementedError as error:
+            names = tuple(row.name for row in bad)
+            return Diagnosis(names, f"the gradient of {names[0]}", untried=str(error))
+        for inputs in (self.smaller(), self.redrawn(2)):
+            try:
+                run = self.run(inputs)
+                samples.append(self.sample(run))
+            except (CandidateError, RuntimeError, ValueError, IndexError, TypeError):
+                continue  # this batch is not one that both take: it confirms nothing
+        return diagnose(
+            samples, report.rows[0].tolerance, self.lr, previous, gates_of(self.reference)
+        )
+
+    # ---- what is easily forgotten
+
+    def note(self, name: str, passed: bool, detail: str = "") -> None:
+        self.notes.append(Note(name, passed, detail))
+
+    def zero_warnings(self, report: Report) -> None:
+        for row in report.rows:
+            if row.kind == "gradient" and row.scale == 0:
+                self.warnings.append(
+                    f"the true gradient of {row.name} is zero here: agreement proves nothing"
+                )
+
+    def hands_off(self, run: "Run") -> None:
+        """Arguments unchanged, nothing shared."""
+        changed = [
+            f"input {i}"
+            for i, (before, after) in enumerate(zip(run.inputs, run.handed, strict=True))
+            if is_array(before) and not np.array_equal(before, after, equal_nan=False)
+        ]
+        changed += [
+            f"upstream gradient {i}"
+            for i, (before, after) in enumerate(zip(run.given, run.upstream, strict=True))
+            if not np.array_equal(to_numpy(before), after)
+        ]
+        now = self.mine.parameters
+        changed += [n for n, before in run.before.items() if not np.array_equal(before, now[n])]
+        self.note("arguments unchanged", not changed, f"changed in place: {', '.join(changed)}")
+        grads = {n: v for (kind, n), v in run.mine.items() if kind == "gradient"}
+        others = {f"input {i}": x for i, x in enumerate(run.handed) if is_array(x)}
+        others = {f"{n} itself": x for n, x in (others | now).items()}
+        others |= {f"upstream gradient {i}": g for i, g in enumerate(run.upstream)}
+        shared = [
+            f"the gradient of {name} with {other}"
+            for i, (name, grad) in enumerate(grads.items())
+            for other, x in [*others.items(), *list(grads.items())[:i]]
+            if np.may_share_memory(grad, x)
+        ]
+        self.note("no memory shared", not shared, "; ".join(shared[:3]))
+
+    def second_backward(self, first: "Run") -> Diagnosis | None:
+        """Forward and backward again, nothing reset: gradients all add up, or all start anew."""
+        once = {n: np.copy(v) for (kind, n), v in first.mine.items() if kind == "gradient"}
+        self.mine.forward([np.copy(x) if is_array(x) else x for x in first.inputs])
+        if first.reference is self.reference:  # not where a new mask is drawn
+            again = self.mine.backward([np.array(to_numpy(g)) for g in first.given])
+            ways: dict[str, list[str]] = {"start anew": [], "add up": [], "do neither": []}
+            for name, value in once.items():
+                if np.allclose(again[name], value, rtol=1e-5, atol=0):
+                    ways["start anew"].append(name)
+                elif not name.startswith("input") and np.allclose(again[name], 2 * value, 1e-5, 0):
+                    ways["add up"].append(name)
+                else:
+                    ways["do neither"].append(name)
+            ways["start anew"] = [
+                n for n in ways["start anew"] if not n.startswith("input") and once[n].any()
+            ]
+            mixed = {way: names for way, names in ways.items() if names}
+            detail = "; ".join(f"{', '.join(names)} {way}" for way, names in mixed.items())
+            passed = len(mixed) <= 1 and not ways["do neither"]
+            self.note("a second backward", passed, detail)
+            self.mine.adds = bool(ways["add up"])
+            if not passed and ways["add up"]:
+                return accumulation(ways, detail)
+        return None
+
+    def redrawn(self, seed: int) -> list[Any]:
+        """Another batch from the same values: the rows in another order, mixed."""
+        generator = np.random.default_rng(self.seed + seed)
+        size = len(self.inputs[0]) if self.inputs and np.ndim(self.inputs[0]) else 0
+        order = np.roll(np.arange(size), 1)
+        made = []
+        for x in self.inputs:
+            if is_array(x) and x.ndim and len(x) == size:
+                x = x[order]
+                if x.dtype.kind == "f" and len(x) and not (x[0] == x).all():
+                    x = x * x.dtype.type(generator.uniform(0.85, 0.95))
+            made.append(x.copy() if is_array(x) else x)
+        return made
+
+    def smaller(self, size: int | None = None) -> list[Any]:
+        """The last batch of an epoch: fewer samples."""
+        full = len(self.inputs[0]) if self.inputs and np.ndim(self.inputs[0]) else 0
+        size = max(1, full - 2) if size is None else size
+        return [
+            x[:size].copy() if is_array(x) and x.ndim and len(x) == full else x for x in self.inputs
+        ]
+
+    def other_batches(self, first: "Run", checked: Checked) -> None:
+        for name, inputs in (
+            ("a second batch", self.redrawn(3)),
+            ("a smaller batch", self.smaller()),
+            ("a batch of one", self.smaller(1)),
+        ):
+            try:
+                self.shapes_of_outputs(inputs)
+            except (RuntimeError, ValueError, IndexError):
+                continue  # PyTorch itself refuses this batch
+            try:
+                run = self.run(inputs)
+            except CandidateError as error:
+                self.note(name, False, str(error))
+                continue
+            report = self.compared(run)
+            worst = next((row for row in report.rows if not row.agrees), None)
+            detail = "" if worst is None else f"{worst.kind} of {worst.name}: {worst.verdict}"
+            self.note(name, worst is None, detail)
+            if worst is not None and checked.diagnosis.agrees:
+                before = self.sample(first) if name == "a second batch" else None
+                checked.diagnosis = self.diagnosed(run, report, before)
+
+    def shapes_of_outputs(self, inputs: Sequence[Any]) -> list[tuple[int, ...]]:
+        """What the reference makes of these inputs, if it takes them."""
+        reference = self.reference
+        if isinstance(reference, torch.nn.Module):
+            reference = copy.deepcopy(reference)
+        with torch.no_grad():
+            outputs = flat(reference(*[to_torch(x) for x in inputs]))
+        if not all(bool(torch.isfinite(y).all()) for y in outputs):
+            raise ValueError("the reference itself is not finite there")
+        return [tuple(y.shape) for y in outputs]
+
+    def trained(self, checked: Checked) -> None:
+        """Weights after some steps of gradient descent on the same batch."""
+        lr = 0.1 if self.lr is None else self.lr
+        self.mine.load(self.start)
+        weights = {name: value.copy() for name, value in self.start.items()}
+        held = getattr(self.mine, "made", None) or getattr(self.mine, "module", None)
+        step = next((getattr(held, n) for n in ("step", "update") if hasattr(held, n)), None)
+        after_one: dict[str, Array] = {}
+        for number in range(self.steps):
+            load_reference(self.reference, weights)
+            theirs, _ = autograd(self.reference, self.inputs, self.upstream)
+            self.mine.zero_grad()
+            mine_before = {n: v.copy() for n, v in self.mine.parameters.items()}
+            outputs = self.mine.forward([np.copy(x) if is_array(x) else x for x in self.inputs])
+            del outputs
+            given = self.upstream([theirs["output", str(i)] for i in range(self.outputs(theirs))])
+            found = self.mine.backward([np.array(to_numpy(g)) for g in given])
+            if step is not None:
+                step(lr)
+            else:
+                self.mine.load({n: mine_before[n] - lr * found[n] for n in weights})
+            for name in weights:
+                weights[name] = weights[name] - lr * to_numpy(theirs["gradient", name])
+            if number == 0:
+                after_one = {n: v.copy() for n, v in self.mine.parameters.items()}
+        load_reference(self.reference, self.start)
+        kind = f"after {self.steps} steps"
+        found_rows = compare(
+            {(kind, n): v for n, v in self.mine.parameters.items()},
+            {(kind, n): v for n, v in weights.items()},
+            tolerance(int(checked.rows.rows[0].tolerance), self.steps),
+        )
+        checked.rows.rows += found_rows.rows
+        if not found_rows.agrees and checked.diagnosis.agrees:
+            checked.diagnosis = diagnose_step(
+                self.reference, self.inputs, given, self.start, after_one, lr
+            )
+
+    @staticmethod
+    def outputs(found: Quantities) -> int:
+        return sum(kind == "output" for kind, _ in found)
+
+    def single_precision(self) -> None:
+        """The same in float32, where a careless constant makes float64 of it."""
+        if self.dtype != np.float64:
+            return
+        half = [
+            x.astype(np.float32) if is_array(x) and x.dtype.kind == "f" else x for x in self.inputs
+        ]
+        reference, self.reference = (
+            self.reference,
+            prepared(self.reference, torch.float32, self.seed),
+        )
+        try:
+            self.mine.load({n: v.astype(np.float32) for n, v in self.start.items()})
+            report = self.compared(self.run(half))
+            row = next((r for r in report.rows if not r.agrees), None)
+            detail = "" if row is None else f"{row.kind} of {row.name}: {row.verdict}"
+            self.note("float32", row is None, detail)
+        except CandidateError as error:
+            self.note("float32", False, str(error))
+        finally:
+            self.reference = reference
+            self.mine.load(self.start)
+
+
+@dataclass
+class Run:
+    """One forward and backward of both sides."""
+
+    inputs: list[Any]
+    handed: list[Any]
+    given: list[torch.Tensor]
+    upstream: list[Array]
+    mine: Quantities
+    theirs: Quantities
+    reference: Any
+    before: dict[str, Array]
+
+
+def accumulation(ways: Mapping[str, Sequence[str]], detail: str) -> Diagnosis:
+    """Some gradients add up over two backward passes and some do not."""
+    odd = min((names for names in ways.values() if names), key=len)
+    verdict = Verdict(
+        "accumulation",
+        f"after a second forward and backward {detail}",
+        f"the gradient of {odd[0]}",
+        "let all gradients add up, with a zero_grad to start anew, or none",
+        "the same batch twice",
+        0.0,
+    )
+    return Diagnosis(tuple(odd), f"the gradient of {odd[0]}, in a second backward", [verdict])
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(x, np.ndarray | torch.Tensor)
+
+
+def load_reference(reference: Any, weights: Mapping[str, Array]) -> None:
+    with torch.no_grad():
+        for name, parameter in parameters_of(reference).items():
+            parameter.copy_(to_torch(weights[name]))
+
+
+def output_words(report: Report) -> str:
+    """The forward pass is wrong: the backward pass cannot be judged before it is right."""
+    row = next(row for row in report.rows if row.kind == "output" and not row.agrees)
+    what = row.problem or f"{row.mine:.9g} at {list(row.worst)}, expected {row.reference:.9g}"
+    return f"output {row.name} of the forward pass: {what}; its gradients are judged once it agrees"
+
+
+def diagnose_step(
+    reference: Any,
+    inputs: Sequence[Any],
+    upstream: Sequence[torch.Tensor],
+    before: Mapping[str, Array],
+    after: Mapping[str, Array],
+    lr: float,
+) -> Diagnosis:
+    """The mistake behind weights after one step of gradient descent: (before − after)/lr is the
+    gradient that was used."""
+    gradients = {}
+    worst = 1.0
+    tensors = [to_torch(x) for x in inputs]
+    sample = Sample.of(reference, tensors, upstream)
+    for name, start in before.items():
+        used = (start - after[name]) / start.dtype.type(lr)
+        gradients[name] = to_torch(used)
+        size = float(sample.right[name].abs().max())
+        if size:  # the weights' rounding, as seen from the gradient
+            worst = max(worst, 4 * float(np.abs(start).max()) / (lr * size))
+    sample.mine = gradients
+    return diagnose([sample], tolerance(16) * worst, lr, None, gates_of(reference))
+
+
+def check(
+    mine: Any,
+    reference: Any,
+    *inputs: Any,
+    layouts: Mapping[str, str] | None = None,
+    extra: Sequence[Any] = (),
+    loss: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    lr: float | None = None,
+    steps: int = 0,
+    seed: int = 0,
+) -> Checked:
+    """Check someone's backward pass against PyTorch's.
+
+    Args:
+        mine: an object with `forward` and `backward`; a pair of functions `(forward, backward)`;
+            a `torch.autograd.Function`; or an `nn.Module`.
+        reference: an `nn.Module` or a function of tensors. Mine gets its parameters.
+        inputs: arrays or tensors, float32 or float64; integers where the reference takes them.
+        layouts: where a parameter of the reference stands in mine, as in
+            `{"weight": "W.T", "weight_hh_l0": "Wh.T@ifog"}`.
+        extra: further arguments of a course-style forward, after the parameters.
+        loss: of the first output; its gradient is the upstream one, which is random otherwise.
+        lr: the learning rate, if mine updates weights.
+        steps: compare also the weights after as many steps of gradient descent.
+    Raises:
+        CandidateError: mine cannot be run.
+    """
+    return Check(mine, reference, inputs, layouts, extra, loss, lr, steps, seed).result()
+
+
+__all__ = ["CandidateError", "Check", "Checked", "Note", "Row", "check", "diagnose_step"]
