@@ -42,7 +42,8 @@ class Layout:
     """Where one parameter of the reference stands in someone's code, and how it lies there.
 
     Written `NAME[:GRADIENT][.T][.flat][@ORDER]`: transposed; its trailing axes flattened into one;
-    its gates in another order than PyTorch's (`ifgo`, `rzn`, or digits).
+    its gates in another order than PyTorch's (`ifgo`, `rzn`, or digits). `0` stands for a parameter
+    that is not there: the reference's is held at zero.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Layout:
     @classmethod
     def parse(cls, text: str) -> "Layout":
         """Raises CandidateError for what is none."""
+        if text == "0":
+            return cls("")
         rest, _, order = text.partition("@")
         flags = {"T": False, "flat": False}
         while "." in rest and rest.rpartition(".")[2] in flags:
@@ -155,7 +158,13 @@ class Candidate:
         self.name, self.shapes, self.floating = name, dict(shapes), floating
         self.layouts: dict[str, Layout] = {}
         self.partial = False  # a loss may leave out its target's gradient
+        self.absent: list[str] = []  # parameters of the reference that it does without
         self.adds = False  # each backward adds to the gradients of the one before
+
+    @property
+    def takes_upstream(self) -> bool:
+        """Whether backward is handed the gradient of the output; a loss's need not be."""
+        return True
 
     def load(self, parameters: Mapping[str, Array]) -> None:
         """Give it the reference's numbers."""
@@ -310,13 +319,16 @@ class ObjectCandidate(Candidate):
             stem = name.rpartition(".")[2]
             position = counts.get(stem, 0)
             counts[stem] = position + 1
-            if name in layouts:
+            if name in layouts and layouts[name].name:
                 self.layouts[name] = layouts[name]
                 self.holder(layouts[name].name)
                 continue
             names = [n for n in names_for(name, position) if self.find(n) is not None]
             taken = {layout.name for layout in self.layouts.values()}
             names = [n for n in names if n not in taken]
+            if name in layouts or (not names and "bias_hh" in name):
+                self.absent.append(name)  # courses have one bias where PyTorch has two
+                continue
             if not names:
                 raise CandidateError(
                     f"{self.name} has no parameter {name}: looked for "
@@ -324,6 +336,12 @@ class ObjectCandidate(Candidate):
                 )
             shape = tuple(np.shape(self.holder(names[0])[names[0]]))
             self.layouts[name] = self.oriented(name, names[0], shape)
+        for name in self.absent:
+            del self.shapes[name]
+
+    @property
+    def takes_upstream(self) -> bool:
+        return len(inspect.signature(self.made.backward).parameters) > 0
 
     def find(self, name: str) -> Mapping[str, Any] | None:
         for place in (vars(self.made), *(getattr(self.made, k, None) for k in ("params", "grads"))):
@@ -358,8 +376,7 @@ class ObjectCandidate(Candidate):
         if self.adds and not hasattr(self.made, "zero_grad"):
             held = {name: self.held_gradient(name) for name in self.shapes}
             before = {n: self.in_layout(n, np.copy(v)) for n, v in held.items() if v is not None}
-        taken = len(inspect.signature(self.made.backward).parameters)
-        given = upstream if taken else ()
+        given = upstream if self.takes_upstream else ()
         returned = called(f"{self.name}.backward", self.made.backward, *given)
         many = isinstance(returned, tuple) and len(returned) > len(self.floating)
         found = self.read_gradients(returned, extra=many)

@@ -87,7 +87,7 @@ class Diagnosis:
         if self.agrees:
             return "agrees"
         lines = [f"first wrong, in the order of the backward pass: {self.where}"]
-        if not self.verdicts:
+        if not self.verdicts and self.tried:
             lines.append(f"verdict: none of the {self.tried:,} mistakes tried gives these numbers")
         elif len(self.verdicts) > 1:
             lines.append(f"{len(self.verdicts)} mistakes give these numbers:")
@@ -146,7 +146,10 @@ class Sample:
         right = tapes[0].replay({})
         scale = max((float(g.abs().max()) for g in upstream if g.numel()), default=1.0)
         shapes = " and ".join(str(tuple(x.shape)) for x in inputs if torch.is_tensor(x))
-        return cls(tapes, right, None if mine is None else dict(mine), scale or 1.0, shapes)
+        judged = None
+        if mine is not None:  # another dtype is told by the report; here only numbers count
+            judged = {n: m.to(right[n].dtype) for n, m in mine.items() if n in right}
+        return cls(tapes, right, judged, scale or 1.0, shapes)
 
 
 def gates_of(reference: Any) -> dict[int, str]:
@@ -187,6 +190,11 @@ class Factor:
     kind: str
     number: str = ""
     power: int = 1
+
+    @property
+    def known(self) -> bool:
+        """Whether it is a number that stands somewhere, not just any."""
+        return bool(self.number) or abs(self.value) in (0, 0.5, 1, 2)
 
     @property
     def words(self) -> str:
@@ -244,11 +252,14 @@ class Fit:
     tape: int = 0
     edges: Edges | None = None
     factor: Factor | None = None
+    spares: bool = True
+    times: Factor | None = None  # of all that it gives, on top of the mistake
 
     @property
     def identity(self) -> tuple[Any, ...]:
         if self.edges is None or self.factor is None:
-            return (self.tape, *self.mistake.identity)
+            times = (self.times.number or self.times.value) if self.times else 1
+            return (self.tape, *self.mistake.identity, times)
         factor = self.factor.number or self.factor.value, self.factor.power
         return (self.tape, self.edges.what, *self.mistake.edits, *factor)
 
@@ -305,14 +316,21 @@ class Search:
         return [name for name in self.order if self.distance(name, planted) > self.allowed]
 
     def fit(self, planted: Gradients, sample: Sample | None = None) -> float | None:
-        """The largest distance, or None if a quantity does not fit."""
+        """The largest distance of what is wrong, or None if that does not fit."""
         worst = 0.0
-        for name in [*self.wrong, *(n for n in self.order if n not in self.wrong)]:
+        for name in self.wrong:
             distance = self.distance(name, planted, sample)
             if not distance <= self.allowed:
                 return None
             worst = max(worst, distance)
         return worst
+
+    def spares(self, planted: Gradients) -> bool:
+        """Whether a replay leaves right what is right. One that does not is a slip in a formula
+        for the wrong gradients alone, as where each gradient is written out by itself."""
+        return all(
+            self.distance(n, planted) <= self.allowed for n in self.order if n not in self.wrong
+        )
 
     # ---- what each mistake would give
 
@@ -340,7 +358,9 @@ class Search:
         base = self.replay(tape, before)
         if base is None:
             return
-        linear = Linear(tape, self.mine, base, before, 1e3 * self.allowed)
+        judged = {name: self.mine[name] for name in needed}
+        linear = Linear(tape, judged, base, before, 1e3 * self.allowed)
+        numbers = numbers_of(tape)
         yield from self.with_factors(number, wanted, before, base, linear)
         sources = [mistakes_of(tape, self.gates)]
         if self.previous is not None and not before:
@@ -349,12 +369,27 @@ class Search:
             for mistake in source:
                 if self.late():
                     return
-                if wanted <= mistake.reaches and linear.may_fit(mistake.edits):
+                if not wanted <= mistake.reaches:
+                    continue
+                ratio = linear.ratio(mistake.edits)
+                if ratio is not None:
                     planted = self.replay(tape, both(before, mistake.edits))
                     if planted is not None:
-                        yield Fit(mistake, 0.0, number), planted
+                        yield from self.times(Fit(mistake, 0.0, number), planted, ratio, numbers)
         if not before and number == 0:
             yield from self.early(tape, base)
+
+    def times(
+        self, fit: Fit, planted: dict[str, Tensor], ratio: float, numbers: dict[str, float]
+    ) -> Iterator[tuple[Fit, dict[str, Tensor]]]:
+        """The same, and where all of it is off by a known factor, that factor with it."""
+        yield fit, planted
+        if abs(ratio - 1) < 1e-6 or not math.isfinite(ratio):
+            return
+        for factor in factors_for(ratio, numbers, 1e3 * self.eps):
+            if factor.kind != "forgotten-path" and factor.known:
+                scaled = {n: p * factor.value for n, p in planted.items()}
+                yield replace(fit, times=factor), scaled
 
     def with_factors(
         self, number: int, wanted: set[str], before: Edits, base: Gradients, linear: "Linear"
@@ -373,7 +408,7 @@ class Search:
             if cut is None:
                 continue
             if edges.linear:
-                values = self.solve(base, cut, edges.reaches, numbers)
+                values = self.solve(base, cut, wanted, numbers)
             else:
                 sizes = {
                     float(s) for op, _ in edges.edges for v in op.outputs for s in v.tensor.shape
@@ -400,12 +435,12 @@ class Search:
                     yield Fit(mistake, 0.0, number, edges, factor), planted
 
     def solve(
-        self, base: Gradients, cut: Gradients, reaches: frozenset[str], numbers: dict[str, float]
+        self, base: Gradients, cut: Gradients, wanted: set[str], numbers: dict[str, float]
     ) -> list[float]:
         """The factor s with mine = cut + s (base − cut), if it is not 1 and can be told."""
         above = below = 0.0
         count = 0
-        for name in reaches & self.mine.keys():
+        for name in wanted:
             mine = self.mine[name]
             if mine.shape != base[name].shape or base[name].shape != cut[name].shape:
                 return []
@@ -418,14 +453,15 @@ class Search:
         factor = above / below
         if abs(factor - 1) < 1e3 * self.eps:
             return []
-        known = factors_for(factor, numbers, self.eps)
-        if count < 2 and known == [Factor(factor, "scale")]:
+        found = factors_for(factor, numbers, self.eps)[0]
+        if count < 2 and not found.known:
             return []  # through a single number any factor fits
-        return [known[0].value]
+        return [found.value]
 
     def early(self, tape: Tape, base: Gradients) -> Iterator[tuple[Fit, dict[str, Tensor]]]:
         """Weights already updated, by −lr times their gradient, when the error passes them."""
         parameters = [name for name in tape.order() if not name.startswith("input")]
+        used = {name: self.mine.get(name, base[name]) for name in parameters}
         modules = {name.rpartition(".")[0] for name in parameters}
         sets = [[name] for name in parameters]
         sets += [[n for n in parameters if n.rpartition(".")[0] == m] for m in sorted(modules)]
@@ -433,13 +469,15 @@ class Search:
         for names in {frozenset(names): names for names in sets}.values():
             if self.late():
                 return
-            once = self.replay(tape, updated(tape, dict.fromkeys(names, 1.0)))
+            once = self.replay(tape, updated(tape, dict.fromkeys(names, 1.0), used))
             if once is None:
                 continue
             changed = [n for n in self.wrong if not torch.equal(once[n], base[n])][:1]
             steps = {self.lr, self.solve_step(base, once, changed)}
             for lr in steps - {None}:
-                planted = self.replay(tape, updated(tape, dict.fromkeys(names, float(lr or 0))))
+                planted = self.replay(
+                    tape, updated(tape, dict.fromkeys(names, float(lr or 0)), used)
+                )
                 if planted is None or all(torch.equal(planted[n], base[n]) for n in self.wrong):
                     continue
                 which = " and ".join(names) if len(names) < 4 else f"{names[0]} … {names[-1]}"
@@ -480,7 +518,9 @@ class Search:
             for fit, planted in self.candidates(number, self.wrong, {}):
                 distance = self.fit(planted)
                 if distance is not None:
-                    fits.append(replace(fit, distance=distance))
+                    fits.append(replace(fit, distance=distance, spares=self.spares(planted)))
+        if any(fit.spares for fit in fits):
+            fits = [fit for fit in fits if fit.spares]
         if fits:
             found.verdicts, found.apart = self.told_apart(fits)
         elif (plain := self.plain()) is not None:
@@ -521,17 +561,22 @@ class Search:
         found: dict[Any, Gradients] = {}
         for number, tape in enumerate(sample.tapes):
             wanted = {fit.identity: fit for fit in fits if fit.tape == number}
-            plain = {key for key, fit in wanted.items() if fit.edges is None}
+            numbers = numbers_of(tape)
+            plain = {(number, *fit.mistake.identity) for fit in fits if fit.edges is None}
             if plain:
                 for mistake in mistakes_of(tape, self.gates):
                     key = (number, *mistake.identity)
-                    if key in plain and key not in found:
-                        planted = self.replay(tape, mistake.edits)
-                        if planted is not None:
-                            found[key] = planted
+                    if key not in plain:
+                        continue
+                    planted = self.replay(tape, mistake.edits)
+                    for fit in wanted.values() if planted is not None else ():
+                        if fit.edges is None and (number, *fit.mistake.identity) == key:
+                            factor = fit.times.on(numbers) if fit.times else 1.0
+                            assert planted is not None
+                            scaled = {n: p * (factor or 0) for n, p in planted.items()}
+                            found.setdefault(fit.identity, scaled)
             edged = [fit for fit in wanted.values() if fit.edges and fit.factor]
             if edged:
-                numbers = numbers_of(tape)
                 groups = {
                     (e.what, *sorted({op.index for op, _ in e.edges})): e for e in edge_groups(tape)
                 }
@@ -565,26 +610,23 @@ class Search:
                     clusters = [c for c in clusters if c]
             finer = []
             for cluster in clusters:
-                finer += split(cluster, results, self.allowed)
+                finer += split(cluster, results, self.order, self.allowed)
             if len(finer) > len(clusters) and sample.mine is None:
                 apart = f"an input of shape {sample.shapes}, as they differ there"
             clusters = finer
         verdicts = []
         for cluster in clusters:
-            cluster.sort(
-                key=lambda f: (KINDS.index(f.mistake.kind), f.mistake.rank, len(f.mistake.edits))
-            )
+            cluster.sort(key=telling)
             first, *rest = cluster
-            same = tuple(dict.fromkeys(f.mistake.what for f in rest)) if rest else ()
-            same = tuple(other for other in same if other != first.mistake.what)
-            verdicts.append((first, self.verdict(first, same)))
-        verdicts.sort(
-            key=lambda v: (
-                KINDS.index(v[0].mistake.kind),
-                v[0].mistake.rank,
-                len(v[0].mistake.edits),
-            )
-        )
+            said = {(first.edges and first.edges.what) or first.mistake.what}
+            same = []
+            for fit in rest:  # one factor of many names on the same edge is one description
+                words = (fit.edges and fit.edges.what) or fit.mistake.what
+                if words not in said:
+                    said.add(words)
+                    same.append(f"{fit.mistake.kind}: {fit.mistake.what}")
+            verdicts.append((first, self.verdict(first, tuple(same))))
+        verdicts.sort(key=lambda pair: telling(pair[0]))
         if len(verdicts) == 1:
             apart = ""
         elif not apart:
@@ -598,8 +640,12 @@ class Search:
             f"{names}: equal, {closely}, to what PyTorch's own backward gives with this mistake "
             "planted"
         )
-        m = fit.mistake
-        return Verdict(m.kind, m.what, m.place, m.fix, proof, fit.distance, same)
+        m, what = fit.mistake, fit.mistake.what
+        if fit.times is not None:
+            what += f"; and the whole {fit.times.words}"
+        if not fit.spares:
+            what = f"in the formula for {names} alone: {what}"
+        return Verdict(m.kind, what, m.place, m.fix, proof, fit.distance, same)
 
     def pairs(self) -> list[Verdict]:
         """Two mistakes together: one explains the first wrong quantity, the other all the rest."""
@@ -655,10 +701,11 @@ class Linear:
         self.flow = tape.flow(before)
         generator = torch.Generator().manual_seed(0)
         self.tangents: list[dict[int, Tensor]] = []
+        self.base: list[float] = []
         self.needed: list[float] = []
         self.sizes: list[float] = []
         for _ in range(2):
-            vectors, needed, size = {}, 0.0, 0.0
+            vectors, needed, size, there = {}, 0.0, 0.0, 0.0
             for name, value in tape.leaves.items():
                 vector = torch.randn(value.tensor.shape, generator=generator).to(value.tensor)
                 judged = name in mine and mine[name].shape == base[name].shape
@@ -666,11 +713,13 @@ class Linear:
                     vector = torch.zeros_like(vector)
                 else:
                     needed += float((vector * (mine[name] - base[name])).sum())
+                    there += float((vector * base[name]).sum())
                     size += float((vector.abs() * (mine[name].abs() + base[name].abs())).sum())
                 vectors[name] = vector
             tangents = tape.tangents(vectors)
             if tangents is not None:
                 self.tangents.append(tangents)
+                self.base.append(there)
                 self.needed.append(needed)
                 self.sizes.append(size)
 
@@ -685,10 +734,13 @@ class Linear:
             result += float((tangents[id(value)] * (new - old)).sum())
         return result
 
-    def may_fit(self, edits: Edits) -> bool:
-        """Whether a mistake has to be replayed to know."""
-        if len(edits) != 1 or not self.tangents:
-            return True
+    def ratio(self, edits: Edits) -> float | None:
+        """None if a mistake can not give the numbers; else the factor that would then be missing.
+
+        Mistakes at several operations are not judged here: they get 1.
+        """
+        if len(edits) != 1 or len(self.tangents) < 2:
+            return 1.0
         (index,) = edits
         op = self.tape.ops[index]
         grads = self.flow.get(index, self.tape.right(op))
@@ -697,11 +749,25 @@ class Linear:
             for edit in edits[index]:
                 changed = edit(op, self.tape.above(op, self.flow), changed)
         except (RuntimeError, IndexError, ValueError, TypeError):
-            return True  # `Search.replay` deals with it
-        change = self.change(op, grads, changed, self.tangents[0])
-        return change is None or not abs(change - self.needed[0]) > self.allowed * (
-            self.sizes[0] + abs(change)
-        )
+            return 1.0  # `Search.replay` deals with it
+        gives = []
+        for base, tangents in zip(self.base, self.tangents, strict=True):
+            change = self.change(op, grads, changed, tangents)
+            if change is None:
+                return 1.0
+            gives.append(base + change)
+        wanted = [base + needed for base, needed in zip(self.base, self.needed, strict=True)]
+        sizes = [size + abs(g) for size, g in zip(self.sizes, gives, strict=True)]
+        if all(
+            abs(g - w) <= self.allowed * s for g, w, s in zip(gives, wanted, sizes, strict=True)
+        ):
+            return 1.0
+        cross = gives[0] * wanted[1] - gives[1] * wanted[0]
+        if gives[0] and abs(cross) <= self.allowed * (
+            abs(gives[0]) * sizes[1] + abs(gives[1]) * sizes[0]
+        ):
+            return wanted[0] / gives[0]
+        return None
 
     def may_have_factor(self, op: Op, slot: int) -> bool:
         """Whether one factor on this edge explains both projections."""
@@ -716,19 +782,28 @@ class Linear:
         return abs(cross) <= self.allowed * size
 
 
+def telling(fit: Fit) -> tuple[Any, ...]:
+    """What makes one of several names for the same numbers the better one."""
+    mistake = fit.mistake
+    kind = KINDS.index(mistake.kind)
+    return fit.times is not None, mistake.rank > 2, kind, mistake.rank, len(mistake.edits)
+
+
 def both(one: Edits, two: Edits) -> Edits:
     """The edits of two mistakes, the first one's first."""
     return {index: [*one.get(index, ()), *two.get(index, ())] for index in {*one, *two}}
 
 
-def split(cluster: list[Fit], results: Mapping[Any, Gradients], allowed: float) -> list[list[Fit]]:
+def split(
+    cluster: list[Fit], results: Mapping[Any, Gradients], names: Sequence[str], allowed: float
+) -> list[list[Fit]]:
     """Mistakes with the same numbers stay together."""
     found: list[list[Fit]] = []
     for fit in cluster:
         here = results.get(fit.identity)
         for group in found:
             there = results.get(group[0].identity)
-            if here is None or there is None or equal(here, there, allowed):
+            if here is None or there is None or equal(here, there, names, allowed):
                 group.append(fit)
                 break
         else:
@@ -736,9 +811,9 @@ def split(cluster: list[Fit], results: Mapping[Any, Gradients], allowed: float) 
     return found
 
 
-def equal(one: Gradients, two: Gradients, allowed: float) -> bool:
-    """Whether two replays give the same numbers, but for rounding."""
-    for name in one:
+def equal(one: Gradients, two: Gradients, names: Sequence[str], allowed: float) -> bool:
+    """Whether two replays give the same numbers for what is judged, but for rounding."""
+    for name in names:
         a, b = one[name], two[name]
         if a.shape != b.shape:
             return False

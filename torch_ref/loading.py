@@ -45,8 +45,13 @@ def find(text: str) -> Any:
     found = []
     for name in names.split(","):
         if not hasattr(module, name):
-            known = ", ".join(n for n in vars(module) if not n.startswith("_"))
-            hint = f"; it has {known}" if colon and len(known) < 200 else ""
+            own = [
+                n
+                for n, v in vars(module).items()
+                if getattr(v, "__module__", "") == module.__name__
+            ]
+            known = ", ".join(own)
+            hint = f"; it has {known}" if known and len(known) < 200 else ""
             raise CandidateError(f"{text}: there is no {name} in {place}{hint}")
         found.append(getattr(module, name))
     return found[0] if len(found) == 1 else tuple(found)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from .tape import MOVES, RESHAPES, Edit, Edits, Gradients, Op, Tape, Tensor
+from .tape import MOVES, RESHAPES, Edit, Edits, Gradients, Op, Span, Tape, Tensor, Value
 
 # The kinds of mistake, the more telling first: of several that give the same numbers, the first
 # one names the verdict. Each has its remedy.
@@ -118,7 +118,8 @@ def described(op: Op, slot: int) -> str:
     if op.function is None:
         return place_of(op)
     value = op.inputs[slot]
-    to = f"{value.name}{'' if value.leaf or not value.producer else _in(value.producer)}"
+    unnamed = not value.leaf and not value.title
+    to = f"{value.name}{_in(value.producer) if value.producer and unnamed else ''}"
     return f"the path from {op.name}{_in(op)} back to {to}"
 
 
@@ -243,7 +244,7 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     """An operation that returns the shape of its input: what may stand in for its derivative."""
     x = op.inputs[slot].tensor
     y = op.outputs[0].tensor
-    if y.shape != x.shape or len(op.outputs) != 1:
+    if y.shape != x.shape or any(value.reaches for value in op.outputs[1:]):
         return
     name = f"{op.name}{_in(op)}"
     unary = len(op.inputs) == 1 and sum(map(torch.is_tensor, op.flat)) == 1
@@ -284,7 +285,7 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
         "derivative-twice",
         "twice",
         f"the derivative of {name} is multiplied in twice",
-        lambda op, grads, found: op.vjp(found),
+        lambda op, grads, found: op.vjp([found[0], *[None] * (len(op.outputs) - 1)]),
     )
     if not pointwise:
         if x.numel() <= DIAGONAL_LIMIT:
@@ -307,6 +308,17 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
         f"the gradient is divided by the derivative of {name}",
         own(lambda g: g / op.vjp([torch.ones_like(g)])[0]),
     )
+    for formula, slope in other_slopes(x, y):
+        yield (
+            "wrong-derivative",
+            formula,
+            f"for the derivative of {name} stands {formula}",
+            own(lambda g, slope=slope: g * slope),
+        )
+
+
+def other_slopes(x: Tensor, y: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Derivatives of other functions, and what is easily written for a derivative of y = f(x)."""
     for formula, slope in {
         "y(1 − y)": y * (1 - y),
         "x(1 − x)": x * (1 - x),
@@ -318,6 +330,7 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
         "1 + y": 1 + y,
         "1 − (1 − y)²": 1 - (1 - y) ** 2,
         "σ(x)": torch.sigmoid(x),
+        "σ(−x)": torch.sigmoid(-x),
         "σ′(x)": torch.sigmoid(x) * torch.sigmoid(-x),
         "tanh x": torch.tanh(x),
         "tanh′(x)": 1 - torch.tanh(x) ** 2,
@@ -326,14 +339,63 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
         "the step x < 0": (x < 0).to(x),
         "sign x": torch.sign(x),
     }.items():
-        plain = bool((slope == slope.reshape(-1)[0]).all()) if slope.numel() else True
-        if not plain:  # a constant is a factor
-            yield (
-                "wrong-derivative",
-                formula,
-                f"for the derivative of {name} stands {formula}",
-                own(lambda g, slope=slope: g * slope),
-            )
+        if slope.numel() and not bool((slope == slope.reshape(-1)[0]).all()):
+            yield formula, slope  # a constant would be a factor
+
+
+def span_changes(span: Span) -> Iterator[Mistake]:
+    """A module of several operations as one function: what may stand in for its derivative."""
+    x, y = span.input.tensor, span.output.tensor
+    name = f"{span.name} in {span.place}"
+    leaf = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        slope = torch.autograd.grad(span.run(leaf).sum(), leaf)[0]
+    each: dict[str, tuple[str, str, Callable[..., Tensor]]] = {
+        "one": (
+            "forgotten-derivative",
+            f"the derivative of {name} is left out (taken as 1)",
+            lambda g: g,
+        ),
+        "y": (
+            "activation-for-derivative",
+            f"the gradient is multiplied by {name} itself, not by its derivative",
+            lambda g: g * y,
+        ),
+        "f(g)": (
+            "activation-on-gradient",
+            f"{name} is applied to the gradient, in place of multiplying by its derivative",
+            lambda g: span.run(g).detach(),
+        ),
+        "twice": (
+            "derivative-twice",
+            f"the derivative of {name} is multiplied in twice",
+            lambda g: g * slope * slope,
+        ),
+    }
+    for formula, other in other_slopes(x, y):
+        what = f"for the derivative of {name} stands {formula}"
+        each[formula] = ("wrong-derivative", what, lambda g, other=other: g * other)
+    for kind, what, change in each.values():
+        yield Mistake(kind, what, span.place, on_span(span, change), span.input.reaches, 1)
+
+
+def on_span(span: Span, change: Callable[..., Tensor]) -> Edits:
+    """The gradient at a span's input made from the one at its output."""
+    above: list[Tensor] = []
+    edits: dict[int, list[Edit]] = defaultdict(list)
+
+    def note(op: Op, grads: Gradients, found: Gradients) -> Gradients:
+        above[:] = [given(grads)]
+        return found
+
+    edits[span.ops[-1].index].append(note)
+    for number, (op, slot) in enumerate(span.edges):
+
+        def put(op: Op, grads: Gradients, found: Tensor, number: int = number) -> Tensor:
+            return torch.zeros_like(found) if number else change(above[0])
+
+        edits[op.index].append(at_slot(slot, put))
+    return dict(edits)
 
 
 def diagonal(op: Op) -> Tensor:
@@ -485,6 +547,15 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                         f"the kernel of {name} is not flipped for the input's gradient",
                         taken({position: here.flip(axes)}),
                     )
+        if value is not None:
+            for what_else, slip in slips(value):
+                if slip.shape == here.shape and not torch.equal(slip, here):
+                    yield (
+                        "wrong-argument",
+                        f"slip {position} {what_else}",
+                        f"the derivative of {name} is taken with {what_else} for {what}",
+                        taken({position: slip}),
+                    )
         for distance in range(-NEAR, NEAR + 1):
             if not 0 <= op.index + distance < len(tape.ops):
                 continue
@@ -524,6 +595,26 @@ def rank_of(op: Op) -> int:
     if op.function is None:
         return 0
     return 2 if op.short in MOVES | {"add"} else 1
+
+
+def slips(value: Value) -> Iterator[tuple[str, Tensor]]:
+    """What a value would be had its own computation gone wrong: a term left out, a sign turned."""
+    op = value.producer
+    while op is not None and op.short in MOVES and op.inputs:
+        if op.inputs[0].tensor.shape != value.tensor.shape:
+            return
+        value, op = op.inputs[0], op.inputs[0].producer
+    if op is None or op.function is None or op.short not in ("add", "sub", "mul", "div"):
+        return
+    a, b, *_ = [*arguments(op, numbers=True).values(), None, None]
+    if a is None or b is None:
+        return
+    others = {"add": a - b, "sub": a + b, "mul": a / b, "div": a * b}
+    words = {"add": "the difference", "sub": "the sum", "mul": "the quotient", "div": "the product"}
+    yield words[op.short], others[op.short]
+    for alone_, which in ((a, "the first operand alone"), (b, "the second operand alone")):
+        only = torch.as_tensor(alone_, dtype=value.tensor.dtype)
+        yield f"{which} of {op.name}", only.expand_as(value.tensor).contiguous()
 
 
 def option_changes(op: Op, slot: int) -> Iterator[Change]:
@@ -575,8 +666,8 @@ def _is_mask(x: Tensor) -> bool:
 
 
 def _called(value: Any) -> str:
-    if value.leaf:
-        return value.leaf
+    if value.leaf or value.title:
+        return value.name
     return f"the result of {value.name}{_in(value.producer)}" if value.producer else value.name
 
 
@@ -607,19 +698,12 @@ def broadcast_changes(op: Op) -> Iterator[Change]:
                 f"the gradient of {what} is not summed over axis {axis}",
                 own(lambda g, others=others: g.sum(others)),
             )
-        for which, index in (("first", 0), ("last", -1)):
+        for which, kept in (("first", [0]), ("last", [wide[axis] - 1])):
             yield (
                 "dropped-index",
                 f"{which} {axis}",
                 f"the gradient of {what} has only the {which} index of axis {axis}, not their sum",
-                own(
-                    lambda g, axis=axis, index=index, others=others: (
-                        g.select(axis, index)
-                        .unsqueeze(axis)
-                        .sum(others, keepdim=True)
-                        .reshape(small)
-                    )
-                ),
+                own(lambda g, axis=axis, kept=kept: _only(g, axis, kept).sum_to_size(small)),
             )
 
 
@@ -640,8 +724,18 @@ def at_leaves(tape: Tape) -> Iterator[Mistake]:
                 yield made(name, "other-gradient", f"that of {other}", right)
                 yield made(name, "not-a-gradient", f"{other}", lambda leaf=leaf: leaf.tensor)
         for op in tape.upstream:
+            grad = tape.right(op)[0]
+            if grad is None:
+                continue
+            wide = grad.reshape(grad.shape + (1,) * (value.tensor.dim() - grad.dim()))
             what = "the upstream gradient, handed on as it came"
-            yield made(name, "forgotten-derivative", what, lambda op=op: tape.right(op)[0])
+            yield made(name, "forgotten-derivative", what, lambda grad=grad: grad)
+            if wide.shape != value.tensor.shape:
+                try:
+                    wide = wide.expand(value.tensor.shape)
+                except RuntimeError:
+                    continue  # its shape cannot stand for the leaf's
+                yield made(name, "forgotten-derivative", what, lambda wide=wide: wide)
         for i, output in enumerate(tape.outputs):
             what = f"output {i} itself"
             yield made(name, "not-a-gradient", what, lambda output=output: output.tensor)
@@ -658,7 +752,9 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
     """
     yield from at_leaves(tape)
     yield from overwritten(tape)
-    together: dict[tuple[Any, ...], list[tuple[Op, str, Edit]]] = defaultdict(list)
+    for span in tape.spans:
+        yield from span_changes(span)
+    together: dict[tuple[Any, ...], list[tuple[Op, int, str, Edit]]] = defaultdict(list)
     yield from alone(tape, names, together)
     yield from everywhere(together)
 
@@ -666,7 +762,7 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
 def alone(
     tape: Tape,
     names: Mapping[int, str],
-    together: dict[tuple[Any, ...], list[tuple[Op, str, Edit]]],
+    together: dict[tuple[Any, ...], list[tuple[Op, int, str, Edit]]],
 ) -> Iterator[Mistake]:
     """One mistake at one operation; `together` collects those of a kind."""
 
@@ -676,12 +772,13 @@ def alone(
         role = kin(op.place) if op.function is None else op.short
         if op.function is not None or op.place:
             leaves = "".join(sorted(value.reaches)) if len(value.reaches) == 1 else ""
+            position = op.slots[slot][0]
             for group in (
-                (role, slot, kind, key),
-                (role, slot, producer, kind, key),
-                (role, slot, leaves, kind, key),
+                (role, position, kind, key),
+                (role, position, producer, kind, key),
+                (role, position, leaves, kind, key),
             ):
-                together[group].append((op, what, edit))
+                together[group].append((op, slot, what, edit))
         return Mistake(kind, what, place_of(op), {op.index: [edit]}, value.reaches, rank_of(op))
 
     parts = sorted(
@@ -698,6 +795,8 @@ def alone(
             changes = list(edge_changes(shape))
             if op.place:
                 changes += block_changes(shape, parts, names)
+            else:
+                changes.append(("forgotten-upstream", "is taken as 1", torch.ones_like))
             for kind, what, change in changes:
                 edit = at_slot(0, lambda op, grads, found, change=change: change(found))
                 yield note(op, 0, kind, what, f"{place_of(op)} {what}", edit)
@@ -718,23 +817,21 @@ def alone(
 
 
 def everywhere(
-    together: Mapping[tuple[Any, ...], Sequence[tuple[Op, str, Edit]]],
+    together: Mapping[tuple[Any, ...], Sequence[tuple[Op, int, str, Edit]]],
 ) -> Iterator[Mistake]:
     """The same mistake at all operations of a kind: in every layer, at every time step."""
     planted: set[tuple[Any, ...]] = set()
-    for (*_, slot, kind, key), members in (
-        ((*group[:1], group[1], *group[-2:]), members) for group, members in together.items()
-    ):
-        indices = tuple(sorted({op.index for op, _, _ in members}))
-        if len(indices) < 2 or (indices, slot, kind, key) in planted:
+    for (_, position, *_, kind, key), members in together.items():
+        indices = tuple(sorted({op.index for op, *_ in members}))
+        if len(indices) < 2 or (indices, position, kind, key) in planted:
             continue
-        planted.add((indices, slot, kind, key))
+        planted.add((indices, position, kind, key))
         edits: dict[int, list[Edit]] = {}
-        for op, _, edit in members:
+        for op, _, _, edit in members:
             edits.setdefault(op.index, [edit])
-        reaches = frozenset().union(*(op.inputs[slot].reaches for op, _, _ in members))
-        op, what, _ = members[0]
-        what = f"{what}, and so in all {len(indices)} places like it"
+        reaches = frozenset().union(*(op.inputs[slot].reaches for op, slot, *_ in members))
+        op, _, what, _ = members[0]
+        what = f"{what}; and so in all {len(indices)} places like it"
         yield Mistake(kind, what, place_of(op), edits, reaches, rank_of(op) + 1)
 
 
@@ -800,7 +897,7 @@ def edge_groups(tape: Tape) -> Iterator[Edges]:
         if len(edges) > 1 and key not in seen:
             seen.add(key)
             op, slot = edges[0]
-            what = f"{described(op, slot)}, and so in all {len(edges)} places like it"
+            what = f"{described(op, slot)}, in all {len(edges)} places like it,"
             yield Edges(what, place_of(op), tuple(edges), group[0] == "leaf")
 
 
@@ -829,20 +926,29 @@ def stale(tape: Tape, previous: Tape) -> Iterator[Mistake]:
         yield Mistake("stale-cache", what, "backward", every, frozenset(tape.leaves), -1)
 
 
-def arguments(op: Op) -> dict[int, Tensor]:
-    """The floating-point arguments of an operation, by position."""
+def arguments(op: Op, numbers: bool = False) -> dict[int, Any]:
+    """The floating-point arguments of an operation, by position; plain numbers too, if wanted."""
     slots = {position: value.tensor for position, value in op.slots}
-    given = {i: slots.get(i, x) for i, x in enumerate(op.flat) if torch.is_tensor(x)}
-    return {i: x for i, x in given.items() if x.is_floating_point()}
+    given = {i: slots.get(i, x) for i, x in enumerate(op.flat)}
+    return {
+        i: x
+        for i, x in given.items()
+        if (x.is_floating_point() if torch.is_tensor(x) else numbers and isinstance(x, int | float))
+    }
 
 
-def updated(tape: Tape, steps: Mapping[str, float]) -> Edits:
-    """Every derivative taken with these parameters already moved by −step times their gradient."""
+def updated(tape: Tape, steps: Mapping[str, float], used: Mapping[str, Tensor]) -> Edits:
+    """Every derivative taken with these parameters already moved by −step times their gradient.
+
+    Args:
+        used: the gradients of the parameters that they were updated with.
+    """
     moved: dict[int, Tensor] = {}  # by value: those that come from parameters alone
-    right = tape.replay({})
     for name, step in steps.items():
         value = tape.leaves[name]
-        moved[id(value)] = value.tensor - step * right[name]
+        if used[name].shape != value.tensor.shape:
+            return {}
+        moved[id(value)] = value.tensor - step * used[name]
     edits: dict[int, list[Edit]] = {}
     for op in tape.ops:
         at = {position: moved[id(v)] for position, v in op.slots if id(v) in moved}

@@ -7,6 +7,7 @@ pass through the list is PyTorch's, unless an edit is planted in it: that is how
 numbers a given mistake would produce.
 """
 
+import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 
 import torch
 from torch._decomp import decomposition_table
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
@@ -31,6 +33,7 @@ AFFINE = {
     aten.addmm.default,
     aten.baddbmm.default,
     aten.convolution.default,
+    aten.hardsigmoid.default,
 }
 # Those that are recorded both ways: as a whole, and opened.
 COMPOSITE = {
@@ -95,11 +98,12 @@ class Value:
     producer: "Op | None" = None
     consumers: "list[tuple[Op, int]]" = field(default_factory=list)
     reaches: frozenset[str] = frozenset()  # the leaves that it was computed from
+    title: str = ""  # what it is called in its kind of layer
 
     @property
     def name(self) -> str:
-        if self.leaf:
-            return self.leaf
+        if self.leaf or self.title:
+            return self.leaf or self.title
         if self.producer is None:
             return "a constant"
         if self.producer.short in MOVES:  # it is what was moved
@@ -166,6 +170,17 @@ class Op:
             args, kwargs = tree_unflatten(flat, self.spec)
             outputs, _ = tree_flatten(self.function(*args, **kwargs))
         return leaves, [out for out in outputs if torch.is_tensor(out)]
+
+    def drop_undifferentiable(self) -> None:
+        """Forget the arguments that PyTorch does not differentiate by, such as a loss's target."""
+        try:
+            self.run()
+        except RuntimeError as error:
+            if "not differentiable with respect to argument" not in str(error):
+                raise
+            names = [argument.name for argument in self.function._schema.arguments]
+            self.slots = [s for s in self.slots if f"'{names[s[0]]}'" not in str(error)]
+            self.drop_undifferentiable()
 
     def vjp(self, grads: Gradients, at: Mapping[int, Tensor] | None = None) -> Gradients:
         """The gradient of each input from those of the outputs, by autograd.
@@ -235,6 +250,44 @@ def total(parts: Sequence[Tensor | None]) -> Tensor | None:
     return result
 
 
+@dataclass(eq=False)
+class Span:
+    """The operations of one module, from its input to its output."""
+
+    name: str
+    place: str
+    run: Callable[[Tensor], Tensor]
+    ops: list[Op]
+    edges: list[tuple[Op, int]] = field(default_factory=list)  # where it reads its input
+
+    @property
+    def input(self) -> Value:
+        op, slot = self.edges[0]
+        return op.inputs[slot]
+
+    @property
+    def output(self) -> Value:
+        return self.ops[-1].outputs[0]
+
+    def is_function(self) -> bool:
+        """Whether it is one function of one value, of more than one operation."""
+        inside = {id(value) for op in self.ops for value in op.outputs}
+        edges = [(op, slot) for op in self.ops for slot in range(len(op.inputs))]
+        self.edges = [(op, slot) for op, slot in edges if id(op.inputs[slot]) not in inside]
+        given = {id(op.inputs[slot]) for op, slot in self.edges}
+        return (
+            len(self.ops) > 1
+            and len(given) == 1
+            and self.input.tensor.shape == self.output.tensor.shape
+            and all(
+                use in self.ops
+                for op in self.ops[:-1]
+                for v in op.outputs
+                for use, _ in v.consumers
+            )
+        )
+
+
 class Tape:
     """The operations of one forward pass, with its inputs, parameters and outputs.
 
@@ -243,15 +296,14 @@ class Tape:
             a mistake there has its place too.
         leaves: every input and parameter with a gradient, by name.
         outputs: the values returned.
-        inner: what each submodule returned, by its name.
+        spans: the modules that turn one tensor into one of its shape, without parameters.
     """
 
     def __init__(self) -> None:
         self.ops: list[Op] = []
         self.leaves: dict[str, Value] = {}
         self.outputs: list[Value] = []
-        self.inner: dict[str, Value] = {}
-        self.extra: list[Any] = []
+        self.spans: list[Span] = []
         self.at_leaf: dict[str, Op] = {}
         self.upstream: list[Op] = []
         self._right: dict[int, Gradients] = {}
@@ -272,6 +324,7 @@ class Tape:
         """Keep the operations that carry a gradient to an output, number and link them."""
         for op in self.ops:
             op.slots = [(position, value) for position, value in op.slots if value.reaches]
+            op.drop_undifferentiable()
             reaches = frozenset().union(*(value.reaches for value in op.inputs))
             _, outputs = op.run()
             for value, out in zip(op.outputs, outputs, strict=True):
@@ -288,6 +341,25 @@ class Tape:
             op.index = index
             for slot, value in enumerate(op.inputs):
                 value.consumers.append((op, slot))
+        self._name_states()
+        for span in self.spans:
+            span.ops = [op for op in span.ops if op in kept]
+        self.spans = [span for span in self.spans if span.is_function()]
+
+    def _name_states(self) -> None:
+        """What a recurrent layer carries from one time step to the next has a name there."""
+        for op in self.ops:
+            if any("weight_hh" in leaf for value in op.inputs for leaf in value.reaches):
+                own = [
+                    v for v in op.inputs if len(v.reaches) == 1 and "weight_hh" in min(v.reaches)
+                ]
+                for value in op.inputs if op.short == "mm" and own else ():
+                    if value not in own and value.producer and value.producer.function:
+                        value.title = "the hidden state"
+            if op.short == "tanh" and "LSTM" in op.place:
+                cell = op.inputs[0]
+                if cell.producer and cell.producer.short == "add":
+                    cell.title = "the cell state"
 
     def gradient(self, value: Value, found: Mapping[int, Gradients]) -> Tensor | None:
         """∂L/∂value: the sum over all that used it, in one replay or, else, in the right one."""
@@ -470,6 +542,17 @@ def _open(function: Any, args: Any, kwargs: Any) -> Any:
         bias, x, weight = args
         if kwargs.get("beta", 1) == 1 and kwargs.get("alpha", 1) == 1:
             return aten.add.Tensor(aten.mm.default(x, weight), bias)
+    if function in (aten._softmax.default, aten._log_softmax.default):
+        x, dim, _ = args
+        # Taking the largest off changes nothing, so it is a constant: no gradient goes through it.
+        shifted = aten.sub.Tensor(x, aten.detach.default(aten.amax.default(x, [dim], True)))
+        powers = aten.exp.default(shifted)
+        total = aten.sum.dim_IntList(powers, [dim], True)
+        if function is aten._softmax.default:
+            return aten.div.Tensor(powers, total)
+        return aten.sub.Tensor(shifted, aten.log.default(total))
+    if function is aten.hardsigmoid.default:  # its own backward has 1/6 in float32
+        return aten.div.Tensor(aten.clamp.default(aten.add.Tensor(args[0], 3), 0, 6), 6)
     if function is aten.copy.default:
         return aten.clone.default(aten.expand.default(args[1], list(args[0].shape)))
     if function is aten.convolution.default:
@@ -479,6 +562,36 @@ def _open(function: Any, args: Any, kwargs: Any) -> Any:
         y = function(x, weight, None, *rest)
         return aten.add.Tensor(y, aten.view.default(bias, [-1] + [1] * (y.dim() - 2)))
     return decomposition_table[function](*args, **kwargs)
+
+
+class _Formulas(TorchFunctionMode):
+    """Functions that PyTorch takes apart before they can be noted, as their mathematics has it."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if function is torch.nn.functional.binary_cross_entropy_with_logits:
+            return _bce_with_logits(*args, **(kwargs or {}))
+        return function(*args, **(kwargs or {}))
+
+
+def _bce_with_logits(
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """−w (p t log σ(x) + (1 − t) log σ(−x)), reduced."""
+    true = target * torch.nn.functional.logsigmoid(x)
+    if pos_weight is not None:
+        true = pos_weight * true
+    loss = -(true + (1 - target) * torch.nn.functional.logsigmoid(-x))
+    if weight is not None:
+        loss = weight * loss
+    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
 
 def _line() -> str:
@@ -500,16 +613,19 @@ def _places(reference: Any, recorder: _Recorder) -> Iterator[None]:
         yield
         return
     names = {id(part): name for name, part in reference.named_modules()}
+    starts: list[int] = []
 
-    def enter(part: torch.nn.Module, _: Any) -> None:
+    def enter(part: torch.nn.Module, given: Any) -> None:
         name = names.get(id(part), "")
+        starts.append(len(recorder.tape.ops))
         recorder.places.append(f"{name} ({type(part).__name__})" if name else type(part).__name__)
 
-    def leave(part: torch.nn.Module, _: Any, output: Any) -> None:
-        recorder.places.pop()
-        name = names.get(id(part))
-        if name and torch.is_tensor(output):
-            recorder.tape.extra.append((name, output))
+    def leave(part: torch.nn.Module, given: Any, output: Any) -> None:
+        place = recorder.places.pop()
+        ops = recorder.tape.ops[starts.pop() :]
+        if len(given) == 1 and not any(True for _ in part.parameters()):
+            name = type(part).__name__.lower()
+            recorder.tape.spans.append(Span(name, place, copy.deepcopy(part), ops))
 
     hooks = torch.nn.modules.module
     handles = [
@@ -521,6 +637,17 @@ def _places(reference: Any, recorder: _Recorder) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def _no_fused_layers() -> Iterator[None]:
+    """In float32 PyTorch hands an LSTM over to oneDNN as a whole: not within this block."""
+    enabled = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(enabled)
 
 
 def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
@@ -540,6 +667,7 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
     state: dict[str, Tensor] = {}
     trained: set[str] = set()
     if isinstance(reference, torch.nn.Module):
+        reference = copy.deepcopy(reference)
         tied = [*reference.named_parameters(), *reference.named_buffers()]
         state = {name: tensor.detach().clone() for name, tensor in tied}
         trained = {name for name, p in reference.named_parameters() if p.requires_grad}
@@ -564,7 +692,14 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         return reference(*inputs)
 
     random = torch.random.fork_rng(devices=[])
-    with random, torch.no_grad(), _places(reference, recorder), recorder:
+    with (
+        random,
+        _no_fused_layers(),
+        torch.no_grad(),
+        _Formulas(),
+        _places(reference, recorder),
+        recorder,
+    ):
         returned = torch.func.functionalize(forward)(state, inputs)
     for tensor in tree_flatten(returned)[0]:
         tape.outputs.append(recorder.values[id(tensor)])

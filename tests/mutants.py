@@ -1,0 +1,503 @@
+"""`python -m tests.mutants`: mistakes planted into the by-hand layers' own source, one at a time.
+
+For each it is asked whether the parity suite fails, and whether the diagnosis names the mistake.
+A mistake is planted by changing one node of a function's syntax tree; the rest of the file is as it
+stands. What a function shares, such as the losses' reduction, is tried on every class that uses it.
+What kinds of verdict are right follows from the kind of change, and is stated beside it.
+
+Two tables come out: the mistakes that people make in backpropagation, which are to be named; and
+slips of the pen inside a formula, any operator or operand of it, which are to be caught.
+"""
+
+import argparse
+import ast
+import copy
+import inspect
+import sys
+import textwrap
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+import manual
+from manual import (
+    activations,
+    class_losses,
+    ctc,
+    dropout,
+    embedding,
+    linear,
+    losses,
+    margin_losses,
+    softmax,
+)
+from torch_ref.diagnosis import Diagnosis, Sample, diagnose
+from torch_ref.parity import by_hand, table
+from torch_ref.twin import to_torch, twin_of
+
+from .cases import CASES, Case
+from .conftest import Pair, make_pair
+
+FILES = (
+    linear,
+    activations,
+    softmax,
+    embedding,
+    dropout,
+    losses,
+    class_losses,
+    margin_losses,
+    ctc,
+)
+# What only backward uses; `derivative` and `slopes` are the tables of derivatives.
+BACKWARD = {"backward", "derivative", "slopes", "expand", "per_sample", "weights"}
+FACTOR = {"scale", "mean-for-sum", "sum-for-mean"}
+LEFT_OUT = {"forgotten-derivative", "forgotten-factor", "forgotten-upstream", "wrong-derivative"}
+
+
+# Mutants that change nothing, by layer, name and source, and why.
+EQUIVALENT: dict[tuple[str, str, str], str] = {}
+for _layer in ("ReLU", "ReLU6", "LeakyReLU", "Hardtanh", "Hardshrink"):
+    # y lies where x does as far as the derivative is concerned: f′(f(x)) = f′(x).
+    _source = inspect.getsource(getattr(manual, _layer).derivative)
+    _text = ast.unparse(ast.parse(textwrap.dedent(_source)))
+    EQUIVALENT[_layer, "argument", _text] = "f′(f(x)) = f′(x)"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One planted mistake.
+
+    Attributes:
+        file: the module of `manual` that it is planted into.
+        function: its qualified name, `Linear.backward`.
+        number: of the node among the function's nodes.
+        name: the kind of change.
+        kinds: the verdicts that name it rightly.
+    """
+
+    file: ModuleType
+    function: str
+    number: int
+    name: str
+    kinds: frozenset[str]
+    slip: bool = False
+    layer: str = ""
+    line: int = 0
+    was: str = ""
+    now: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file.__name__.partition('.')[2]}.py:{self.line}"
+        change = f"{self.was} -> {self.now}" if len(self.was) < 200 else ""
+        return f"{place} {self.function} of {self.layer}: {self.name}: {change}"
+
+
+Change = tuple[str, frozenset[str], Callable[[Any], Any]]
+
+
+def kinds(*names: Any) -> frozenset[str]:
+    return frozenset().union(*({n} if isinstance(n, str) else n for n in names))
+
+
+def expression(text: str, **parts: ast.expr) -> ast.expr:
+    """An expression with other nodes in place of names."""
+
+    class Fill(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> Any:
+            return copy.deepcopy(parts.get(node.id, node))
+
+    return Fill().visit(ast.parse(text, mode="eval").body)
+
+
+def uses_upstream(node: ast.AST) -> bool:
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return bool(names & {"g", "grad_output", "samples_g", "through_w"})
+
+
+def starting(statement: str) -> Callable[[Any], Any]:
+    """Put a statement at the start of a function, below what it takes off the saved values."""
+
+    def change(node: Any) -> Any:
+        first = 1 if isinstance(node.body[0], ast.Expr) else 0  # a docstring
+        saved = [i for i, line in enumerate(node.body) if "take_saved" in ast.unparse(line)]
+        at = saved[-1] + 1 if saved else first
+        node.body[at:at] = ast.parse(statement).body
+        return node
+
+    return change
+
+
+def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
+    """The mistakes that people make in backpropagation, where they can be planted at this node."""
+    if isinstance(node, ast.FunctionDef):
+        names = {argument.arg for argument in node.args.args} & {"g", "grad_output"}
+        if method == "backward" and names:
+            name = names.pop()
+            yield "upstream", kinds("forgotten-upstream"), starting(f"{name} = {name} * 0 + 1")
+        if method == "derivative":
+            yield "argument", kinds("wrong-argument"), starting("x = y; y = self.value(x)")
+    if isinstance(node, ast.Return) and node.value is not None:
+        value = node.value
+        first = value.elts[0] if isinstance(value, ast.Tuple) else value
+
+        def returning(text: str) -> Callable[[Any], Any]:
+            def change(node: Any) -> Any:
+                new = expression(text, E=first)
+                if isinstance(value, ast.Tuple):
+                    new = ast.Tuple([new, *value.elts[1:]], ast.Load())
+                return ast.Return(new)
+
+            return change
+
+        if not (isinstance(first, ast.Constant) and first.value is None):
+            yield "sign", kinds("sign"), returning("-1 * E")
+            yield "twice", kinds(FACTOR), returning("2 * E")
+            yield "half", kinds(FACTOR), returning("E / 2")
+        if method == "derivative":
+            left_out = kinds("forgotten-derivative", "forgotten-factor")
+            yield "derivative left out", left_out, returning("np.ones_like(x)")
+            yield "function for derivative", kinds("activation-for-derivative"), returning("y")
+            boolean = isinstance(first, ast.Compare) or (
+                isinstance(first, ast.BinOp) and isinstance(first.op, ast.BitAnd)
+            )
+            if not boolean:  # 0² = 0 and 1² = 1
+                yield "derivative twice", kinds("derivative-twice"), returning("(E) * (E)")
+        text = ast.unparse(value)
+        if text == "g * self.derivative(x, y)":
+            kind = kinds("activation-on-gradient")
+            yield "function of the gradient", kind, returning("self.value(g)")
+        if text == "g / count":
+            yield "mean taken twice", kinds(FACTOR), returning("E / count")
+            yield "mean left out", kinds(FACTOR), returning("g")
+        if text == "g * mask":
+            yield "mask left out", kinds(LEFT_OUT), returning("g")
+        if text.startswith("self.SIGN * y * (g - "):
+            jacobian = kinds("diagonal-only"), kinds("forgotten-derivative", "not-a-gradient")
+            yield "diagonal only", jacobian[0], returning("self.SIGN * g * y * (1 - y)")
+            yield "identity", jacobian[1] | kinds("sign"), returning("self.SIGN * g")
+            path = kinds("forgotten-path")
+            yield "path left out", path, returning("self.SIGN * g * y")
+        if text.startswith("g - np.exp(y)"):
+            yield "path left out", kinds(LEFT_OUT, "forgotten-path"), returning("g")
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr == "sum":
+
+            def averaged(node: Any) -> Any:
+                attribute = ast.Attribute(node.func.value, "mean", ast.Load())
+                return ast.Call(attribute, node.args, node.keywords)
+
+            if method == "backward":
+                yield "mean for sum", kinds(FACTOR), averaged
+            axis = next((k.value for k in node.keywords if k.arg == "axis"), None)
+            if isinstance(axis, ast.Constant) and axis.value == 0:
+                inside = node.func.value
+                only = kinds("dropped-index")
+                yield "first sample only", only, lambda node: expression("E[0]", E=inside)
+                over = kinds("extra-axis")
+                yield (
+                    "summed over all",
+                    over,
+                    lambda node: expression("E.sum() + 0 * E[0]", E=inside),
+                )
+        if node.func.attr == "accumulate":
+            yield (
+                "no gradient",
+                kinds("not-a-gradient", "other-gradient"),
+                lambda node: ast.Call(
+                    node.func, [expression("E.data", E=node.func.value)], node.keywords
+                ),
+            )
+            given = node.args[0]
+            for name, text, right in (("sign", "-(E)", {"sign"}), ("twice", "2 * (E)", FACTOR)):
+                yield (
+                    name,
+                    kinds(right),
+                    lambda node, text=text: ast.Call(
+                        node.func, [expression(text, E=given)], node.keywords
+                    ),
+                )
+        if node.func.attr == "at":
+            array, index, values = node.args
+            yield (
+                "assigned for added",
+                kinds("assigned-for-added"),
+                lambda node: expression("A.__setitem__(I, G)", A=array, I=index, G=values),
+            )
+
+
+def slips(node: ast.AST, method: str) -> Iterator[Change]:
+    """An operand or a sign of a formula left out or turned."""
+    anything = {"forgotten-path", "wrong-argument", "option-ignored", "not-a-gradient", "sign"}
+    right = kinds(FACTOR, LEFT_OUT, anything)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        if not isinstance(node.op, ast.Div):
+            yield "factor left out", right, lambda node: node.right
+        yield "factor left out", right, lambda node: node.left
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        turned = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+        yield "term left out", right | {"diagonal-only"}, lambda node: node.left
+        yield "sign of a term", right, lambda node: ast.BinOp(node.left, turned, node.right)
+    minus = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+    if minus and not isinstance(node.operand, ast.Constant):
+        yield "minus left out", right, lambda node: node.operand
+
+
+def changes(node: ast.AST, function: str) -> Iterator[tuple[bool, Change]]:
+    """All that can be planted at one node, and whether it is a slip."""
+    method = function.rpartition(".")[2]
+    for change in mistakes(node, method):
+        yield False, change
+    for change in slips(node, method):
+        yield True, change
+
+
+def layers_by_base() -> dict[str, list[str]]:
+    """For every class of `manual`, the classes with cases of their own that inherit from it."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(case.class_name for case in CASES):
+        made = getattr(manual, name, None)
+        for base in made.__mro__ if isinstance(made, type) else ():
+            found.setdefault(base.__name__, []).append(name)
+    return found
+
+
+def tree_of(file: ModuleType) -> ast.Module:
+    return ast.parse(inspect.getsource(file))
+
+
+def functions_of(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Functions and methods that only backward uses."""
+    for node in tree.body:
+        members = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+        for member in members:
+            if isinstance(member, ast.FunctionDef) and member.name in BACKWARD:
+                yield prefix + member.name, member
+
+
+def mutants() -> list[Mutant]:
+    """All of them, in the order of the source."""
+    found = []
+    layers = layers_by_base()
+    for file in FILES:
+        for name, function in functions_of(tree_of(file)):
+            for number, node in enumerate(ast.walk(function)):
+                for slip, (kind, right, change) in changes(node, name):
+                    old = ast.unparse(node)
+                    new = ast.unparse(ast.fix_missing_locations(change(copy.deepcopy(node))))
+                    line = getattr(node, "lineno", function.lineno)
+                    if old == new:
+                        continue
+                    owners = [
+                        n for n in layers.get(name.partition(".")[0], []) if runs(n, file, name)
+                    ]
+                    for layer in [" ".join(owners)] if slip and owners else owners:
+                        place = (slip, layer, line, old, new)
+                        found.append(Mutant(file, name, number, kind, right, *place))
+    return found
+
+
+def code_named(code: CodeType, name: str) -> CodeType:
+    """The code of the function of this qualified name."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            if constant.co_qualname == name:
+                return constant
+            if name.startswith(constant.co_qualname + "."):
+                return code_named(constant, name)
+    raise LookupError(name)
+
+
+def function_of(file: ModuleType, name: str) -> FunctionType:
+    """The function of this qualified name."""
+    owner: Any = file
+    *path, last = name.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    held = vars(owner)[last]
+    return held.fget if isinstance(held, property) else held
+
+
+@cache
+def runs(layer: str, file: ModuleType, name: str) -> bool:
+    """Whether the cases of a layer run this function at all."""
+    function = function_of(file, name)
+    code = function.__code__
+    seen = False
+
+    def watch(frame: Any, event: str, argument: Any) -> None:
+        nonlocal seen
+        seen = seen or frame.f_code is code
+
+    sys.setprofile(watch)
+    try:
+        for case in CASES:
+            if case.class_name == layer and not seen:
+                pair = make_pair(case, np.float64)
+                by_hand(pair.mine, pair.inputs, pair.upstream)
+    finally:
+        sys.setprofile(None)
+    return seen
+
+
+@contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """The mistake stands in the layer's own source within this block."""
+    tree = tree_of(mutant.file)
+    function = dict(functions_of(tree))[mutant.function]
+    nodes = [*ast.walk(function), tree]
+    target = nodes[mutant.number]
+    change = next(
+        change
+        for _, (kind, _, change) in changes(target, mutant.function)
+        if kind == mutant.name
+        and ast.unparse(ast.fix_missing_locations(change(copy.deepcopy(target)))) == mutant.now
+    )
+    new = change(target)
+    for parent in nodes:
+        for field, value in ast.iter_fields(parent):
+            if value is target:
+                setattr(parent, field, new)
+            elif isinstance(value, list) and any(entry is target for entry in value):
+                value[[entry is target for entry in value].index(True)] = new
+    ast.fix_missing_locations(tree)
+    code = code_named(compile(tree, str(mutant.file.__file__), "exec"), mutant.function)
+    made = function_of(mutant.file, mutant.function)
+    right = made.__code__
+    made.__code__ = code
+    try:
+        yield
+    finally:
+        made.__code__ = right
+
+
+def concerned(mutant: Mutant) -> list[Case]:
+    """The cases of the layers that it is tried on; where PyTorch itself is off, only to catch it."""
+    cases = [case for case in CASES if case.class_name in mutant.layer.split()]
+    return sorted(cases, key=lambda case: (bool(case.pytorch_is_off), not case.smooth))
+
+
+@dataclass
+class Outcome:
+    """What became of one mutant."""
+
+    mutant: Mutant
+    killed: bool
+    case: str = ""
+    diagnosis: Diagnosis | None = None
+    error: str = ""
+
+    @property
+    def named(self) -> str:
+        if not self.killed:
+            m = self.mutant
+            return "equivalent" if (m.layer, m.name, m.was) in EQUIVALENT else "survived"
+        if self.diagnosis is None or not self.diagnosis.verdicts:
+            return "error raised" if self.error else "not named"
+        first = self.diagnosis.verdicts[0]
+        given = {first.kind, *(text.partition(":")[0] for text in first.same)}
+        return "rightly" if given & self.mutant.kinds else "wrongly"
+
+
+def agrees(pair: Pair) -> bool:
+    return pair.gradients().agrees
+
+
+def sample_of(case: Case, seed: int | None = None) -> Sample:
+    """What the mutated layer gives for a case; with a seed, for other numbers."""
+    pair = make_pair(case, np.float64)
+    inputs = pair.inputs
+    if seed is not None:
+        drawn = case.draw(np.random.default_rng(seed))
+        inputs = tuple(
+            x.astype(np.float64) if np.asarray(x).dtype.kind == "f" else x for x in drawn
+        )
+    twin = twin_of(pair.mine)
+    found = by_hand(pair.mine, inputs, pair.upstream)
+    floating = [i for i, x in enumerate(inputs) if np.asarray(x).dtype.kind == "f"]
+    mine = {}
+    for (kind, name), value in found.items():
+        if value is None or kind == "output":
+            continue
+        leaf = name if kind == "gradient" else f"input {floating[int(name)]}"
+        mine[leaf] = to_torch(np.asarray(value))
+    tensors = [to_torch(np.asarray(x)) if isinstance(x, np.ndarray) else x for x in inputs]
+    return Sample.of(twin, tensors, [to_torch(g) for g in pair.upstream], mine)
+
+
+def outcome(mutant: Mutant) -> Outcome:
+    """Plant it, run the cases it concerns, and ask the diagnosis."""
+    with planted(mutant):
+        for case in concerned(mutant):
+            try:
+                if agrees(make_pair(case, np.float64)):
+                    continue
+            except AssertionError:
+                pass  # where PyTorch is off, the judge has caught it
+            except Exception as error:
+                return Outcome(mutant, True, case.name, error=f"{type(error).__name__}: {error}")
+            try:
+                samples = [sample_of(case), sample_of(case, 7)]
+            except (NotImplementedError, ValueError) as error:
+                return Outcome(mutant, True, case.name, error=str(error))
+            allowed = make_pair(case, np.float64).allowed()
+            return Outcome(mutant, True, case.name, diagnose(samples, allowed))
+    return Outcome(mutant, False)
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """The table: mutants, killed, named rightly, named wrongly, not named, by file."""
+    headers = ("equivalent", "rightly", "wrongly", "not named", "by an error")
+    rows = [("", "mutants", "killed", *headers)]
+    files = list(dict.fromkeys(o.mutant.file.__name__ for o in outcomes))
+    for file in [*files, "all"]:
+        own = [o for o in outcomes if file in ("all", o.mutant.file.__name__)]
+        counts = Counter(o.named for o in own)
+        named = (
+            counts[n] for n in ("equivalent", "rightly", "wrongly", "not named", "error raised")
+        )
+        rows.append((file, *map(str, (len(own), sum(o.killed for o in own), *named))))
+    return table(rows)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--only", default="", help="functions or layers whose name contains this")
+    parser.add_argument("--every", type=int, default=1, help="only one in so many")
+    parser.add_argument("--verbose", action="store_true", help="every verdict")
+    given = parser.parse_args(argv)
+    warnings.simplefilter("ignore")  # a mutant may divide by zero
+    np.seterr(all="ignore")
+    start = time.monotonic()
+    survivors = 0
+    for slip, title in ((False, "Mistakes of backpropagation"), (True, "Slips inside a formula")):
+        chosen = [
+            m for m in mutants() if m.slip == slip and given.only in f"{m.function} {m.layer}"
+        ]
+        outcomes = []
+        for mutant in chosen[:: given.every]:
+            found = outcome(mutant)
+            outcomes.append(found)
+            if given.verbose or (found.named not in ("rightly", "equivalent") and not slip):
+                print(f"{found.named}: {mutant}  [{found.case}] {found.error}", flush=True)
+                for verdict in found.diagnosis.verdicts[:2] if found.diagnosis else []:
+                    print(f"    {verdict.kind}: {verdict.what}")
+            elif found.named == "survived":
+                print(f"survived: {mutant}", flush=True)
+        survivors += sum(o.named == "survived" for o in outcomes)
+        print(f"\n{title}\n\n{summary(outcomes)}\n", flush=True)
+    print(f"{time.monotonic() - start:.0f} s")
+    return int(survivors > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
