@@ -408,7 +408,16 @@ def losses() -> Iterator[Case]:
     yield from each(
         manual.TripletMarginLoss,
         given,
-        [{"margin": 4.0, **options} for options in ({}, {"p": 1.0}, {"p": 3.0}, {"swap": True})],
+        [
+            {"margin": margin, **options}
+            for margin, options in (
+                (4.0, {}),
+                (4.0, {"p": 1.0}),
+                (4.0, {"p": 3.0}),
+                (4.0, {"swap": True}),
+                (0.3, {}),  # far enough apart in some of the triplets
+            )
+        ],
     )
     for reduction in reductions:
         yield Case(f"CTCLoss-reduction={reduction}", plain(SpelledFromScores, reduction), spelling)

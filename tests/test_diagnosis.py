@@ -105,7 +105,7 @@ FIELD: dict[str, tuple[Any, str, str]] = {
     ),
     "weights and bias averaged": (
         lambda: check(faulty.Linear(3, 4, "1/m twice"), torch.nn.Linear(3, 4), normal(5, 3)),
-        "mean-for-sum + mean-for-sum",
+        "mean-for-sum",
         "5",
     ),
     "batch norm without the mean's path": (

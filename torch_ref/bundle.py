@@ -62,6 +62,11 @@ def inner(reference: Any, inputs: Sequence[Any]) -> dict[str, torch.Tensor]:
     return found
 
 
+def every_parameter(reference: Any) -> dict[str, torch.Tensor]:
+    """Also those that are held fixed."""
+    return dict(reference.named_parameters()) if isinstance(reference, torch.nn.Module) else {}
+
+
 def upstream_of(loss: str | None, target: Any, given: Sequence[Any]) -> Any:
     """From outputs to their gradients: the loss's, or the ones that were given."""
 
@@ -133,7 +138,7 @@ def write(
     quantities, given, weights = computed(reference, inputs, upstream, lr, steps)
     groups: dict[str, Arrays] = {
         "inputs": {str(i): np.asarray(x) for i, x in enumerate(inputs)},
-        "parameters": {n: to_numpy(p) for n, p in parameters_of(reference).items()},
+        "parameters": {n: to_numpy(p) for n, p in every_parameter(reference).items()},
         "upstream": {str(i): to_numpy(g) for i, g in enumerate(given)},
         "target": {} if target is None else {"0": np.asarray(target)},
         "outputs": {n: to_numpy(v) for (k, n), v in quantities.items() if k == "output"},
@@ -268,14 +273,16 @@ def judge(bundle: Bundle, reference: Any) -> Checked:
     if dtype not in (np.float32, np.float64):
         raise CandidateError(f"{bundle.directory}: {dtype}, expected float32 or float64")
     reference = prepared(reference, to_torch(dtype), 0)
-    wanted = {name: tuple(p.shape) for name, p in parameters_of(reference).items()}
+    wanted = {name: tuple(p.shape) for name, p in every_parameter(reference).items()}
     found = {name: value.shape for name, value in bundle.groups["parameters"].items()}
     if wanted != found:
         raise CandidateError(
             f"{bundle.directory}: its parameters are {found or 'none'}, "
             f"the reference's {wanted or 'none'}"
         )
-    load_reference(reference, bundle.groups["parameters"])
+    with torch.no_grad():
+        for name, parameter in every_parameter(reference).items():
+            parameter.copy_(to_torch(bundle.groups["parameters"][name]))
     target = bundle.groups["target"].get("0")
     if bundle.loss is not None and target is None:
         raise CandidateError(f"{bundle.directory}: loss {bundle.loss} without a target")
@@ -352,10 +359,11 @@ def compared(
     elif (
         first.kind == "after step 1:"
         and shaped
-        and all(n in bundle.trajectory[0] for n in bundle.groups["parameters"])
+        and all(n in bundle.trajectory[0] for n in parameters_of(reference))
     ):
+        start = {n: bundle.groups["parameters"][n] for n in bundle.trajectory[0]}
         checked.diagnosis = diagnose_step(
-            reference, inputs, given, bundle.groups["parameters"], bundle.trajectory[0], bundle.lr
+            reference, inputs, given, start, bundle.trajectory[0], bundle.lr
         )
     else:
         what = first.problem or "disagrees"

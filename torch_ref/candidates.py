@@ -372,10 +372,6 @@ class ObjectCandidate(Candidate):
         return self.read_outputs(called(f"{self.name}.forward", self.made.forward, *inputs))
 
     def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
-        before = {}
-        if self.adds and not hasattr(self.made, "zero_grad"):
-            held = {name: self.held_gradient(name) for name in self.shapes}
-            before = {n: self.in_layout(n, np.copy(v)) for n, v in held.items() if v is not None}
         given = upstream if self.takes_upstream else ()
         returned = called(f"{self.name}.backward", self.made.backward, *given)
         many = isinstance(returned, tuple) and len(returned) > len(self.floating)
@@ -391,22 +387,34 @@ class ObjectCandidate(Candidate):
                     f"{', '.join(names)}"
                 )
             array = as_array(f"{self.name}: the gradient of {name}", value)
-            found[name] = self.in_layout(name, array) - before.get(name, 0)
+            found[name] = self.in_layout(name, array)
         return found
 
     def held_gradient(self, name: str) -> Any:
         """The gradient of a parameter that stands in an attribute, or in a dict of them."""
-        for key in self.gradient_names(name)[:-1]:
-            if hasattr(self.made, key):
-                return getattr(self.made, key)
-        grads = getattr(self.made, "grads", None)
-        if not isinstance(grads, Mapping):
-            return None
-        return next((grads[key] for key in self.gradient_names(name) if key in grads), None)
+        place, key = self.gradient_place(name)
+        return None if place is None else place[key]
+
+    def gradient_place(self, name: str) -> tuple[Any, str]:
+        names = self.gradient_names(name)
+        grads: Any = getattr(self.made, "grads", None)
+        own = vars(self.made)
+        for key in names[:-1]:
+            if key in own:
+                return own, key
+        for key in names if isinstance(grads, dict) else ():
+            if key in grads:
+                return grads, key
+        return None, ""
 
     def zero_grad(self) -> None:
         if hasattr(self.made, "zero_grad"):
             called(f"{self.name}.zero_grad", self.made.zero_grad)
+        elif self.adds:
+            for name, layout in self.layouts.items():
+                place, key = self.gradient_place(name)
+                if place is not None:
+                    place[key] = np.zeros_like(self.holder(layout.name)[layout.name])
 
     @property
     def parameters(self) -> dict[str, Array]:

@@ -136,7 +136,7 @@ def prepared(reference: Any, dtype: Any, seed: int) -> Any:
     reference = copy.deepcopy(reference).to(dtype)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in reference.parameters():
+        for parameter in parameters_of(reference).values():
             if parameter.numel() > 1 and bool((parameter == parameter.reshape(-1)[0]).all()):
                 noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
                 parameter += noise.to(dtype) / 2
@@ -232,18 +232,21 @@ class Check:
         label = getattr(reference, "__name__", type(reference).__name__)
         self.mine.partial = "loss" in label.lower() or "error" in label.lower()
         self.mine.load(self.start)
+        shapes_out = self.shapes_of_outputs(self.inputs)
         if isinstance(self.mine, FunctionsCandidate):
-            self.mine.turn(self.inputs, self.shapes_of_outputs(self.inputs))
+            self.mine.turn(self.inputs, shapes_out)
         self.warnings: list[str] = [
             f"{name} is held at zero: {self.mine.name} has none" for name in self.mine.absent
         ]
         self.notes: list[Note] = []
+        self.first_shape: tuple[int, ...] = ()
         if len(self.inputs) and is_array(self.inputs[0]) and self.inputs[0].shape[:1] == (1,):
             self.warnings.append("a batch of one does not tell a mean from a sum")
 
     def upstream(self, outputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Random and non-uniform, or the loss's."""
-        if self.loss is not None:
+        """Random and non-uniform, or the loss's; its target is the first batch's."""
+        self.first_shape = self.first_shape or tuple(outputs[0].shape)
+        if self.loss is not None and tuple(outputs[0].shape) == self.first_shape:
             leaf = outputs[0].detach().requires_grad_()
             self.loss(leaf).backward()
             rest = [torch.zeros_like(y) for y in outputs[1:]]
@@ -531,10 +534,9 @@ class Check:
         half = [
             x.astype(np.float32) if is_array(x) and x.dtype.kind == "f" else x for x in self.inputs
         ]
-        reference, self.reference = (
-            self.reference,
-            prepared(self.reference, torch.float32, self.seed),
-        )
+        reference = self.reference
+        if isinstance(reference, torch.nn.Module):
+            self.reference = copy.deepcopy(reference).to(torch.float32)
         try:
             self.mine.load({n: v.astype(np.float32) for n, v in self.start.items()})
             report = self.compared(self.run(half))
