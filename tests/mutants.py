@@ -38,9 +38,11 @@ from manual import (
     margin_losses,
     softmax,
 )
-from torch_ref.diagnosis import Diagnosis, Sample, diagnose
+from torch_ref.diagnosis import diagnose
 from torch_ref.parity import by_hand, table
+from torch_ref.samples import Sample
 from torch_ref.twin import to_torch, twin_of
+from torch_ref.verdict import Diagnosis
 
 from .cases import CASES, Case
 from .conftest import Pair, make_pair

@@ -8,10 +8,12 @@ import torch
 
 import manual
 from manual.worked_example import INPUTS, LEARNING_RATE, TARGETS, ArticleNetwork, early_update
-from torch_ref.checking import Checked, check, diagnose_step
-from torch_ref.diagnosis import Sample, diagnose
+from torch_ref.checking import check, diagnose_step
+from torch_ref.diagnosis import diagnose
 from torch_ref.mistakes import FIXES
-from torch_ref.tape import record
+from torch_ref.recording import record
+from torch_ref.report import Checked
+from torch_ref.samples import Sample
 from torch_ref.twin import to_torch, twin_of
 
 from . import faulty

@@ -18,20 +18,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from .candidates import CandidateError
-from .checking import (
-    Checked,
-    autograd,
-    diagnose_step,
-    flat,
-    load_reference,
-    parameters_of,
-    prepared,
-)
-from .diagnosis import Diagnosis, Sample, diagnose, gates_of
+from .checking import diagnose_step
+from .diagnosis import diagnose
+from .layouts import CandidateError
 from .loading import LOSSES, read_array
 from .parity import Quantities, compare, tolerance
+from .reference import autograd, flat, load_reference, parameters_of, prepared
+from .report import Checked
+from .samples import Sample, gates_of
 from .twin import to_numpy, to_torch
+from .verdict import Diagnosis
 
 FORMAT = "backprop-parity bundle 1"
 INDEX_LIMIT = 2**22  # bytes

@@ -6,197 +6,32 @@ memory shared, a second backward, a second and a smaller batch, a batch of one, 
 """
 
 import copy
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from manual.module import as_tuple
-
-from .candidates import CandidateError, FunctionsCandidate, candidate
-from .diagnosis import Diagnosis, Sample, Verdict, diagnose, gates_of
-from .parity import EPS, Quantities, Report, Row, compare, table, tolerance
+from .candidates import FunctionsCandidate, candidate
+from .diagnosis import diagnose
+from .layouts import CandidateError
+from .parity import EPS, Quantities, Report, compare, tolerance
+from .reference import (
+    Array,
+    autograd,
+    flat,
+    is_array,
+    load_reference,
+    masked,
+    parameters_of,
+    prepared,
+)
+from .report import Checked, Note, output_words
+from .samples import Sample, gates_of
 from .twin import to_numpy, to_torch
-
-Array = np.ndarray
-DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
-
-
-@dataclass(frozen=True)
-class Note:
-    """One thing that is easily forgotten, and whether it was."""
-
-    name: str
-    passed: bool
-    detail: str = ""
-
-
-@dataclass
-class Checked:
-    """The report of one check.
-
-    Attributes:
-        rows: a quantity each, in the order of the backward pass.
-        diagnosis: of what disagrees.
-        notes: what is easily forgotten.
-        warnings: what this check could not prove.
-    """
-
-    rows: Report
-    diagnosis: Diagnosis = field(default_factory=Diagnosis)
-    notes: list[Note] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def agrees(self) -> bool:
-        return self.rows.agrees and all(note.passed for note in self.notes)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON; NaN and infinities become text."""
-        rows = [
-            {
-                "kind": row.kind,
-                "name": row.name,
-                "shape": list(row.shape),
-                "dtype": str(row.dtype),
-                "agrees": row.agrees,
-                "problem": row.problem,
-                "distance_eps": plain(row.distance),
-                "allowed_eps": row.tolerance,
-                "worst_at": list(row.worst),
-                "yours": plain(row.mine),
-                "reference": plain(row.reference),
-            }
-            for row in self.rows.rows
-        ]
-        return {
-            "agrees": self.agrees,
-            "rows": rows,
-            "diagnosis": self.diagnosis.as_dict(),
-            "notes": [asdict(note) for note in self.notes],
-            "warnings": self.warnings,
-        }
-
-    def json(self) -> str:
-        return json.dumps(self.as_dict(), indent=2, allow_nan=False)
-
-    def __str__(self) -> str:
-        lines = [lines_of(self.rows)]
-        lines += [f"warning: {text}" for text in self.warnings]
-        passed = [note.name for note in self.notes if note.passed]
-        if passed:
-            lines.append(f"also right: {', '.join(passed)}")
-        lines += [f"WRONG: {n.name}: {n.detail}" for n in self.notes if not n.passed]
-        if not self.diagnosis.agrees:
-            lines.append(str(self.diagnosis))
-        lines.append("result: agrees" if self.agrees else "result: DISAGREES")
-        return "\n".join(lines)
-
-
-def plain(number: float) -> float | str:
-    """JSON has no NaN and no infinities."""
-    return number if math.isfinite(number) else str(number)
-
-
-def lines_of(report: Report) -> str:
-    """A line for each quantity."""
-    rows: list[tuple[str, ...]] = [
-        ("quantity", "", "distance in eps", "worst at", "yours", "reference")
-    ]
-    for row in report.rows:
-        at = ",".join(map(str, row.worst)) or "-"
-        name = f"{row.kind} {row.name}" if row.kind != "gradient" else f"gradient of {row.name}"
-        if row.problem:
-            rows.append((name, row.problem, "-", "-", "-", "-"))
-        else:
-            numbers = (f"{row.distance:.2g}", at, f"{row.mine:.9g}", f"{row.reference:.9g}")
-            rows.append((name, row.verdict, *numbers))
-    return table(rows, left=(0, 1))
-
-
-# ---- the reference
-
-
-def parameters_of(reference: Any) -> dict[str, torch.Tensor]:
-    """Those that have a gradient, by name."""
-    if not isinstance(reference, torch.nn.Module):
-        return {}
-    return {n: p for n, p in reference.named_parameters() if p.requires_grad}
-
-
-def prepared(reference: Any, dtype: Any, seed: int) -> Any:
-    """A copy in this dtype. Parameters that are all equal, such as ones, are drawn at random:
-    a factor of one that is left out would not show."""
-    if not isinstance(reference, torch.nn.Module):
-        return reference
-    reference = copy.deepcopy(reference).to(dtype)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in parameters_of(reference).values():
-            if parameter.numel() > 1 and bool((parameter == parameter.reshape(-1)[0]).all()):
-                noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-                parameter += noise.to(dtype) / 2
-    return reference
-
-
-def autograd(
-    reference: Any, inputs: Sequence[Any], upstream: Callable[[list[torch.Tensor]], list[Any]]
-) -> tuple[Quantities, list[torch.Tensor]]:
-    """Outputs and gradients by PyTorch itself, and the upstream gradients that were used."""
-    reference = copy.deepcopy(reference) if isinstance(reference, torch.nn.Module) else reference
-    tensors = [to_torch(x) for x in inputs]
-    floating = {i: t for i, t in enumerate(tensors) if torch.is_tensor(t) and t.is_floating_point()}
-    for tensor in floating.values():
-        tensor.requires_grad_()
-    with torch.random.fork_rng(devices=[]):
-        outputs = list(as_tuple(flat(reference(*tensors))))
-    given = [to_torch(g) for g in upstream(outputs)]
-    used = [(y, g) for y, g in zip(outputs, given, strict=True) if y.requires_grad]
-    if not used:
-        raise CandidateError("the reference has no gradient: its output depends on no input")
-    torch.autograd.backward([y for y, _ in used], [g for _, g in used])
-    found: Quantities = {("output", str(i)): y for i, y in enumerate(outputs)}
-    leaves = {f"input {i}": t for i, t in floating.items()} | parameters_of(reference)
-    for name, leaf in leaves.items():
-        grad = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-        found["gradient", name] = grad
-    return found, given
-
-
-def flat(returned: Any) -> tuple[Any, ...]:
-    """The tensors of nested tuples, as LSTM's (y, (h, c))."""
-    if isinstance(returned, tuple | list):
-        return tuple(tensor for part in returned for tensor in flat(part))
-    return (returned,)
-
-
-def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> Any:
-    """Dropout with the mask that someone's own forward has just drawn."""
-    if not isinstance(reference, torch.nn.Module) or not reference.training:
-        return reference
-    drawing = [
-        m
-        for m in reference.modules()
-        if "Dropout" in type(m).__name__ and float(getattr(m, "p", 0)) > 0
-    ]
-    if not drawing:
-        return reference
-    if type(reference).__name__ not in DROPOUTS:
-        raise CandidateError(
-            f"{type(drawing[0]).__name__} draws its own random numbers: check with p=0 or in eval "
-            "mode, and dropout by itself"
-        )
-    p = float(getattr(reference, "p", 0))
-    x, y, kept = inputs[0], outputs[0], 1 / (1 - p) if p < 1 else 0.0
-    mask = torch.from_numpy(np.where(np.abs(y) > np.abs(x) * kept / 2, kept, 0.0).astype(x.dtype))
-    return lambda x: x * mask
-
-
-# ---- the check
+from .verdict import Diagnosis, Verdict
 
 
 class Check:
@@ -578,23 +413,6 @@ def accumulation(ways: Mapping[str, Sequence[str]], detail: str) -> Diagnosis:
     return Diagnosis(tuple(odd), f"the gradient of {odd[0]}, in a second backward", [verdict])
 
 
-def is_array(x: Any) -> bool:
-    return isinstance(x, np.ndarray | torch.Tensor)
-
-
-def load_reference(reference: Any, weights: Mapping[str, Array]) -> None:
-    with torch.no_grad():
-        for name, parameter in parameters_of(reference).items():
-            parameter.copy_(to_torch(weights[name]))
-
-
-def output_words(report: Report) -> str:
-    """The forward pass is wrong: the backward pass cannot be judged before it is right."""
-    row = next(row for row in report.rows if row.kind == "output" and not row.agrees)
-    what = row.problem or f"{row.mine:.9g} at {list(row.worst)}, expected {row.reference:.9g}"
-    return f"output {row.name} of the forward pass: {what}; its gradients are judged once it agrees"
-
-
 def diagnose_step(
     reference: Any,
     inputs: Sequence[Any],
@@ -649,4 +467,3 @@ def check(
     return Check(mine, reference, inputs, layouts, extra, loss, lr, steps, seed).result()
 
 
-__all__ = ["CandidateError", "Check", "Checked", "Note", "Row", "check", "diagnose_step"]

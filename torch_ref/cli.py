@@ -192,8 +192,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "train":
             return run_train(arguments)
-        from .candidates import CandidateError
-        from .checked import run_bundle, run_check
+        from .commands import run_bundle, run_check
+        from .layouts import CandidateError
 
         run = run_check if arguments.command == "check" else run_bundle
         try:

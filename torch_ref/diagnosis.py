@@ -9,238 +9,27 @@ are tried. When several fit, all are named, and what would tell them apart.
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from .mistakes import (
-    FIXES,
-    KINDS,
-    Edges,
-    Mistake,
-    edge_groups,
-    mistakes_of,
-    rank_of,
-    stale,
-    updated,
-)
-from .tape import Edits, Op, Tape, Tensor, record
+from .argument_mistakes import stale, updated
+from .catalogue import Edges, edge_groups, mistakes_of
+from .factors import Factor, factors_for, numbers_of
+from .mistakes import FIXES, KINDS, Mistake, rank_of
+from .projection import Projection
+from .samples import Gradients, Sample
+from .tape import Edits, Tape, Tensor
+from .verdict import Diagnosis, Verdict, where
 
 SECONDS = 20.0  # how long one search may take
+
+
 FIRSTS = 40  # mistakes that explain the first wrong quantity, each tried together with a second
+
+
 LOST = 1e9  # a distance of fewer eps than this is digits lost, if no mistake gives it
-
-Gradients = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One explanation of the numbers handed in.
-
-    Attributes:
-        kind: one of `mistakes.KINDS`, or "lost-digits"; of two mistakes, joined by " + ".
-        what, place, fix: the mistake, where it sits, and what to do about it.
-        proof: what equals what, and how closely.
-        distance: the largest distance from the numbers handed in, relative to their size.
-        same: other descriptions of it: the same numbers for every input that was tried.
-    """
-
-    kind: str
-    what: str
-    place: str
-    fix: str
-    proof: str
-    distance: float
-    same: tuple[str, ...] = ()
-
-
-@dataclass
-class Diagnosis:
-    """What the search found.
-
-    Attributes:
-        wrong: the quantities that disagree, in the order of the backward pass.
-        where: where in the first of them the error sits, and how large it is there.
-        verdicts: the mistakes that fit; none if no mistake of the catalogue does.
-        apart: which further input would tell several verdicts apart.
-        tried: the number of replays.
-        untried: what there was no time for.
-    """
-
-    wrong: tuple[str, ...] = ()
-    where: str = ""
-    verdicts: list[Verdict] = field(default_factory=list)
-    apart: str = ""
-    tried: int = 0
-    untried: str = ""
-
-    @property
-    def agrees(self) -> bool:
-        return not self.wrong
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"agrees": self.agrees, **asdict(self)}
-
-    def __str__(self) -> str:
-        if self.agrees:
-            return "agrees"
-        lines = [f"first wrong, in the order of the backward pass: {self.where}"]
-        if not self.verdicts and self.tried:
-            lines.append(f"verdict: none of the {self.tried:,} mistakes tried gives these numbers")
-        elif len(self.verdicts) > 1:
-            lines.append(f"{len(self.verdicts)} mistakes give these numbers:")
-        for verdict in self.verdicts:
-            lines += [
-                f"verdict: {verdict.kind}: {verdict.what}",
-                f"  place: {verdict.place}",
-                f"  proof: {verdict.proof}",
-                f"  fix:   {verdict.fix}",
-            ]
-            lines += [f"  the same, in other words: {other}" for other in verdict.same[:2]]
-        if self.apart:
-            lines.append(f"to tell them apart: {self.apart}")
-        if self.untried:
-            lines.append(f"not tried: {self.untried}")
-        return "\n".join(lines)
-
-
-@dataclass
-class Sample:
-    """One input: the reference's tapes for it, and perhaps the gradients that were handed in.
-
-    Attributes:
-        tapes: the operations opened, and as PyTorch ran them.
-        right: autograd's gradients, by leaf.
-        mine: those handed in; a leaf that is not there is not judged.
-        scale: of the upstream gradients.
-    """
-
-    tapes: list[Tape]
-    right: dict[str, Tensor]
-    mine: dict[str, Tensor] | None
-    scale: float
-    shapes: str = ""
-
-    @classmethod
-    def of(
-        cls,
-        reference: Any,
-        inputs: Sequence[Any],
-        upstream: Sequence[Tensor],
-        mine: Gradients | None = None,
-    ) -> "Sample":
-        """Run the reference on these inputs; random numbers are drawn as on the run before.
-
-        Args:
-            reference: an `nn.Module` or a function of tensors.
-            upstream: the gradient of each output.
-        """
-        tapes: list[Tape] = []
-        for opened in (True, False):
-            tape = record(reference, inputs, opened)
-            right = tape.backward(upstream)
-            if not tapes or len(tape.ops) != len(tapes[0].ops):
-                tapes.append(tape)
-        right = tapes[0].replay({})
-        scale = max((float(g.abs().max()) for g in upstream if g.numel()), default=1.0)
-        shapes = " and ".join(str(tuple(x.shape)) for x in inputs if torch.is_tensor(x))
-        judged = None
-        if mine is not None:  # another dtype is told by the report; here only numbers count
-            judged = {n: m.to(right[n].dtype) for n, m in mine.items() if n in right}
-        return cls(tapes, right, judged, scale or 1.0, shapes)
-
-
-def gates_of(reference: Any) -> dict[int, str]:
-    """The names of a recurrent layer's gates, by their number."""
-    names: dict[int, str] = {}
-    for part in reference.modules() if isinstance(reference, torch.nn.Module) else ():
-        if isinstance(part, torch.nn.LSTM | torch.nn.LSTMCell):
-            names[4] = "ifgo"
-        if isinstance(part, torch.nn.GRU | torch.nn.GRUCell):
-            names[3] = "rzn"
-    return names
-
-
-def numbers_of(tape: Tape) -> dict[str, float]:
-    """The numbers that a wrong factor may be made of, each by what it is."""
-    found: dict[str, float] = {}
-    tensors = {name: value.tensor for name, value in tape.leaves.items()}
-    tensors |= {f"output {i}": v.tensor for i, v in enumerate(tape.outputs)}
-    for name, tensor in tensors.items():
-        for axis, size in enumerate(tensor.shape):
-            found[f"the size of axis {axis} of {name}"] = float(size)
-        found[f"the number of elements of {name}"] = float(tensor.numel())
-    for op in tape.ops:
-        for position, number in enumerate(op.flat):
-            if isinstance(number, float | int) and not isinstance(number, bool):
-                number = abs(float(number))
-                if math.isfinite(number):
-                    found[f"a number in {op.name} ({op.index}, {position})"] = number
-                    found[f"1 − a number in {op.name} ({op.index}, {position})"] = 1 - number
-    return found
-
-
-@dataclass(frozen=True)
-class Factor:
-    """A wrong factor: ± number^power, or a value that is none of the known numbers."""
-
-    value: float
-    kind: str
-    number: str = ""
-    power: int = 1
-
-    @property
-    def known(self) -> bool:
-        """Whether it is a number that stands somewhere, not just any."""
-        return bool(self.number) or abs(self.value) in (0, 0.5, 1, 2)
-
-    @property
-    def words(self) -> str:
-        if self.kind == "forgotten-path":
-            return "is left out"
-        if self.value == -1:
-            return "has the wrong sign"
-        turned = ", with the wrong sign" if self.value < 0 else ""
-        size = abs(self.value)
-        if not self.number:
-            return f"is multiplied by {size:.9g}{turned}"
-        known = size ** (1 / self.power)
-        square = "the square of " if abs(self.power) == 2 else ""
-        how = "divided" if self.power < 0 else "multiplied"
-        number = self.number.partition(" (")[0]
-        return f"is {how} by {square}{known:.6g}, {number}{turned}"
-
-    def on(self, numbers: Mapping[str, float]) -> float | None:
-        """The same factor where the numbers are others; None where there is no such number."""
-        if not self.number:
-            return self.value
-        if self.number not in numbers or not numbers[self.number]:
-            return None
-        return math.copysign(numbers[self.number] ** self.power, self.value)
-
-
-def factors_for(value: float, numbers: Mapping[str, float], eps: float) -> list[Factor]:
-    """What a factor may be; sizes are told from 2 and ½ only by another input."""
-
-    def close(other: float) -> bool:
-        return abs(value - other) <= 1e7 * eps * abs(other)
-
-    if abs(value) < 1e7 * eps:
-        return [Factor(0.0, "forgotten-path")]
-    if close(-1):
-        return [Factor(-1.0, "sign")]
-    found = [Factor(plain, "scale") for plain in (2.0, 0.5, -2.0, -0.5) if close(plain)]
-    for name, number in numbers.items():
-        counts = name.startswith("the ")
-        for power in (-1, 1, -2, 2):
-            if number <= 0 or number == 1 or not close(math.copysign(number**power, value)):
-                continue
-            kind = {-1: "mean-for-sum", 1: "sum-for-mean"}.get(power, "scale")
-            value = math.copysign(number**power, value)
-            found.append(Factor(value, kind if counts else "scale", name, power))
-    return found or [Factor(value, "scale")]
 
 
 @dataclass(frozen=True)
@@ -359,7 +148,7 @@ class Search:
         if base is None:
             return
         judged = {name: self.mine[name] for name in needed}
-        linear = Linear(tape, judged, base, before, 1e3 * self.allowed)
+        linear = Projection(tape, judged, base, before, 1e3 * self.allowed)
         numbers = numbers_of(tape)
         yield from self.with_factors(number, wanted, before, base, linear)
         sources = [mistakes_of(tape, self.gates)]
@@ -392,7 +181,7 @@ class Search:
                 yield replace(fit, times=factor), scaled
 
     def with_factors(
-        self, number: int, wanted: set[str], before: Edits, base: Gradients, linear: "Linear"
+        self, number: int, wanted: set[str], before: Edits, base: Gradients, linear: "Projection"
     ) -> Iterator[tuple[Fit, dict[str, Tensor]]]:
         """A factor on an edge. The gradients are linear in it, so it can be solved for."""
         tape = self.sample.tapes[number]
@@ -683,105 +472,6 @@ class Search:
         return []
 
 
-class Linear:
-    """Tells without a replay that a mistake at one operation can not give the numbers handed in.
-
-    Args:
-        tape: after `backward`.
-        mine: the gradients handed in.
-        base: those of the replay that further mistakes are planted into.
-        before: the edits of that replay.
-        allowed: relative.
-    """
-
-    def __init__(
-        self, tape: Tape, mine: Gradients, base: Gradients, before: Edits, allowed: float
-    ) -> None:
-        self.tape, self.allowed = tape, allowed
-        self.flow = tape.flow(before)
-        generator = torch.Generator().manual_seed(0)
-        self.tangents: list[dict[int, Tensor]] = []
-        self.base: list[float] = []
-        self.needed: list[float] = []
-        self.sizes: list[float] = []
-        for _ in range(2):
-            vectors, needed, size, there = {}, 0.0, 0.0, 0.0
-            for name, value in tape.leaves.items():
-                vector = torch.randn(value.tensor.shape, generator=generator).to(value.tensor)
-                judged = name in mine and mine[name].shape == base[name].shape
-                if not judged or not bool(torch.isfinite(mine[name]).all()):
-                    vector = torch.zeros_like(vector)
-                else:
-                    needed += float((vector * (mine[name] - base[name])).sum())
-                    there += float((vector * base[name]).sum())
-                    size += float((vector.abs() * (mine[name].abs() + base[name].abs())).sum())
-                vectors[name] = vector
-            tangents = tape.tangents(vectors)
-            if tangents is not None:
-                self.tangents.append(tangents)
-                self.base.append(there)
-                self.needed.append(needed)
-                self.sizes.append(size)
-
-    def change(self, op: Op, grads: Any, changed: Any, tangents: dict[int, Tensor]) -> float | None:
-        """What a change of an operation's gradients does to the projected gradients of all."""
-        result = 0.0
-        for value, old, new in zip(op.inputs, grads, changed, strict=True):
-            if old is None or new is None or new is old:
-                continue
-            if new.shape != old.shape:
-                return None
-            result += float((tangents[id(value)] * (new - old)).sum())
-        return result
-
-    def ratio(self, edits: Edits) -> float | None:
-        """None if a mistake can not give the numbers; else the factor that would then be missing.
-
-        Mistakes at several operations are not judged here: they get 1.
-        """
-        if len(edits) != 1 or len(self.tangents) < 2:
-            return 1.0
-        (index,) = edits
-        op = self.tape.ops[index]
-        grads = self.flow.get(index, self.tape.right(op))
-        changed = grads
-        try:
-            for edit in edits[index]:
-                changed = edit(op, self.tape.above(op, self.flow), changed)
-        except (RuntimeError, IndexError, ValueError, TypeError):
-            return 1.0  # `Search.replay` deals with it
-        gives = []
-        for base, tangents in zip(self.base, self.tangents, strict=True):
-            change = self.change(op, grads, changed, tangents)
-            if change is None:
-                return 1.0
-            gives.append(base + change)
-        wanted = [base + needed for base, needed in zip(self.base, self.needed, strict=True)]
-        sizes = [size + abs(g) for size, g in zip(self.sizes, gives, strict=True)]
-        if all(
-            abs(g - w) <= self.allowed * s for g, w, s in zip(gives, wanted, sizes, strict=True)
-        ):
-            return 1.0
-        cross = gives[0] * wanted[1] - gives[1] * wanted[0]
-        if gives[0] and abs(cross) <= self.allowed * (
-            abs(gives[0]) * sizes[1] + abs(gives[1]) * sizes[0]
-        ):
-            return wanted[0] / gives[0]
-        return None
-
-    def may_have_factor(self, op: Op, slot: int) -> bool:
-        """Whether one factor on this edge explains both projections."""
-        if len(self.tangents) < 2:
-            return True
-        grad = self.flow.get(op.index, self.tape.right(op))[slot]
-        if grad is None:
-            return False
-        one, two = (float((t[id(op.inputs[slot])] * grad).sum()) for t in self.tangents)
-        cross = one * self.needed[1] - two * self.needed[0]
-        size = abs(one) * self.sizes[1] + abs(two) * self.sizes[0]
-        return abs(cross) <= self.allowed * size
-
-
 def telling(fit: Fit) -> tuple[Any, ...]:
     """What makes one of several names for the same numbers the better one."""
     mistake = fit.mistake
@@ -820,40 +510,6 @@ def equal(one: Gradients, two: Gradients, names: Sequence[str], allowed: float) 
         if a.numel() and float((a - b).abs().max()) > 10 * allowed * (float(b.abs().max()) or 1.0):
             return False
     return True
-
-
-def where(name: str, mine: Tensor, right: Tensor, allowed: float) -> str:
-    """Which part of a gradient is wrong, and by how much."""
-    if mine.shape != right.shape:
-        shapes = f"{tuple(mine.shape)}, expected {tuple(right.shape)}"
-        return f"the gradient of {name} has the shape {shapes}"
-    bad = mine - right
-    if not bool(torch.isfinite(mine).all()):
-        at = tuple(int(i) for i in (~torch.isfinite(mine)).nonzero()[0])
-        return f"the gradient of {name} is not finite, first at {list(at)}"
-    off = bad.abs() > allowed * (float(right.abs().max()) or 1.0)
-    parts = []
-    for axis in range(right.dim()):
-        others = [a for a in range(right.dim()) if a != axis]
-        hit = off.sum(others) > 0 if others else off
-        indices = hit.nonzero().reshape(-1).tolist()
-        if len(indices) < right.shape[axis]:
-            shown = ", ".join(map(str, indices[:6])) + (", …" if len(indices) > 6 else "")
-            parts.append(f"only at index {shown} of axis {axis}")
-    ratio = (mine[off] / right[off]).double()
-    ratio = ratio[torch.isfinite(ratio)]
-    if not bool((mine[off] != 0).any()):
-        size = "zero there"
-    elif ratio.numel() and float(ratio.max() - ratio.min()) <= 1e-6 * float(ratio.abs().max()):
-        size = f"{float(ratio[0]):.6g} times the right value there"
-    elif ratio.numel():
-        low, middle, high = (float(v) for v in (ratio.min(), ratio.median(), ratio.max()))
-        size = f"{low:.3g} to {high:.3g} times the right value there, in the middle {middle:.3g}"
-    else:
-        size = "where zero is right"
-    sits = " and ".join(parts) if parts else "everywhere" if bool(off.all()) else "in places"
-    count = f"{int(off.sum())} of {off.numel()} elements"
-    return f"the gradient of {name}, {sits} ({count}); {size}"
 
 
 def diagnose(

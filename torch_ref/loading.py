@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .candidates import CandidateError, called
+from .candidates import called
+from .layouts import CandidateError
 from .models import HalfSquaredError
 
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {

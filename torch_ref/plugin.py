@@ -34,8 +34,8 @@ class Parity:
     def check(self, mine: Any, reference: Any, *inputs: Any, **options: Any) -> "Checked":
         """Fail the test unless both agree; see `torch_ref.checking.check`."""
         __tracebackhide__ = True
-        from .candidates import CandidateError
         from .checking import check
+        from .layouts import CandidateError
 
         try:
             checked = check(mine, reference, *inputs, **options)

@@ -13,10 +13,12 @@ import torch
 from manual.module import float_dtype
 
 from .bundle import Bundle, judge, upstream_of, write
-from .candidates import CandidateError
-from .checking import Checked, check, flat, prepared
+from .checking import check
 from .experiments import EXPERIMENTS
+from .layouts import CandidateError
 from .loading import LOSSES, drawn, find, loss_on, made
+from .reference import flat, prepared
+from .report import Checked
 from .twin import to_torch, twin_of
 
 __all__ = ["run_bundle", "run_check"]

@@ -1,0 +1,107 @@
+"""Tells without a replay that a mistake can not give the numbers handed in."""
+
+from typing import Any
+
+import torch
+
+from .samples import Gradients
+from .tape import Edits, Op, Tape, Tensor
+
+
+class Projection:
+    """Tells without a replay that a mistake at one operation can not give the numbers handed in.
+
+    Args:
+        tape: after `backward`.
+        mine: the gradients handed in.
+        base: those of the replay that further mistakes are planted into.
+        before: the edits of that replay.
+        allowed: relative.
+    """
+
+    def __init__(
+        self, tape: Tape, mine: Gradients, base: Gradients, before: Edits, allowed: float
+    ) -> None:
+        self.tape, self.allowed = tape, allowed
+        self.flow = tape.flow(before)
+        generator = torch.Generator().manual_seed(0)
+        self.tangents: list[dict[int, Tensor]] = []
+        self.base: list[float] = []
+        self.needed: list[float] = []
+        self.sizes: list[float] = []
+        for _ in range(2):
+            vectors, needed, size, there = {}, 0.0, 0.0, 0.0
+            for name, value in tape.leaves.items():
+                vector = torch.randn(value.tensor.shape, generator=generator).to(value.tensor)
+                judged = name in mine and mine[name].shape == base[name].shape
+                if not judged or not bool(torch.isfinite(mine[name]).all()):
+                    vector = torch.zeros_like(vector)
+                else:
+                    needed += float((vector * (mine[name] - base[name])).sum())
+                    there += float((vector * base[name]).sum())
+                    size += float((vector.abs() * (mine[name].abs() + base[name].abs())).sum())
+                vectors[name] = vector
+            tangents = tape.tangents(vectors)
+            if tangents is not None:
+                self.tangents.append(tangents)
+                self.base.append(there)
+                self.needed.append(needed)
+                self.sizes.append(size)
+
+    def change(self, op: Op, grads: Any, changed: Any, tangents: dict[int, Tensor]) -> float | None:
+        """What a change of an operation's gradients does to the projected gradients of all."""
+        result = 0.0
+        for value, old, new in zip(op.inputs, grads, changed, strict=True):
+            if old is None or new is None or new is old:
+                continue
+            if new.shape != old.shape:
+                return None
+            result += float((tangents[id(value)] * (new - old)).sum())
+        return result
+
+    def ratio(self, edits: Edits) -> float | None:
+        """None if a mistake can not give the numbers; else the factor that would then be missing.
+
+        Mistakes at several operations are not judged here: they get 1.
+        """
+        if len(edits) != 1 or len(self.tangents) < 2:
+            return 1.0
+        (index,) = edits
+        op = self.tape.ops[index]
+        grads = self.flow.get(index, self.tape.right(op))
+        changed = grads
+        try:
+            for edit in edits[index]:
+                changed = edit(op, self.tape.above(op, self.flow), changed)
+        except (RuntimeError, IndexError, ValueError, TypeError):
+            return 1.0  # `Search.replay` deals with it
+        gives = []
+        for base, tangents in zip(self.base, self.tangents, strict=True):
+            change = self.change(op, grads, changed, tangents)
+            if change is None:
+                return 1.0
+            gives.append(base + change)
+        wanted = [base + needed for base, needed in zip(self.base, self.needed, strict=True)]
+        sizes = [size + abs(g) for size, g in zip(self.sizes, gives, strict=True)]
+        if all(
+            abs(g - w) <= self.allowed * s for g, w, s in zip(gives, wanted, sizes, strict=True)
+        ):
+            return 1.0
+        cross = gives[0] * wanted[1] - gives[1] * wanted[0]
+        if gives[0] and abs(cross) <= self.allowed * (
+            abs(gives[0]) * sizes[1] + abs(gives[1]) * sizes[0]
+        ):
+            return wanted[0] / gives[0]
+        return None
+
+    def may_have_factor(self, op: Op, slot: int) -> bool:
+        """Whether one factor on this edge explains both projections."""
+        if len(self.tangents) < 2:
+            return True
+        grad = self.flow.get(op.index, self.tape.right(op))[slot]
+        if grad is None:
+            return False
+        one, two = (float((t[id(op.inputs[slot])] * grad).sum()) for t in self.tangents)
+        cross = one * self.needed[1] - two * self.needed[0]
+        size = abs(one) * self.sizes[1] + abs(two) * self.sizes[0]
+        return abs(cross) <= self.allowed * size

@@ -1,0 +1,104 @@
+"""The reference that a check compares with, run by PyTorch itself."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from manual.module import as_tuple
+
+from .layouts import CandidateError
+from .parity import Quantities
+from .twin import to_torch
+
+Array = np.ndarray
+
+
+DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
+
+
+def parameters_of(reference: Any) -> dict[str, torch.Tensor]:
+    """Those that have a gradient, by name."""
+    if not isinstance(reference, torch.nn.Module):
+        return {}
+    return {n: p for n, p in reference.named_parameters() if p.requires_grad}
+
+
+def prepared(reference: Any, dtype: Any, seed: int) -> Any:
+    """A copy in this dtype. Parameters that are all equal, such as ones, are drawn at random:
+    a factor of one that is left out would not show."""
+    if not isinstance(reference, torch.nn.Module):
+        return reference
+    reference = copy.deepcopy(reference).to(dtype)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in parameters_of(reference).values():
+            if parameter.numel() > 1 and bool((parameter == parameter.reshape(-1)[0]).all()):
+                noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                parameter += noise.to(dtype) / 2
+    return reference
+
+
+def autograd(
+    reference: Any, inputs: Sequence[Any], upstream: Callable[[list[torch.Tensor]], list[Any]]
+) -> tuple[Quantities, list[torch.Tensor]]:
+    """Outputs and gradients by PyTorch itself, and the upstream gradients that were used."""
+    reference = copy.deepcopy(reference) if isinstance(reference, torch.nn.Module) else reference
+    tensors = [to_torch(x) for x in inputs]
+    floating = {i: t for i, t in enumerate(tensors) if torch.is_tensor(t) and t.is_floating_point()}
+    for tensor in floating.values():
+        tensor.requires_grad_()
+    with torch.random.fork_rng(devices=[]):
+        outputs = list(as_tuple(flat(reference(*tensors))))
+    given = [to_torch(g) for g in upstream(outputs)]
+    used = [(y, g) for y, g in zip(outputs, given, strict=True) if y.requires_grad]
+    if not used:
+        raise CandidateError("the reference has no gradient: its output depends on no input")
+    torch.autograd.backward([y for y, _ in used], [g for _, g in used])
+    found: Quantities = {("output", str(i)): y for i, y in enumerate(outputs)}
+    leaves = {f"input {i}": t for i, t in floating.items()} | parameters_of(reference)
+    for name, leaf in leaves.items():
+        grad = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        found["gradient", name] = grad
+    return found, given
+
+
+def flat(returned: Any) -> tuple[Any, ...]:
+    """The tensors of nested tuples, as LSTM's (y, (h, c))."""
+    if isinstance(returned, tuple | list):
+        return tuple(tensor for part in returned for tensor in flat(part))
+    return (returned,)
+
+
+def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> Any:
+    """Dropout with the mask that someone's own forward has just drawn."""
+    if not isinstance(reference, torch.nn.Module) or not reference.training:
+        return reference
+    drawing = [
+        m
+        for m in reference.modules()
+        if "Dropout" in type(m).__name__ and float(getattr(m, "p", 0)) > 0
+    ]
+    if not drawing:
+        return reference
+    if type(reference).__name__ not in DROPOUTS:
+        raise CandidateError(
+            f"{type(drawing[0]).__name__} draws its own random numbers: check with p=0 or in eval "
+            "mode, and dropout by itself"
+        )
+    p = float(getattr(reference, "p", 0))
+    x, y, kept = inputs[0], outputs[0], 1 / (1 - p) if p < 1 else 0.0
+    mask = torch.from_numpy(np.where(np.abs(y) > np.abs(x) * kept / 2, kept, 0.0).astype(x.dtype))
+    return lambda x: x * mask
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(x, np.ndarray | torch.Tensor)
+
+
+def load_reference(reference: Any, weights: Mapping[str, Array]) -> None:
+    with torch.no_grad():
+        for name, parameter in parameters_of(reference).items():
+            parameter.copy_(to_torch(weights[name]))

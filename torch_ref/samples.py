@@ -1,0 +1,69 @@
+"""One input of a reference, its tapes, and the gradients that were handed in for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .recording import record
+from .tape import Tape, Tensor
+
+Gradients = Mapping[str, Tensor]
+
+
+@dataclass
+class Sample:
+    """One input: the reference's tapes for it, and perhaps the gradients that were handed in.
+
+    Attributes:
+        tapes: the operations opened, and as PyTorch ran them.
+        right: autograd's gradients, by leaf.
+        mine: those handed in; a leaf that is not there is not judged.
+        scale: of the upstream gradients.
+    """
+
+    tapes: list[Tape]
+    right: dict[str, Tensor]
+    mine: dict[str, Tensor] | None
+    scale: float
+    shapes: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        reference: Any,
+        inputs: Sequence[Any],
+        upstream: Sequence[Tensor],
+        mine: Gradients | None = None,
+    ) -> "Sample":
+        """Run the reference on these inputs; random numbers are drawn as on the run before.
+
+        Args:
+            reference: an `nn.Module` or a function of tensors.
+            upstream: the gradient of each output.
+        """
+        tapes: list[Tape] = []
+        for opened in (True, False):
+            tape = record(reference, inputs, opened)
+            right = tape.backward(upstream)
+            if not tapes or len(tape.ops) != len(tapes[0].ops):
+                tapes.append(tape)
+        right = tapes[0].replay({})
+        scale = max((float(g.abs().max()) for g in upstream if g.numel()), default=1.0)
+        shapes = " and ".join(str(tuple(x.shape)) for x in inputs if torch.is_tensor(x))
+        judged = None
+        if mine is not None:  # another dtype is told by the report; here only numbers count
+            judged = {n: m.to(right[n].dtype) for n, m in mine.items() if n in right}
+        return cls(tapes, right, judged, scale or 1.0, shapes)
+
+
+def gates_of(reference: Any) -> dict[int, str]:
+    """The names of a recurrent layer's gates, by their number."""
+    names: dict[int, str] = {}
+    for part in reference.modules() if isinstance(reference, torch.nn.Module) else ():
+        if isinstance(part, torch.nn.LSTM | torch.nn.LSTMCell):
+            names[4] = "ifgo"
+        if isinstance(part, torch.nn.GRU | torch.nn.GRUCell):
+            names[3] = "rzn"
+    return names
