@@ -111,7 +111,7 @@ def test_the_articles_slip_in_a_bundle(tmp_path: Path, capsys: pytest.CaptureFix
     assert code == 1
     assert "verdict: early-update" in printed
     assert "output.0.weight" in printed
-    assert "learning rate 0.5" in printed
+    assert "learning rate 0.5" in " ".join(printed.split())
 
 
 # ---- hostile: refused with a reason, exit code 2

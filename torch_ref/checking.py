@@ -465,5 +465,3 @@ def check(
         CandidateError: mine cannot be run.
     """
     return Check(mine, reference, inputs, layouts, extra, loss, lr, steps, seed).result()
-
-

@@ -120,8 +120,9 @@ def described(op: Op, slot: int) -> str:
 
 
 def within(op: Op) -> str:
+    """ " in layers.1 (Tanh)", unless it would say the same twice."""
     place = op.place or op.line
-    return f" in {place}" if place else ""
+    return f" in {place}" if place and place.lower() != op.name else ""
 
 
 def given(grads: Gradients) -> Tensor:

@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_flatten
 from .tape import Op, Span, Tape, Tensor, Value
 
 aten = torch.ops.aten
+REFERENCE = "run_reference"  # the function below which a reference runs
 
 
 aten = torch.ops.aten
@@ -64,9 +65,9 @@ COMPOSITE = {
 class _Recorder(TorchDispatchMode):
     """Puts every operation on a tape."""
 
-    def __init__(self, tape: Tape, opened: bool) -> None:
+    def __init__(self, tape: Tape, opened: bool, name: str) -> None:
         super().__init__()
-        self.tape, self.opened = tape, opened
+        self.tape, self.opened, self.name = tape, opened, name
         self.values: dict[int, Value] = {}
         self.alive: list[Any] = []  # an id is one tensor's only while that tensor is alive
         self.places: list[str] = []
@@ -123,7 +124,7 @@ class _Recorder(TorchDispatchMode):
             self.know(returned[0], slots[0][1])
             return
         place = self.places[-1] if self.places else ""
-        line = "" if place else _line()
+        line = "" if place else _line() or self.name
         if torch.Tag.pointwise in function.tags:  # what is broadcast there is an operation, too
             shape = returned[0].shape
             for i, (position, value) in enumerate(slots):
@@ -208,12 +209,12 @@ def _bce_with_logits(
 
 
 def _line() -> str:
-    """The innermost line that is neither PyTorch's nor this file's, as in "file.py:12"."""
-    roots = str(Path(torch.__file__).parent), str(Path(__file__).parent), "<"
+    """The line of the reference's own source that runs now, as in "file.py:12", if it has any."""
+    library = str(Path(torch.__file__).parent)
     frame: Any = sys._getframe(1)
-    while frame is not None:
+    while frame is not None and frame.f_code.co_name != REFERENCE:
         name = frame.f_code.co_filename
-        if not name.startswith(roots) and Path(name).name != "contextlib.py":
+        if not name.startswith((library, __file__, "<")) and Path(name).name != "contextlib.py":
             return f"{Path(name).name}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
@@ -276,7 +277,7 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         NotImplementedError: it changes tensors in place in a way that cannot be followed.
     """
     tape = Tape()
-    recorder = _Recorder(tape, opened)
+    recorder = _Recorder(tape, opened, getattr(reference, "__name__", "the reference"))
     state: dict[str, Tensor] = {}
     trained: set[str] = set()
     if isinstance(reference, torch.nn.Module):
@@ -299,7 +300,7 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
     for name in trained:
         leaf(name, state[name])
 
-    def forward(state: Any, inputs: Any) -> Any:
+    def run_reference(state: Any, inputs: Any) -> Any:
         if isinstance(reference, torch.nn.Module):
             return torch.func.functional_call(reference, state, tuple(inputs))
         return reference(*inputs)
@@ -313,7 +314,7 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         _places(reference, recorder),
         recorder,
     ):
-        returned = torch.func.functionalize(forward)(state, inputs)
+        returned = torch.func.functionalize(run_reference)(state, inputs)
     for tensor in tree_flatten(returned)[0]:
         tape.outputs.append(recorder.values[id(tensor)])
     tape._close()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -72,7 +73,8 @@ class Checked:
         lines += [f"warning: {text}" for text in self.warnings]
         passed = [note.name for note in self.notes if note.passed]
         if passed:
-            lines.append(f"also right: {', '.join(passed)}")
+            text = f"also right: {', '.join(passed)}"
+            lines.append(textwrap.fill(text, 100, subsequent_indent="            "))
         lines += [f"WRONG: {n.name}: {n.detail}" for n in self.notes if not n.passed]
         if not self.diagnosis.agrees:
             lines.append(str(self.diagnosis))

@@ -1,5 +1,6 @@
 """What a diagnosis says: the verdicts, and where in a wrong gradient the error sits."""
 
+import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -72,12 +73,13 @@ class Diagnosis:
                 f"  proof: {verdict.proof}",
                 f"  fix:   {verdict.fix}",
             ]
-            lines += [f"  the same, in other words: {other}" for other in verdict.same[:2]]
+            others = [text for text in verdict.same if not text.startswith(f"{verdict.kind}:")]
+            lines += [f"  the same, in other words: {other}" for other in others[:1]]
         if self.apart:
             lines.append(f"to tell them apart: {self.apart}")
         if self.untried:
             lines.append(f"not tried: {self.untried}")
-        return "\n".join(lines)
+        return "\n".join(textwrap.fill(line, 100, subsequent_indent="         ") for line in lines)
 
 
 def where(name: str, mine: Tensor, right: Tensor, allowed: float) -> str:
