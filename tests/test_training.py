@@ -235,7 +235,7 @@ def test_no_command_says_what_there_is(capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([])
     assert stopped.value.code == 2
-    assert "expected a command, list or train" in capsys.readouterr().err
+    assert "expected a command: list, train" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_says_so(tmp_path: Path, monkeypatch, capsys) -> None:

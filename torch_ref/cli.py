@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from manual.walkthrough import DescriptionError
 from manual.worked_example import BIASES, RULES
 
 from .experiments import (
@@ -73,9 +74,45 @@ def parser() -> Parser:
     train.add_argument("--biases", help=f"worked-example: {', '.join(BIASES)}")
     train.add_argument("--logdir", type=Path, default=Path("runs"), help="default: runs")
     train.add_argument("--name", help="of the run; default: the experiment's, numbered if taken")
+    board = commands.add_parser(
+        "board",
+        help="open TensorBoard on the runs",
+        description="Ends with Ctrl-C. Every point of every curve is kept.",
+        epilog="example: backprop board --port 6007",
+    )
+    board.add_argument("--logdir", type=Path, default=Path("runs"), help="default: runs")
+    board.add_argument("--port", type=count, default=6006, help="default: 6006")
+    add_explain(commands)
     add_check(commands)
     add_bundle(commands)
     return top
+
+
+def add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="write out one training step, formula by formula; or one layer's derivation",
+        description="Without an argument: the article's network.",
+        epilog="example: backprop explain --layers 3-4-2 --activation tanh --loss cross-entropy "
+        "--html step.html",
+    )
+    explain.add_argument(
+        "what",
+        nargs="?",
+        metavar="CLASS | FILE.json",
+        help="a public class, such as Linear; or a file with weights, biases, x and t",
+    )
+    explain.add_argument("--layers", metavar="N-N[-N...]", help="widths of a network, as in 3-4-2")
+    explain.add_argument("--activation", help="of the hidden layers; default: sigmoid")
+    explain.add_argument("--loss", choices=LOSS_NAMES, help="default: mse")
+    explain.add_argument("--samples", type=count, help="in the batch; default: 1")
+    explain.add_argument("--lr", type=learning_rate, help="default: 0.1; the article's: 0.5")
+    explain.add_argument("--seed", type=count, help="for weights and data; default: 0")
+    explain.add_argument("--step", type=count, default=0, help="show the step after so many")
+    explain.add_argument(
+        "--view", choices=("neurons", "matrices"), help="default: neurons, if there is one sample"
+    )
+    explain.add_argument("--html", type=Path, metavar="FILE", help="write a page instead")
 
 
 def add_check(commands: Any) -> None:
@@ -184,7 +221,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     top = parser()
     arguments = top.parse_args(argv)
     if arguments.command is None:
-        top.error("expected a command: list, train, check or bundle; --help says more")
+        top.error(
+            "expected a command: list, train, board, explain, check or bundle; --help says more"
+        )
     if arguments.command == "list":
         for name, experiment in EXPERIMENTS.items():
             print(f"{name:16}{experiment.summary}\n{'':16}{experiment.defaults.options()}")
@@ -192,13 +231,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "train":
             return run_train(arguments)
-        from .commands import run_bundle, run_check
+        if arguments.command == "board":
+            return run_board(arguments)
+        from .commands import RUN
         from .layouts import CandidateError
 
-        run = run_check if arguments.command == "check" else run_bundle
         try:
-            return AGREE if run(arguments) else DISAGREE
-        except CandidateError as error:
+            return AGREE if RUN[arguments.command](arguments) else DISAGREE
+        except (CandidateError, DescriptionError) as error:
             reason = str(error)
     except SettingError as error:
         reason = str(error)
@@ -208,6 +248,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     print(f"backprop {arguments.command}: {reason}", file=sys.stderr)
     return BAD_INPUT
+
+
+def run_board(arguments: argparse.Namespace) -> int:
+    """TensorBoard in the foreground, until it is interrupted."""
+    import subprocess
+
+    if not arguments.logdir.is_dir():
+        raise SettingError(f"--logdir {arguments.logdir}: there is no such directory yet")
+    if not 0 < arguments.port < 65536:
+        raise SettingError(f"--port {arguments.port}: expected 1 to 65535")
+    words = [sys.executable, "-m", "tensorboard.main", "--logdir", str(arguments.logdir)]
+    words += ["--samples_per_plugin", "scalars=0,images=100", "--port", str(arguments.port)]
+    board = subprocess.Popen(words)
+    try:
+        return AGREE if board.wait() == 0 else BAD_INPUT
+    except KeyboardInterrupt:
+        board.terminate()
+        board.wait()
+        return AGREE
 
 
 def run_train(arguments: argparse.Namespace) -> int:

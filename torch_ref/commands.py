@@ -1,4 +1,4 @@
-"""The commands `backprop check` and `backprop bundle`, from their arguments to what they print."""
+"""The commands `check`, `bundle` and `explain`, from their arguments to what they print."""
 
 import argparse
 import json
@@ -11,17 +11,19 @@ import numpy as np
 import torch
 
 from manual.module import float_dtype
+from manual.walkthrough import Description, DescriptionError, the_article
+from manual.walkthrough import drawn as network_drawn
 
 from .bundle import Bundle, judge, upstream_of, write
 from .checking import check
 from .experiments import EXPERIMENTS
+from .explain import activation_named, class_text, read_description, text
 from .layouts import CandidateError
 from .loading import LOSSES, drawn, find, loss_on, made
+from .page import write_page
 from .reference import flat, prepared
 from .report import Checked
 from .twin import to_torch, twin_of
-
-__all__ = ["run_bundle", "run_check"]
 
 
 def reference_of(text: str, words: Sequence[str], seed: int, dtype: Any) -> Any:
@@ -85,13 +87,13 @@ def check_code(arguments: argparse.Namespace, dtype: Any) -> Checked:
     inputs = inputs_of(arguments.input, arguments.seed, dtype)
     loss, _ = the_loss(arguments.loss, reference, inputs, arguments.seed)
     layouts = {}
-    for text in arguments.map:
-        name, equals, layout = text.partition("=")
+    for words_ in arguments.map:
+        name, equals, layout = words_.partition("=")
         if not equals:
-            raise CandidateError(f"--map {text}: expected NAME=LAYOUT, as in weight=W.T")
+            raise CandidateError(f"--map {words_}: expected NAME=LAYOUT, as in weight=W.T")
         layouts[name] = layout
     try:
-        extra = [json.loads(text) for text in arguments.extra]
+        extra = [json.loads(value) for value in arguments.extra]
     except ValueError:
         raise CandidateError(f"--extra {' '.join(arguments.extra)}: expected JSON") from None
     try:
@@ -149,3 +151,58 @@ def run_bundle(arguments: argparse.Namespace) -> bool:
         f"{arguments.reference}{words}"
     )
     return True
+
+
+def run_explain(arguments: argparse.Namespace) -> bool:
+    """Print a walkthrough or a class's derivation, or write the page."""
+    what = arguments.what
+    options = ("layers", "activation", "loss", "samples", "lr", "seed")
+    given = [f"--{name}" for name in options if getattr(arguments, name) is not None]
+    if what is not None and given:
+        raise DescriptionError(f"{what} says all of it: {' '.join(given)} is not taken with it")
+    if what is not None and not what.endswith(".json"):
+        if arguments.html or arguments.step or arguments.view:
+            raise DescriptionError(f"{what}: --html, --step and --view are for networks")
+        print(class_text(what))
+        return True
+    if arguments.step > MOST_STEPS:
+        raise DescriptionError(f"--step {arguments.step}: expected at most {MOST_STEPS:,}")
+    network = described(arguments)
+    if arguments.html:
+        write_page(arguments.html, network, arguments.step)
+        print(f"{arguments.html}: written; open it in any browser")
+    else:
+        scalar = arguments.view == "neurons" or (not arguments.view and len(network.x) == 1)
+        print(text(network, arguments.step, scalar))
+    return True
+
+
+def described(arguments: argparse.Namespace) -> Description:
+    """The network that the arguments describe."""
+    if arguments.what is not None:
+        return read_description(Path(arguments.what))
+    if arguments.layers is None:
+        for name in ("activation", "loss", "samples", "lr", "seed"):
+            if getattr(arguments, name) is not None:
+                raise DescriptionError(
+                    f"--{name} needs --layers: the article's network is as it is"
+                )
+        return the_article()
+    try:
+        sizes = [int(size) for size in arguments.layers.split("-")]
+    except ValueError:
+        raise DescriptionError(
+            f"--layers {arguments.layers}: expected widths, as in 3-4-2"
+        ) from None
+    return network_drawn(
+        sizes,
+        activation_named(arguments.activation or "sigmoid"),
+        arguments.loss or "mse",
+        arguments.seed or 0,
+        1 if arguments.samples is None else arguments.samples,
+        arguments.lr or 0.1,
+    )
+
+
+MOST_STEPS = 20_000
+RUN = {"check": run_check, "bundle": run_bundle, "explain": run_explain}

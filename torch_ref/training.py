@@ -1,21 +1,26 @@
 """One experiment from its settings to what it shows: trained on both sides, logged, summed up."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from manual import no_grad
 from manual.module import Array
 from manual.worked_example import FIGURES, figures_table
 
-from .dashboard import Dashboard, beside_python, command, link, reserve
+from .dashboard import Dashboard, beside_python, command, link, log10, reserve
 from .experiments import EXPERIMENTS, Problem, SettingError, Settings, linear_floor
 from .lockstep import Lockstep, Step
 from .models import ArticleNetwork, article_round
 from .parity import table
+from .pictures import boundary, misread
 from .twin import to_torch
 
 HELD_OUT_CHECKS = 50  # times in a run that the held-out samples are looked at
@@ -52,13 +57,14 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
     ):
         for n in tqdm(range(settings.steps), disable=None, leave=False, unit="step"):
             observe(n)
+            dashboard.ahead(pair, n + 1)
             step = pair.step(*next(batches))
             if not (math.isfinite(step.loss) or math.isfinite(step.torch_loss)):
                 raise SettingError(
                     f"--lr {settings.lr}: the loss is {step.loss} by hand and {step.torch_loss} by "
                     f"autograd after {step.number} steps (logs: {path})"
                 )
-            dashboard.log(step)
+            dashboard.log(step, pair)
             if parted is None and not step.report.agrees:
                 parted = step
             if held_out and step.number % held_every == 0:
@@ -67,6 +73,8 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
                 dashboard.both("Loss/val", loss, twin_loss, step.number)
                 dashboard.both("Accuracy/val", right, twin_right, step.number)
         observe(settings.steps)
+        pictures(dashboard, pair, problem, step.number)
+        dashboard.finish(pair, step, to_torch(data.x[:1]), outcome(pair, problem, step))
 
     if article:
         print(f"\n{figures_table(settings.rule or '', settings.biases or '', article)}")
@@ -84,6 +92,40 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
         print_parted(parted, settings)
     print(f"\nLogs in {path}; to look at them:\n  {command(logdir)}\n  {link(path.name)}")
     return parted is None
+
+
+def outcome(pair: Lockstep, problem: Problem, step: Step) -> dict[str, float]:
+    """The final metrics, under the same names for every experiment."""
+    found = {"final/loss by hand": step.loss, "final/loss by autograd": step.torch_loss}
+    worst = max(row.relative for row, _ in pair.furthest.values())
+    found["final/largest distance, log10"] = log10(worst)
+    output, _, _, _ = pair.evaluate(*(problem.data.held_out or (problem.data.x, problem.data.t)))
+    t = (problem.data.held_out or (problem.data.x, problem.data.t))[1]
+    right = accuracy(output, t) if t.ndim == 1 else float((np.round(output) == np.round(t)).mean())
+    found["final/right"] = right
+    return found
+
+
+def pictures(dashboard: Dashboard, pair: Lockstep, problem: Problem, number: int) -> None:
+    """What can be seen of this kind of problem."""
+    x, t = problem.data.x, problem.data.t
+    if x.shape[1] == 2 and t.shape[1:] == (1,):
+        dashboard.picture("Decision boundary", boundary(plane(pair), x, t), number)
+    if problem.data.held_out and x.shape[1] == 64:
+        images, wanted = problem.data.held_out
+        output, twin_output, *_ = pair.evaluate(images, wanted)
+        read = output.argmax(axis=1), twin_output.argmax(axis=1)
+        dashboard.picture("Misread digits", misread(images, wanted, *read), number)
+
+
+def plane(pair: Lockstep) -> Callable[[Array], tuple[Any, Any]]:
+    """Both sides' outputs, without a target."""
+
+    def evaluate(points: Array) -> tuple[Any, Any]:
+        with no_grad(), torch.no_grad():
+            return pair.network(points), pair.twin(to_torch(points)).numpy()
+
+    return evaluate
 
 
 def side_by_side(settings: Settings, problem: Problem) -> Lockstep:

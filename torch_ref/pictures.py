@@ -1,0 +1,98 @@
+"""The figures of the dashboard: losses, decision boundaries, misread digits.
+
+TensorBoard shows a figure at half its size: each is 4 by 4 inches, with little text and all of it
+large.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+SIZE: dict[str, Any] = {"figsize": (4, 4), "dpi": 100, "layout": "constrained"}
+
+
+def overlay(curve: list[tuple[int, float, float]]) -> Figure:
+    """Both losses in one chart, which two charts or two equal lines would hide, and their gap.
+
+    Args:
+        curve: step, loss by hand, loss by autograd.
+    """
+    drawable = [point for point in curve if max(map(abs, point[1:])) < 1e30]  # not yet run off
+    steps, mine, theirs = zip(*drawable, strict=True) if drawable else ((0,), (0,), (0,))
+    gaps = [abs(a - b) for a, b in zip(mine, theirs, strict=True)]
+    figure = Figure(**SIZE)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    above.plot(steps, theirs, color="tab:orange", linewidth=8, alpha=0.4, label="autograd")
+    above.plot(steps, mine, color="tab:blue", linewidth=2, linestyle="--", label="by hand")
+    if min(*mine, *theirs) > 0:
+        above.set_yscale("log")
+    above.set_title("loss", fontsize=14)
+    above.legend(fontsize=14)
+    below.plot(steps, [gap or math.nan for gap in gaps], ".", color="tab:red", markersize=4)
+    if any(gaps):
+        below.set_yscale("log")
+    else:
+        below.set_yticks([])
+        below.text(0.5, 0.5, "none", ha="center", transform=below.transAxes, fontsize=14)
+    below.set_title("difference of the two", fontsize=14)
+    below.set_xlabel("step", fontsize=14)
+    for axes in (above, below):
+        axes.tick_params(labelsize=12)
+    return figure
+
+
+def boundary(evaluate: Callable[[Any], tuple[Any, Any]], x: np.ndarray, t: np.ndarray) -> Figure:
+    """What a network of two inputs and one output says all over the plane.
+
+    Args:
+        evaluate: from points (N, 2) to the outputs of both sides.
+        x, t: the samples, drawn on top.
+    """
+    low, high = x.min() - 0.5, x.max() + 0.5
+    line = np.linspace(low, high, 81, dtype=x.dtype)
+    points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    mine, theirs = (np.asarray(y).reshape(81, 81) for y in evaluate(points))
+    figure = Figure(**SIZE)
+    axes = figure.subplots()
+    axes.imshow(
+        mine, extent=(low, high, low, high), origin="lower", cmap="coolwarm", vmin=-0.2, vmax=1.2
+    )
+    levels = [0.5]
+    if mine.min() < 0.5 < mine.max():
+        axes.contour(line, line, theirs, levels, colors="tab:orange", linewidths=6, alpha=0.5)
+        axes.contour(line, line, mine, levels, colors="black", linewidths=1.5, linestyles="--")
+    axes.scatter(
+        x[:, 0],
+        x[:, 1],
+        c=t.ravel(),
+        s=160,
+        cmap="coolwarm",
+        vmin=-0.2,
+        vmax=1.2,
+        edgecolors="black",
+    )
+    axes.set_title("output; 0.5 dashed by hand,\nbroad by autograd", fontsize=13)
+    axes.tick_params(labelsize=12)
+    return figure
+
+
+def misread(images: np.ndarray, wanted: np.ndarray, mine: np.ndarray, theirs: np.ndarray) -> Figure:
+    """The first held-out images that one side or the other reads wrongly, with what each reads.
+
+    Args:
+        images: (N, 64), 8 by 8 each.
+        wanted, mine, theirs: (N,) digits.
+    """
+    wrong = np.flatnonzero((mine != wanted) | (theirs != wanted))
+    figure = Figure(**SIZE)
+    grid = figure.subplots(3, 3).ravel()
+    for axes, index in zip(grid, wrong, strict=False):
+        axes.imshow(images[index].reshape(8, 8), cmap="gray_r")
+        axes.set_title(f"{wanted[index]}: {mine[index]}, {theirs[index]}", fontsize=14)
+    for axes in grid:
+        axes.set_axis_off()
+    figure.suptitle(f"{len(wrong)} misread: by hand, autograd", fontsize=14)
+    return figure
