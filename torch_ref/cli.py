@@ -259,7 +259,8 @@ def run_board(arguments: argparse.Namespace) -> int:
     if not 0 < arguments.port < 65536:
         raise SettingError(f"--port {arguments.port}: expected 1 to 65535")
     words = [sys.executable, "-m", "tensorboard.main", "--logdir", str(arguments.logdir)]
-    words += ["--samples_per_plugin", "scalars=0,images=100", "--port", str(arguments.port)]
+    # 0 would stand for all of them, but TensorBoard's fast data server takes it for none.
+    words += ["--samples_per_plugin", "scalars=100000,images=100", "--port", str(arguments.port)]
     board = subprocess.Popen(words)
     try:
         return AGREE if board.wait() == 0 else BAD_INPUT
