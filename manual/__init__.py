@@ -22,6 +22,7 @@ Read it in this order; each file imports only files above it:
     cyclic_schedules   the two that take it up and down
     combined_schedules schedules made of schedules
     worked_example     the 2-2-2 network of a well-known article, with every figure that it prints
+    walkthrough        one training step of any small network, written out
 
 Every class has the name, the arguments and the parameter names of its twin in torch.nn or
 torch.optim. `python -m manual` prints the worked example.

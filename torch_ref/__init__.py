@@ -9,6 +9,7 @@ Read it in this order; each file imports only files above it:
     lockstep     train both side by side on the same batches
     data         real data sets, and the batches that both sides see
     experiments  the named experiments (PyTorch is not imported to know them)
+    pictures     the dashboard's figures
     dashboard    what goes to TensorBoard, and where
     training     one experiment from its settings to what it shows
 
@@ -36,7 +37,15 @@ Check someone's code:
     checking     the check
     loading      from words on a command line to classes, inputs and losses
     bundle       a pass as .npy files, for any language
-    commands     `backprop check` and `backprop bundle`
+
+Show the mathematics:
+
+    explain      one training step beside autograd, as rows; on the terminal
+    mathml       formulas, numbers and matrices as MathML
+    drawing      a network as SVG
+    page         the walkthrough as one HTML page
+
+    commands     `backprop check`, `bundle` and `explain`
     cli          the command `backprop`
     plugin       the pytest fixture `parity`
 """

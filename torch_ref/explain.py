@@ -49,7 +49,7 @@ def by_autograd(d: Description) -> Values:
     activations = [make_activation(name, torch.float64) for name in d.activations]
     t, loss = to_torch(d.t), LOSSES[d.loss]
     a = x = to_torch(d.x).requires_grad_()
-    found: dict[str, Any] = {"x": x, "a0": x, "t": t, "η": torch.tensor(d.lr)}
+    found: dict[str, Any] = {"x": x, "a0": x, "t": t, "η": torch.tensor(d.lr, dtype=torch.float64)}
     inside: list[tuple[str, torch.Tensor]] = []
     for number, (w, b, f) in enumerate(zip(weights, biases, activations, strict=True), 1):
         z = torch.nn.functional.linear(a, w, b)
@@ -127,9 +127,8 @@ def rows_of(d: Description, mine: Values, theirs: Values, scalar: bool, first: b
 
 def printed_figure(term: Term) -> Figure | None:
     """What the article prints for this quantity in its first round."""
-    name = term.name.replace("∂E/∂", "dE_d").replace("⁺", "_new")
-    name = name.replace("∂E_o", "dE_o").replace("∂out_", "dout_").replace("/∂", "_d")
-    if name.startswith("dout_") and "_dnet_" in name:
+    name = term.name.replace("/∂", "_d").replace("∂", "d").replace("⁺", "_new")
+    if name.startswith("dout_"):  # which the article names by the neuron once
         name = "dout_dnet_" + name.rpartition("_")[2]
     if name == "E_new":
         return next(f for f in FIGURES if f.name == "E after 1 round")
@@ -481,8 +480,8 @@ def example_lines(made: type) -> list[str]:
     from .twin import twin_of
 
     generator = np.random.default_rng(0)
-    x = generator.normal(size=(2, 3)).round(1)
-    t = generator.uniform(0.1, 0.9, size=(2, 3)).round(1)
+    x = generator.normal(size=(2, 3)).round(1).astype(np.float32)
+    t = generator.uniform(0.1, 0.9, size=(2, 3)).round(1).astype(np.float32)
     tries: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = [  # constructor's arguments, inputs
         ((), (x,)),
         ((3, 2), (x,)),
@@ -497,14 +496,16 @@ def example_lines(made: type) -> list[str]:
         return []
     for arguments, inputs in tries:
         try:
-            options = {"generator": generator} if arguments else {}
+            options: dict[str, Any] = {"generator": generator} if arguments else {}
+            if made is manual.KLDivLoss:  # its plain mean is not the divergence's
+                options = {"reduction": "batchmean"}
             module = made(*arguments, **options)
-            module.to(np.float64)
+            module.to(np.float32)
             y = module(*inputs)
         except (TypeError, ValueError, RuntimeError, IndexError, NotImplementedError):
             continue  # it is not made or called so: the next way
         twin = twin_of(module)
-        upstream = [generator.normal(size=np.shape(y)).round(1)]
+        upstream = [np.asarray(generator.normal(size=np.shape(y)).round(1), np.float32)]
         module.zero_grad()
         report = compare(
             mine_of(module, inputs, upstream), theirs_of(twin, inputs, upstream), tolerance(16)

@@ -1,0 +1,101 @@
+"""The page in a real headless browser: laid out, quiet, and with the numbers that were computed.
+
+The page itself has no script: the test's copy of it gets one, which measures and writes down.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manual.walkthrough import by_hand, drawn, the_article
+from torch_ref.explain import by_autograd, number, rows_of
+from torch_ref.page import page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
+pytestmark = pytest.mark.skipif(
+    BROWSER is None, reason=f"no browser: looked for {', '.join(NAMES)}"
+)
+
+MEASURE = """<script>
+const box = e => { const b = e.getBoundingClientRect(); return [b.width, b.height]; };
+const found = {
+  math: [...document.querySelectorAll('math')].map(box),
+  matrices: [...document.querySelectorAll('.matrix')].map(e => ({
+    own: box(e), rows: [...e.querySelectorAll('mtr')].map(box),
+    left: parseFloat(getComputedStyle(e).borderLeftWidth),
+    right: parseFloat(getComputedStyle(e).borderRightWidth)})),
+  numbers: Object.fromEntries([...document.querySelectorAll('b[data-key]')].map(
+    e => [e.dataset.key + ' ' + e.dataset.side, e.innerText])),
+  width: document.documentElement.scrollWidth, window: innerWidth,
+  svg: box(document.querySelector('svg')),
+};
+const note = document.createElement('pre'); note.id = 'measured';
+note.textContent = JSON.stringify(found); document.body.append(note);
+</script>"""
+
+PAGES = {"the article": the_article(), "a network": drawn((3, 4, 2), "Tanh", "cross-entropy", 1)}
+
+
+def opened(html: str, directory: Path, width: int) -> tuple[dict[str, Any], list[str]]:
+    """What the script measured, and the addresses that were asked for."""
+    assert BROWSER is not None
+    path, log = directory / "page.html", directory / "net.json"
+    path.write_text(html.replace("</body>", MEASURE + "</body>"), encoding="utf-8")
+    command = [
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        f"--user-data-dir={directory / 'profile'}",
+        f"--window-size={width},900",
+        f"--log-net-log={log}",
+        "--dump-dom",
+        path.as_uri(),
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    measured = re.search(r'<pre id="measured">(.*?)</pre>', ended.stdout, re.DOTALL)
+    assert measured is not None, ended.stderr[-500:]
+    urls = set(re.findall(r'"url":"([^"]+)"', log.read_text(errors="replace")))
+    return json.loads(unescape(measured.group(1))), sorted(urls)
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_laid_out(name: str, width: int, tmp_path: Path) -> None:
+    d = PAGES[name]
+    found, urls = opened(page(d, 0), tmp_path, width)
+    assert len(found["math"]) > 60
+    assert all(w > 0 and h > 0 for w, h in found["math"])
+    assert found["svg"][0] > 200
+    assert found["width"] <= found["window"], "the page is wider than the window"
+    assert len(found["matrices"]) > 20
+    for matrix in found["matrices"]:  # its brackets are its borders: as tall as its rows together
+        assert matrix["left"] > 0
+        assert matrix["right"] > 0
+        assert matrix["own"][1] >= sum(height for _, height in matrix["rows"]) - 1
+        assert all(w > 0 and h > 0 for w, h in matrix["rows"])
+    asked = [url for url in urls if not url.startswith(("file:", "data:", "chrome:", "about:"))]
+    errands = re.compile(r"https?://[a-z0-9.-]*\.(google|googleapis|gstatic)\.com/")  # its own
+    assert [url for url in asked if not errands.match(url)] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_is_read_is_what_was_computed(name: str, tmp_path: Path) -> None:
+    d = PAGES[name]
+    found, _ = opened(page(d, 0), tmp_path, 1200)
+    rows = rows_of(d, by_hand(d), by_autograd(d), scalar=True, first=True)
+    for index, row in enumerate(rows):
+        assert found["numbers"][f"n{index} mine"] == number(float(row.mine))
+        assert found["numbers"][f"n{index} theirs"] == number(float(row.theirs))
