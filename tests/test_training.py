@@ -283,7 +283,9 @@ def test_both_columns_of_the_articles_table_agree(rule, biases, tmp_path, capsys
 
 
 def events(path: Path) -> EventAccumulator:
-    return EventAccumulator(str(path), size_guidance={"scalars": 0, "images": 0}).Reload()
+    return EventAccumulator(
+        str(path), size_guidance={"scalars": 0, "images": 0, "histograms": 0}
+    ).Reload()
 
 
 def test_event_files_hold_what_was_logged(tmp_path: Path) -> None:
@@ -361,3 +363,56 @@ def test_settings_print_as_the_command_that_made_them() -> None:
         assert settings_from(given) == settings
     with pytest.raises(SettingError):
         replace(settings, lr=-1.0).resolve()
+
+
+def test_the_dashboard_has_what_a_person_wants_to_look_at(tmp_path: Path) -> None:
+    """Both kinds of problem: two inputs and a plane, images and what was misread."""
+    for words in (("xor", "--steps", "40"), ("digits-mlp", "--steps", "40")):
+        assert main(["train", *words, "--logdir", str(tmp_path)]) == 0
+    for name, picture in (("xor", "Decision boundary"), ("digits-mlp", "Misread digits")):
+        mine, theirs, parity = (events(tmp_path / name / s) for s in ("manual", "torch", "parity"))
+        for side in (mine, theirs):
+            scalars, histograms = side.Tags()["scalars"], side.Tags()["histograms"]
+            assert {"Learning rate/group 0", "Update to weight, log10/layers.0.weight"} <= {
+                *scalars
+            }
+            assert {"Weights/layers.0.weight", "Gradients/layers.0.bias"} <= {*histograms}
+            steps = [e.step for e in side.Histograms("Weights/layers.0.weight")]
+            assert 2 < len(steps) < 20  # now and then, never every step
+        assert theirs.Tags()["graph"]
+        assert {picture, "Loss of both/overlay"} <= {*parity.Tags()["images"]}
+        tensors = parity.Tags()["tensors"]
+        assert "Parity at the last step/text_summary" in tensors
+        assert "custom_scalars__config__" in tensors
+        (text,) = parity.Tensors("Parity at the last step/text_summary")
+        assert b"layers.0.weight" in text.tensor_proto.string_val[0]
+        metrics = {tag for tag in parity.Tags()["scalars"] if tag.startswith("final/")}
+        assert metrics == {
+            "final/loss by hand",
+            "final/loss by autograd",
+            "final/largest distance, log10",
+            "final/right",
+        }
+
+
+def test_the_update_ratio_is_what_the_weights_moved(tmp_path: Path) -> None:
+    """The first step of plain gradient descent: lr |g| / |w|, from the histogram's own run."""
+    assert main(["train", "xor", "--steps", "1", "--logdir", str(tmp_path)]) == 0
+    settings = EXPERIMENTS["xor"].defaults.resolve()
+    network = EXPERIMENTS["xor"].build(settings).network
+    weight = dict(network.named_parameters())["layers.0.weight"].data
+    mine = events(tmp_path / "xor" / "manual")
+    (found,) = mine.Scalars("Update to weight, log10/layers.0.weight")
+    size = np.linalg.norm(weight)
+    (histogram,) = mine.Histograms("Gradients/layers.0.weight")
+    gradient = np.sqrt(histogram.histogram_value.sum_squares)
+    assert found.value == pytest.approx(np.log10(settings.lr * gradient / size), rel=1e-5)
+
+
+def test_a_board_that_cannot_be_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, message in (
+        (["--logdir", str(tmp_path / "none")], "there is no such directory yet"),
+        (["--logdir", str(tmp_path), "--port", "99999"], "expected 1 to 65535"),
+    ):
+        assert main(["board", *words]) == 2
+        assert message in capsys.readouterr().err
