@@ -102,6 +102,12 @@ def test_every_figure_of_the_first_round_is_shown_beside_ours() -> None:
     assert {f.name for f in FIGURES if f.said_of == 0 or f.name == "E after 1 round"} <= shown
 
 
+def test_every_figure_that_the_article_prints_is_on_the_page() -> None:
+    html = page(the_article(), 0)
+    for figure in FIGURES:
+        assert figure.printed.replace("-", "−") in html, figure.name
+
+
 def test_the_slip_is_explained_where_it_happens() -> None:
     shown = " ".join(text(the_article(), 0, scalar=True).split())
     assert "= 0.291027774 autograd 0.291027774" in shown

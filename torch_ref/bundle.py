@@ -21,7 +21,7 @@ import torch
 from .checking import diagnose_step
 from .diagnosis import diagnose
 from .layouts import CandidateError
-from .loading import LOSSES, read_array
+from .loading import LOSSES, read_array, read_json
 from .parity import Quantities, compare, tolerance
 from .reference import autograd, flat, load_reference, parameters_of, prepared
 from .report import Checked
@@ -30,7 +30,6 @@ from .twin import to_numpy, to_torch
 from .verdict import Diagnosis
 
 FORMAT = "backprop-parity bundle 1"
-INDEX_LIMIT = 2**22  # bytes
 GIVEN = ("inputs", "parameters", "upstream", "target")
 COMPUTED = ("outputs", "intermediates", "gradients")
 
@@ -189,15 +188,9 @@ class Bundle:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         path = directory / "index.json"
-        try:
-            if path.stat().st_size > INDEX_LIMIT:
-                raise CandidateError(f"{path}: larger than {INDEX_LIMIT:,} bytes")
-            index = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise CandidateError(f"{directory}: no bundle, there is no index.json") from None
-        except (OSError, ValueError, RecursionError) as error:
-            reason = " ".join(str(error).split())
-            raise CandidateError(f"{path}: not readable as JSON ({reason})") from None
+        if not path.exists():
+            raise CandidateError(f"{directory}: no bundle, there is no index.json")
+        index = read_json(path)
         if not isinstance(index, dict) or index.get("format") != FORMAT:
             raise CandidateError(f"{path}: expected the format {FORMAT!r}")
         self.groups = {group: self.read(group, index.get(group)) for group in GIVEN + COMPUTED}

@@ -1,7 +1,6 @@
 """One training step written out beside autograd: the rows that the terminal and the page show."""
 
 import inspect
-import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,13 +28,12 @@ from manual.walkthrough import (
 )
 from manual.worked_example import FIGURES, Figure, rounds
 
-from .loading import LOSSES
+from .loading import LOSSES, read_json
 from .models import make_activation
 from .twin import to_torch
 
 ROUNDS = (0, 1, 10, 100, 1_000, 10_000)
 ROWS, COLUMNS = 4, 6  # of a matrix, at most, on the terminal
-SIZE_LIMIT = 2**22  # bytes of a description
 WIDEST = 64  # neurons of a layer that is still written out
 
 
@@ -353,17 +351,10 @@ def read_description(path: Path) -> Description:
     (one name, or one for each layer), `loss` and `lr`.
 
     Raises:
-        DescriptionError: it is none.
+        CandidateError: it cannot be read.
+        DescriptionError: what it says is no network.
     """
-    try:
-        if path.stat().st_size > SIZE_LIMIT:
-            raise DescriptionError(f"{path}: larger than {SIZE_LIMIT:,} bytes")
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DescriptionError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise DescriptionError(f"{path}: not readable as JSON ({reason})") from None
+    given = read_json(path)
     if not isinstance(given, dict):
         raise DescriptionError(f"{path}: expected an object with weights, biases, x and t")
     missing = [key for key in ("weights", "biases", "x", "t") if key not in given]

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "mse": torch.nn.MSELoss(),
     "cross-entropy": torch.nn.CrossEntropyLoss(),
 }
+JSON_LIMIT = 2**22  # bytes
 LARGEST = 2**27  # elements of one array: a gigabyte in float64
 
 
@@ -131,6 +133,23 @@ def drawn(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndarray:
     if kind == "uniform":
         return np.asarray(generator.uniform(0.05, 0.95, size=shape), dtype)
     raise CandidateError(f"--input {spec}: expected normal, uniform or int<N after the colon")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        CandidateError: there is none, or it is too large or damaged.
+    """
+    try:
+        if path.stat().st_size > JSON_LIMIT:
+            raise CandidateError(f"{path}: larger than {JSON_LIMIT:,} bytes")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CandidateError(f"{path}: there is no such file") from None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise CandidateError(f"{path}: not readable as JSON ({reason})") from None
 
 
 def read_array(path: Path, name: str) -> np.ndarray:

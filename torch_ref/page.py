@@ -13,7 +13,7 @@ import numpy as np
 
 import manual
 from manual.walkthrough import Description, DescriptionError
-from manual.worked_example import rounds
+from manual.worked_example import FIGURES, rounds
 
 from .drawing import drawing
 from .explain import (
@@ -44,6 +44,7 @@ body { margin: 0 auto; padding: 1.5rem; max-width: 72rem; background: var(--pape
 h1 { font-size: 1.7rem; line-height: 1.2; margin: .2em 0 .3em; }
 h2 { margin: 2.2em 0 .6em; border-bottom: 1px solid var(--line); padding-bottom: .2em; }
 h3 { margin: 1.6em 0 .5em; color: var(--soft); font-size: 1.05rem; }
+h2, h3 { break-after: avoid; }
 a { color: var(--plus); } a:focus-visible { outline: 3px solid var(--plus); outline-offset: 2px; }
 nav a { margin-right: 1.2em; } .soft, figcaption, .source { color: var(--soft); }
 figure { margin: 1.5rem 0; } svg { width: 100%; max-height: 34rem; }
@@ -204,14 +205,22 @@ def over_rounds() -> str:
     head = "<tr><th scope=col>rounds</th><th scope=col>E</th><th scope=col>out o1</th>"
     head += "<th scope=col>out o2</th><th scope=col>E, output weights updated first</th></tr>"
     body = "".join(
-        f"<tr><th scope=row>{n:,}</th><td>{right[n]['E_total']:.9g}</td>"
+        f"<tr><th scope=row>{n:,}</th><td>{right[n]['E_total']:.10f}</td>"
         f"<td>{right[n]['out_o1']:.9f}</td><td>{right[n]['out_o2']:.9f}</td>"
-        f"<td>{early[n]['E_total']:.9g}</td></tr>"
+        f"<td>{early[n]['E_total']:.10f}</td></tr>"
         for n in ROUNDS
+    )
+    printed = "".join(
+        f"<li>For {escape(f.name)} rounds the article prints <b>{f.printed}</b>: {escape(f.why)}"
+        + (f", which gives {f.slipped}" if f.slipped else "")
+        + "</li>"
+        for f in FIGURES
+        if f.said_of == ROUNDS[-1]
     )
     return (
         '<h2 id="rounds">Over the rounds</h2><div class="wide"><table class="figures">'
         f"<caption class=soft>targets .01 and .99</caption>{head}{body}</table></div>"
+        f"<ul>{printed}</ul>"
     )
 
 
