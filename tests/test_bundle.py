@@ -188,6 +188,10 @@ INDEXES = {
     "numbers": (lambda i: i["inputs"].update({"7": i["inputs"]["0"]}), "expected 0, 1"),
     "loss": (lambda i: i.update(loss="none"), "loss 'none', expected"),
     "lr": (lambda i: i.update(lr=float("nan")), "lr nan, expected a number above 0"),
+    "a strange loss": (lambda i: i.update(loss={"a": 1}), "expected half-squared"),
+    "a huge lr": (lambda i: i.update(lr=10**400), "expected a number above 0"),
+    "a long name": (lambda i: i["inputs"]["0"].update(file="a" * 5000), "no plain file name"),
+    "a strange name": (lambda i: i["inputs"]["0"].update(file="\ud800"), "no plain file name"),
     "no target": (lambda i: i.update(loss="mse"), "without a target"),
     "trajectory": (lambda i: i.update(trajectory={}), "trajectory: expected a list"),
     "parameters": (lambda i: i["parameters"].pop("bias"), "the reference's"),
@@ -212,6 +216,12 @@ def test_a_hostile_index_is_refused(
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_other_byte_orders_are_taken(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(bundle, "gradients", "bias", lambda g: g.astype(">f8"))
+    change(bundle, "inputs", "0", lambda x: x.astype(">f8"))
+    assert run(capsys, "check", str(bundle), *LINEAR)[0] == 0
 
 
 def test_a_link_out_of_the_bundle_is_refused(

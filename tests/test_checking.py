@@ -205,13 +205,38 @@ class Forgetful(faulty.Linear):
     [
         ("adds up one", "a second backward"),
         ("batch size", "a smaller batch"),
-        ("float64", "float32"),
     ],
 )
 def test_what_only_another_run_shows(what: str, note: str) -> None:
     checked = check(Forgetful(what), torch.nn.Linear(3, 4), normal(5, 3))
     assert note in {n.name for n in checked.notes if not n.passed}, checked
     assert not checked.agrees
+
+
+def test_float64_made_of_float32_is_told_but_is_no_mistake() -> None:
+    checked = check(Forgetful("float64"), torch.nn.Linear(3, 4), normal(5, 3))
+    assert checked.agrees, checked
+    assert any("given float32, it computes" in text for text in checked.warnings)
+
+
+def test_square_matrices_lie_as_the_output_says() -> None:
+    checked = check(faulty.Linear(4, 4), torch.nn.Linear(4, 4), normal(5, 4))
+    assert checked.agrees, checked
+    assert any("square and read as transposed" in text for text in checked.warnings)
+
+
+def test_a_bias_with_an_axis_more() -> None:
+    class Rows(faulty.Linear):
+        def __init__(self) -> None:
+            super().__init__(3, 4)
+            self.b = np.zeros((1, 4))
+
+        def backward(self, dy: Any) -> Any:
+            dx = super().backward(dy)
+            self.db = dy.sum(axis=0, keepdims=True)
+            return dx
+
+    assert check(Rows(), torch.nn.Linear(3, 4), normal(5, 3), steps=2).agrees
 
 
 def test_gradients_that_all_add_up_are_right_too() -> None:
@@ -324,7 +349,7 @@ BAD_WORDS = {
     "sizes": ([f"{FAULTY}:Linear", *LINEAR[:-1], "5,x"], "--input 5,x: expected sizes"),
     "huge": ([f"{FAULTY}:Linear", *LINEAR[:-1], "99999,99999"], "expected sizes"),
     "kind": ([f"{FAULTY}:Linear", *LINEAR[:-1], "5,3:odd"], "expected normal, uniform or int<N"),
-    "width": ([f"{FAULTY}:Linear", *LINEAR[:-1], "5,4"], "torch.nn.Linear does not take these"),
+    "width": ([f"{FAULTY}:Linear", *LINEAR[:-1], "5,4"], "Linear does not take these inputs"),
     "map": ([f"{FAULTY}:Linear", *LINEAR, "--map", "weight"], "expected NAME=LAYOUT"),
     "map of nothing": ([f"{FAULTY}:Linear", *LINEAR, "--map", "w=W"], "map w: the reference has"),
     "map to nothing": ([f"{FAULTY}:Linear", *LINEAR, "--map", "weight=V"], "has no array V"),

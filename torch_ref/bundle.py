@@ -23,7 +23,7 @@ from .diagnosis import diagnose
 from .layouts import CandidateError
 from .loading import LOSSES, read_array, read_json
 from .parity import Quantities, compare, tolerance
-from .reference import autograd, flat, load_reference, parameters_of, prepared
+from .reference import autograd, load_reference, outputs_of, parameters_of, prepared
 from .report import Checked
 from .samples import Sample, gates_of
 from .twin import to_numpy, to_torch
@@ -202,14 +202,14 @@ class Bundle:
             for number, entry in enumerate(trajectory, 1)
         ]
         self.loss = index.get("loss")
-        if self.loss is not None and self.loss not in LOSSES:
+        if self.loss is not None and not (isinstance(self.loss, str) and self.loss in LOSSES):
             raise CandidateError(
                 f"{path}: loss {self.loss!r}, expected {', '.join(LOSSES)} or null"
             )
         self.lr = index.get("lr", 0.1)
         number = isinstance(self.lr, int | float) and not isinstance(self.lr, bool)
-        if not number or not np.isfinite(self.lr) or self.lr <= 0:
-            raise CandidateError(f"{path}: lr {self.lr!r}, expected a number above 0")
+        if not number or not 0 < self.lr < 1e300:
+            raise CandidateError(f"{path}: lr {str(self.lr)[:20]}, expected a number above 0")
         self.reference = str(index.get("reference", ""))
 
     def read(self, group: str, entry: Any) -> Arrays:
@@ -225,7 +225,9 @@ class Bundle:
             if not isinstance(file, str) or not file:
                 raise CandidateError(f"{where}: {name} has no file")
             path = self.directory / file
-            if "\0" in file or not path.resolve().is_relative_to(self.directory.resolve()):
+            if len(file) > 200 or not file.isprintable():
+                raise CandidateError(f"{where}: {name!a} is no plain file name")
+            if not path.resolve().is_relative_to(self.directory.resolve()):
                 raise CandidateError(f"{where}: {name} is {file!r}, outside the bundle")
             array = read_array(path, f"{group} {name} ({file})")
             shape = item.get("shape") if isinstance(item, dict) else None
@@ -372,9 +374,9 @@ def larger(reference: Any, inputs: Sequence[np.ndarray]) -> list[Sample]:
     try:
         tensors = [to_torch(x) for x in more]
         with torch.no_grad():
-            outputs = flat(reference(*tensors))
+            outputs = outputs_of(reference, tensors)
         generator = torch.Generator().manual_seed(2)
         upstream = [torch.randn(y.shape, generator=generator).to(y) for y in outputs]
         return [Sample.of(reference, tensors, upstream)]
-    except (RuntimeError, ValueError, IndexError, TypeError, NotImplementedError):
+    except (CandidateError, NotImplementedError):
         return []  # it does not take more samples: there is nothing to tell apart by

@@ -8,6 +8,7 @@ Taken are: an object with `forward` and `backward`, of `manual` or of anyone's; 
 import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class Candidate:
     def __init__(self, name: str, shapes: Mapping[str, tuple[int, ...]], floating: list[int]):
         self.name, self.shapes, self.floating = name, dict(shapes), floating
         self.layouts: dict[str, Layout] = {}
+        self.settled: set[str] = set()  # parameters whose layout a map says
         self.partial = False  # a loss may leave out its target's gradient
         self.absent: list[str] = []  # parameters of the reference that it does without
         self.adds = False  # each backward adds to the gradients of the one before
@@ -67,6 +69,19 @@ class Candidate:
     def takes_upstream(self) -> bool:
         """Whether backward is handed the gradient of the output; a loss's need not be."""
         return True
+
+    def turned(self) -> list[str]:
+        """Turn its square matrices round; the names of those that no map has settled."""
+        names = [
+            name
+            for name, layout in self.layouts.items()
+            if name not in self.settled
+            and len(set(self.shapes[name])) == 1 < len(self.shapes[name])
+        ]
+        for name in names:
+            layout = self.layouts[name]
+            self.layouts[name] = replace(layout, transposed=not layout.transposed)
+        return names
 
     def load(self, parameters: Mapping[str, Array]) -> None:
         """Give it the reference's numbers."""
@@ -162,6 +177,8 @@ class Candidate:
             return Layout(own, transposed=True)
         if shape in (flat, flat[::-1]):
             return Layout(own, flat=True, transposed=shape == flat[::-1])
+        if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
+            return Layout(own, shape=shape)
         raise CandidateError(
             f"{self.name}: {own} has the shape {shape}, {name} of the reference has {wanted}; "
             "a map says how they belong together"
@@ -223,6 +240,7 @@ class ObjectCandidate(Candidate):
             counts[stem] = position + 1
             if name in layouts and layouts[name].name:
                 self.layouts[name] = layouts[name]
+                self.settled.add(name)
                 self.holder(layouts[name].name)
                 continue
             names = [n for n in names_for(name, position) if self.find(n) is not None]
@@ -504,7 +522,7 @@ def candidate(
         return FunctionsCandidate(*mine, *rest, inputs=len(inputs), layouts=parsed, extra=extra)
     if isinstance(mine, type) and issubclass(mine, torch.autograd.Function):
         return TorchCandidate(mine, mine.__name__, shapes, floating)
-    name = getattr(mine, "__name__", type(mine).__name__)
+    name = mine.__name__ if isinstance(mine, type) else type(mine).__name__
     if isinstance(mine, torch.nn.Module):
         return TorchCandidate(mine, name, shapes, floating)
     for method in ("forward", "backward"):

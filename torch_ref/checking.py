@@ -21,10 +21,10 @@ from .parity import EPS, Quantities, Report, compare, tolerance
 from .reference import (
     Array,
     autograd,
-    flat,
     is_array,
     load_reference,
     masked,
+    outputs_of,
     parameters_of,
     prepared,
 )
@@ -139,6 +139,7 @@ class Check:
     def result(self) -> Checked:
         first = self.run(self.inputs)
         report = self.compared(first)
+        first, report = self.turned(first, report)
         self.zero_warnings(report)
         checked = Checked(report, Diagnosis(), self.notes, self.warnings)
         if any(not row.agrees for row in report.rows if row.kind == "output"):
@@ -157,6 +158,24 @@ class Check:
             self.trained(checked)
         self.single_precision()
         return checked
+
+    def turned(self, first: "Run", report: Report) -> tuple["Run", Report]:
+        """Square matrices lie as PyTorch's or transposed: the output tells which it is."""
+        if all(row.agrees for row in report.rows if row.kind == "output"):
+            return first, report
+        names = self.mine.turned()
+        if not names:
+            return first, report
+        self.mine.load(self.start)
+        again = self.run(self.inputs)
+        other = self.compared(again)
+        if all(row.agrees for row in other.rows if row.kind == "output"):
+            which = ", ".join(names)
+            self.warnings.append(f"{which} is square and read as transposed: so the output agrees")
+            return again, other
+        self.mine.turned()
+        self.mine.load(self.start)
+        return self.run(self.inputs), report
 
     def compared(self, run: "Run") -> Report:
         outputs = [v for (kind, _), v in run.theirs.items() if kind == "output"]
@@ -246,7 +265,9 @@ class Check:
             again = self.mine.backward([np.array(to_numpy(g)) for g in given])
             ways: dict[str, list[str]] = {"start anew": [], "add up": [], "do neither": []}
             for name, value in once.items():
-                if np.allclose(again[name], value, rtol=1e-5, atol=0):
+                if name not in again:
+                    ways["do neither"].append(name)
+                elif np.allclose(again[name], value, rtol=1e-5, atol=0):
                     ways["start anew"].append(name)
                 elif not name.startswith("input") and np.allclose(again[name], 2 * value, 1e-5, 0):
                     ways["add up"].append(name)
@@ -294,8 +315,8 @@ class Check:
         ):
             try:
                 self.shapes_of_outputs(inputs)
-            except (RuntimeError, ValueError, IndexError):
-                continue  # PyTorch itself refuses this batch
+            except (CandidateError, ValueError):
+                continue  # PyTorch itself refuses this batch, or is not finite there
             try:
                 run = self.run(inputs)
             except CandidateError as error:
@@ -315,7 +336,7 @@ class Check:
         if isinstance(reference, torch.nn.Module):
             reference = copy.deepcopy(reference)
         with torch.no_grad():
-            outputs = flat(reference(*[to_torch(x) for x in inputs]))
+            outputs = outputs_of(reference, [to_torch(x) for x in inputs])
         if not all(bool(torch.isfinite(y).all()) for y in outputs):
             raise ValueError("the reference itself is not finite there")
         return [tuple(y.shape) for y in outputs]
@@ -374,7 +395,18 @@ class Check:
             self.reference = copy.deepcopy(reference).to(torch.float32)
         try:
             self.mine.load({n: v.astype(np.float32) for n, v in self.start.items()})
-            report = self.compared(self.run(half))
+            run = self.run(half)
+            wide = [n for (_, n), v in run.mine.items() if v.dtype == np.float64]
+            if wide:
+                self.warnings.append(
+                    f"given float32, it computes {', '.join(wide)} in float64: a constant or a "
+                    "buffer is float64"
+                )
+            run.mine = {
+                key: v.astype(np.float32) if v.dtype == np.float64 else v
+                for key, v in run.mine.items()
+            }
+            report = self.compared(run)
             row = next((r for r in report.rows if not r.agrees), None)
             detail = "" if row is None else f"{row.kind} of {row.name}: {row.verdict}"
             self.note("float32", row is None, detail)

@@ -21,7 +21,7 @@ from .explain import activation_named, class_text, read_description, text
 from .layouts import CandidateError
 from .loading import LOSSES, drawn, find, loss_on, made
 from .page import write_page
-from .reference import flat, prepared
+from .reference import outputs_of, prepared
 from .report import Checked
 from .twin import to_torch, twin_of
 
@@ -48,7 +48,7 @@ def the_loss(
     if name is None:
         return None, None
     with torch.no_grad():
-        y = flat(reference(*[to_torch(x) for x in inputs]))[0]
+        y = outputs_of(reference, [to_torch(x) for x in inputs])[0]
     if name == "cross-entropy" and y.dim() < 2:
         raise CandidateError(f"--loss {name}: expected an output of (samples, classes)")
     generator = np.random.default_rng(seed + 1)
@@ -96,22 +96,17 @@ def check_code(arguments: argparse.Namespace, dtype: Any) -> Checked:
         extra = [json.loads(value) for value in arguments.extra]
     except ValueError:
         raise CandidateError(f"--extra {' '.join(arguments.extra)}: expected JSON") from None
-    try:
-        return check(
-            mine,
-            reference,
-            *inputs,
-            layouts=layouts,
-            extra=extra,
-            loss=loss,
-            lr=arguments.lr,
-            steps=arguments.steps,
-            seed=arguments.seed,
-        )
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise CandidateError(
-            f"{arguments.against} does not take these inputs: {' '.join(str(error).split())}"
-        ) from error
+    return check(
+        mine,
+        reference,
+        *inputs,
+        layouts=layouts,
+        extra=extra,
+        loss=loss,
+        lr=arguments.lr,
+        steps=arguments.steps,
+        seed=arguments.seed,
+    )
 
 
 def experiment(name: str) -> tuple[Any, list[np.ndarray], np.ndarray, str, float]:
@@ -138,7 +133,7 @@ def run_bundle(arguments: argparse.Namespace) -> bool:
         target = the_loss(loss, reference, inputs, arguments.seed)[1]
     lr = lr if arguments.lr is None else arguments.lr
     with torch.no_grad():
-        outputs = flat(reference(*[to_torch(x) for x in inputs]))
+        outputs = outputs_of(reference, [to_torch(x) for x in inputs])
     generator = torch.Generator().manual_seed(arguments.seed + 1)
     given = [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y) for y in outputs]
     upstream = upstream_of(loss, target, [g.numpy() for g in given])

@@ -26,6 +26,10 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     def own(change: Callable[..., Tensor]) -> Edit:
         return at_slot(slot, lambda op, grads, found: change(grads[0]))
 
+    if op.short in ("t", "transpose", "permute"):
+        what = f"the gradient of {op.inputs[slot].name} is not transposed back"
+        yield "transpose", "kept", what, own(lambda g: g)
+        return
     left_out = "forgotten-derivative" if unary else "forgotten-factor"
     what = "the derivative of" if unary else "the other factor of"
     yield left_out, "one", f"{what} {name} is left out (taken as 1)", own(lambda g: g)

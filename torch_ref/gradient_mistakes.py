@@ -120,6 +120,15 @@ def broadcast_changes(op: Op) -> Iterator[Change]:
         f"the gradient of {what} is not summed over the axes along which it was broadcast",
         own(lambda g: g),
     )
+    for own_axis in range(len(wide)):
+        summed = [a for a in range(len(wide)) if a != own_axis]
+        if own_axis in axes and summed:
+            yield (
+                "extra-axis",
+                f"kept {own_axis}",
+                f"the gradient of {what} is summed over the other axes, and axis {own_axis} is kept",
+                own(lambda g, summed=summed: g.sum(summed)),
+            )
     for axis in axes:
         others = [a for a in axes if a != axis]
         if others:

@@ -39,6 +39,7 @@ class Layout:
     transposed: bool = False
     flat: bool = False
     order: str = ""
+    shape: tuple[int, ...] | None = None  # with axes of length 1 more, or fewer
 
     @classmethod
     def parse(cls, text: str) -> "Layout":
@@ -80,6 +81,8 @@ class Layout:
             value = value.reshape(len(value), -1)
         if self.transposed:
             value = value.T
+        if self.shape is not None:
+            value = value.reshape(self.shape)
         return np.array(value, order="C")
 
     def to_reference(self, value: Array, shape: tuple[int, ...]) -> Array:
@@ -87,6 +90,8 @@ class Layout:
         wanted = self.to_mine(np.empty(shape)).shape
         if value.shape != wanted:
             return value
+        if self.shape is not None:
+            return value.reshape(shape)
         if self.transposed:
             value = value.T
         if self.flat:

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import json
 import sys
+import tokenize
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,17 @@ LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "mse": torch.nn.MSELoss(),
     "cross-entropy": torch.nn.CrossEntropyLoss(),
 }
+# What NumPy raises for a header that is damaged or made up.
+DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    tokenize.TokenError,
+)
 JSON_LIMIT = 2**22  # bytes
 LARGEST = 2**27  # elements of one array: a gigabyte in float64
 
@@ -43,7 +55,7 @@ def find(text: str) -> Any:
     else:
         try:
             module = importlib.import_module(place)
-        except ImportError as error:
+        except (ImportError, TypeError, ValueError) as error:
             raise CandidateError(f"{text}: there is no module {place} ({error})") from None
     found = []
     for name in names.split(","):
@@ -162,7 +174,7 @@ def read_array(path: Path, name: str) -> np.ndarray:
         held = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise CandidateError(f"{name}: there is no such file") from None
-    except (OSError, ValueError, EOFError, SyntaxError, OverflowError, MemoryError) as error:
+    except DAMAGED as error:
         if path.is_file() and path.stat().st_size == 0:
             raise CandidateError(f"{name}: the file is empty") from None
         empty = _empty_array(path)
@@ -176,14 +188,14 @@ def read_array(path: Path, name: str) -> np.ndarray:
         raise CandidateError(f"{name}: an array of {held.dtype}, expected plain numbers")
     if held.size > LARGEST:
         raise CandidateError(f"{name}: {held.size:,} elements, at most {LARGEST:,} are taken")
-    return np.array(held)
+    return np.array(held, held.dtype.newbyteorder("="))
 
 
 def _empty_array(path: Path) -> np.ndarray | None:
     """An array without elements, which cannot be mapped into memory."""
     try:
         held = np.load(path, allow_pickle=False) if path.stat().st_size < 4096 else None
-    except (OSError, ValueError, EOFError, SyntaxError, OverflowError, MemoryError):
+    except DAMAGED:
         return None
     return held if isinstance(held, np.ndarray) and held.size == 0 else None
 

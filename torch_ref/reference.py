@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from manual.module import as_tuple
-
 from .layouts import CandidateError
 from .parity import Quantities
 from .twin import to_torch
@@ -51,7 +49,7 @@ def autograd(
     for tensor in floating.values():
         tensor.requires_grad_()
     with torch.random.fork_rng(devices=[]):
-        outputs = list(as_tuple(flat(reference(*tensors))))
+        outputs = list(outputs_of(reference, tensors))
     given = [to_torch(g) for g in upstream(outputs)]
     used = [(y, g) for y, g in zip(outputs, given, strict=True) if y.requires_grad]
     if not used:
@@ -65,10 +63,31 @@ def autograd(
     return found, given
 
 
+def outputs_of(reference: Any, tensors: Sequence[Any]) -> tuple[torch.Tensor, ...]:
+    """Run a reference: its outputs, those in nested tuples, as LSTM's (y, (h, c)), one by one.
+
+    Raises:
+        CandidateError: it does not take these inputs, or returns something else.
+    """
+    name = getattr(reference, "__name__", type(reference).__name__)
+    try:
+        returned = reference(*tensors)
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CandidateError(f"{name} does not take these inputs ({reason})") from error
+    outputs = flat(returned)
+    for y in outputs:
+        if not torch.is_tensor(y):
+            raise CandidateError(f"{name} returned a {type(y).__name__}, expected tensors")
+    return outputs
+
+
 def flat(returned: Any) -> tuple[Any, ...]:
-    """The tensors of nested tuples, as LSTM's (y, (h, c))."""
+    """What nested tuples hold."""
     if isinstance(returned, tuple | list):
-        return tuple(tensor for part in returned for tensor in flat(part))
+        return tuple(one for part in returned for one in flat(part))
     return (returned,)
 
 
