@@ -277,6 +277,27 @@ def test_when_nothing_fits_it_says_where_the_error_sits() -> None:
     assert found.tried > 10
 
 
+def test_one_number_is_no_proof_of_an_early_update() -> None:
+    """A slope of zero is what some learning rate makes of PReLU's one weight: any number is."""
+
+    def without_slope(right: Any, upstream: Any) -> Any:
+        x = to_torch(normal(5, 3))
+        return right | {"input 0": upstream * (x > 0)}
+
+    found = diagnose([sample(torch.nn.PReLU().double(), (5, 3), without_slope)], 100)
+    assert "early-update" not in {verdict.kind for verdict in found.verdicts}
+    assert "with zero for weight" in found.verdicts[0].what
+
+
+def test_a_recurrent_layer_with_the_batch_first() -> None:
+    layer = torch.nn.RNN(3, 4, batch_first=True).double()
+    x = to_torch(normal(2, 5, 3))
+    upstream = [torch.randn_like(y) for y in layer(x)]
+    found = Sample.of(layer, [x], upstream)
+    found.mine = found.right | {"weight_hh_l0": -found.right["weight_hh_l0"]}
+    assert diagnose([found], 100).verdicts[0].kind == "sign"
+
+
 def test_lost_digits_are_no_missing_term() -> None:
     def rounded(right: Any, upstream: Any) -> Any:
         return {name: g.float().double() for name, g in right.items()}

@@ -71,7 +71,13 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                 f"the gradient passes {name} where the mask is zero",
                 taken({position: (here == 0).to(here) * top}),
             )
-        elif op.short not in PRODUCTS:  # there it is the sign, and no more
+        elif op.short not in PRODUCTS:  # there it is the sign, or a path left out, and no more
+            yield (
+                "wrong-argument",
+                f"zeros {position}",
+                f"the derivative of {name} is taken with zero for {what}",
+                taken({position: torch.zeros_like(here)}),
+            )
             yield (
                 "wrong-argument",
                 f"minus {position}",

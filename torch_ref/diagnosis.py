@@ -262,7 +262,9 @@ class Search:
             if once is None:
                 continue
             changed = [n for n in self.wrong if not torch.equal(once[n], base[n])][:1]
-            steps = {self.lr, self.solve_step(base, once, changed)}
+            steps = {self.lr}
+            if sum(tape.leaves[name].tensor.numel() for name in names) > 1:
+                steps.add(self.solve_step(base, once, changed))  # one number moves anywhere
             for lr in steps - {None}:
                 planted = self.replay(
                     tape, updated(tape, dict.fromkeys(names, float(lr or 0)), used)
@@ -476,6 +478,8 @@ def telling(fit: Fit) -> tuple[Any, ...]:
     """What makes one of several names for the same numbers the better one."""
     mistake = fit.mistake
     kind = KINDS.index(mistake.kind)
+    if fit.factor is not None and abs(fit.factor.value) in (0.5, 2):
+        kind = KINDS.index("mean-for-sum")  # a 2 too many or too few says it best
     return fit.times is not None, mistake.rank > 2, kind, mistake.rank, len(mistake.edits)
 
 

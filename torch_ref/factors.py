@@ -16,6 +16,9 @@ def numbers_of(tape: Tape) -> dict[str, float]:
         for axis, size in enumerate(tensor.shape):
             found[f"the size of axis {axis} of {name}"] = float(size)
         found[f"the number of elements of {name}"] = float(tensor.numel())
+        if tensor.dim() > 2 and tensor.shape[1]:
+            share = float(tensor.numel() // tensor.shape[1])
+            found[f"the number of elements of one channel of {name}"] = share
     for op in tape.ops:
         for position, number in enumerate(op.flat):
             if isinstance(number, float | int) and not isinstance(number, bool):

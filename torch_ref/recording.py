@@ -143,6 +143,8 @@ def _functional(function: Any) -> Any:
     """`aten.sigmoid.default` of `aten.sigmoid_.default`."""
     if not function._schema.is_mutable:
         return function
+    if function is aten.transpose_.default:  # a recurrent layer's batch_first
+        return aten.transpose.int
     packet = getattr(aten, function.overloadpacket.__name__.removesuffix("_"), None)
     made = getattr(packet, function._overloadname, None) if packet is not None else None
     if made is None or made._schema.is_mutable:
