@@ -126,7 +126,7 @@ def broadcast_changes(op: Op) -> Iterator[Change]:
             yield (
                 "extra-axis",
                 f"kept {own_axis}",
-                f"the gradient of {what} is summed over the other axes, and axis {own_axis} is kept",
+                f"the gradient of {what} keeps axis {own_axis} and is summed over the others",
                 own(lambda g, summed=summed: g.sum(summed)),
             )
     for axis in axes:
