@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -222,6 +223,31 @@ def test_other_byte_orders_are_taken(bundle: Path, capsys: pytest.CaptureFixture
     change(bundle, "gradients", "bias", lambda g: g.astype(">f8"))
     change(bundle, "inputs", "0", lambda x: x.astype(">f8"))
     assert run(capsys, "check", str(bundle), *LINEAR)[0] == 0
+
+
+def test_a_pipe_is_not_waited_for(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (bundle / "input_0.npy").unlink()
+    os.mkfifo(bundle / "input_0.npy")
+    code, _, err = run(capsys, "check", str(bundle), *LINEAR)
+    assert code == 2
+    assert "not a regular file" in err
+
+
+def test_what_was_given_in_another_dtype_is_refused(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(bundle, "upstream", "0", lambda g: g.astype(np.float32))
+    code, _, err = run(capsys, "check", str(bundle), *LINEAR)
+    assert code == 2
+    assert "upstream 0: float32, expected float64" in err
+
+
+def test_random_numbers_make_no_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("torch.nn.Dropout", "--input", "5,3", "--out", str(tmp_path / "drop"))
+    code, _, err = run(capsys, "bundle", *words)
+    assert code == 2
+    assert "draws random numbers" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_link_out_of_the_bundle_is_refused(

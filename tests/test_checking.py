@@ -219,6 +219,57 @@ def test_float64_made_of_float32_is_told_but_is_no_mistake() -> None:
     assert any("given float32, it computes" in text for text in checked.warnings)
 
 
+def test_a_gradient_handed_on_as_it_came_is_a_warning() -> None:
+    class Add:
+        def forward(self, x: Any, y: Any) -> Any:
+            return x + y
+
+        def backward(self, dy: Any) -> Any:
+            return dy, dy
+
+    checked = check(Add(), torch.add, normal(5, 3), normal(5, 3) + 1)
+    assert checked.agrees, checked
+    assert any("shares its memory" in text for text in checked.warnings)
+
+
+def test_frozen_parameters_of_the_reference_are_handed_over() -> None:
+    reference = torch.nn.Linear(3, 4)
+    reference.bias.requires_grad_(False)
+    assert check(faulty.Linear(3, 4), reference, normal(5, 3)).agrees
+    assert not reference.bias.requires_grad
+
+
+def test_what_is_handed_in_keeps_its_numbers() -> None:
+    mine = faulty.Linear(3, 4)
+    mine.W[...] = 7
+    assert check(mine, torch.nn.Linear(3, 4), normal(5, 3)).agrees
+    assert (mine.W == 7).all()
+
+
+def test_weights_updated_in_backward_are_told() -> None:
+    class Updating(faulty.Linear):
+        def backward(self, dy: Any) -> Any:
+            dx = super().backward(dy)
+            self.W = self.W - 0.1 * self.dW
+            return dx
+
+    checked = check(Updating(3, 4), torch.nn.Linear(3, 4), normal(5, 3))
+    failed = {n.name: n.detail for n in checked.notes if not n.passed}
+    assert "weight" in failed["arguments unchanged"]
+    assert "a second batch" not in failed
+
+
+def test_nothing_to_check() -> None:
+    for reference, inputs, message in (
+        (torch.nn.Linear(3, 4), [np.zeros((0, 3))], "input 0 is empty"),
+        (torch.nn.Linear, [normal(5, 3)], "is the class Linear"),
+        (lambda x: {"y": x}, [normal(5, 3)], "returned a dict, expected tensors"),
+        (lambda x: x > 0, [normal(5, 3)], "only float32 and float64"),
+    ):
+        with pytest.raises(CandidateError, match=message):
+            check(faulty.Linear(3, 4), reference, *inputs)
+
+
 def test_square_matrices_lie_as_the_output_says() -> None:
     checked = check(faulty.Linear(4, 4), torch.nn.Linear(4, 4), normal(5, 4))
     assert checked.agrees, checked
@@ -279,6 +330,7 @@ def test_a_step_of_their_own_that_goes_the_wrong_way() -> None:
 # ---- bad input: one clear line each, exit code 2
 
 BAD_CODE = {
+    "leaves": ("def backward(self, dy): raise SystemExit(0)", "SystemExit at mine.py:8"),
     "raises": ("def backward(self, dy): return 1 / 0", "ZeroDivisionError at mine.py:8"),
     "None": ("def backward(self, dy): pass", "None for the gradient of input 0"),
     "a list": ("def backward(self, dy): return [[1.0]]", "is a list, expected an array"),

@@ -23,7 +23,15 @@ from .diagnosis import diagnose
 from .layouts import CandidateError
 from .loading import LOSSES, read_array, read_json
 from .parity import Quantities, compare, tolerance
-from .reference import autograd, load_reference, outputs_of, parameters_of, prepared
+from .reference import (
+    autograd,
+    drawing_of,
+    every_parameter,
+    load_reference,
+    outputs_of,
+    parameters_of,
+    prepared,
+)
 from .report import Checked
 from .samples import Sample, gates_of
 from .twin import to_numpy, to_torch
@@ -57,11 +65,6 @@ def inner(reference: Any, inputs: Sequence[Any]) -> dict[str, torch.Tensor]:
     return found
 
 
-def every_parameter(reference: Any) -> dict[str, torch.Tensor]:
-    """Also those that are held fixed."""
-    return dict(reference.named_parameters()) if isinstance(reference, torch.nn.Module) else {}
-
-
 def upstream_of(loss: str | None, target: Any, given: Sequence[Any]) -> Any:
     """From outputs to their gradients: the loss's, or the ones that were given."""
 
@@ -93,6 +96,10 @@ def computed(
     steps: int,
 ) -> tuple[Quantities, list[torch.Tensor], list[Arrays]]:
     """All that a bundle holds, by the reference; the weights after each step of plain SGD."""
+    if drawing_of(reference):
+        raise CandidateError(
+            f"{type(drawing_of(reference)[0]).__name__} draws random numbers, others every time"
+        )
     start = {name: to_numpy(p).copy() for name, p in parameters_of(reference).items()}
     found, given = autograd(reference, inputs, upstream)
     quantities: Quantities = {
@@ -263,6 +270,12 @@ def judge(bundle: Bundle, reference: Any) -> Checked:
     dtype = floats[0] if floats else np.dtype(np.float64)
     if dtype not in (np.float32, np.float64):
         raise CandidateError(f"{bundle.directory}: {dtype}, expected float32 or float64")
+    for group in ("inputs", "parameters", "upstream"):
+        for name, value in bundle.groups[group].items():
+            if value.dtype != dtype and (group != "inputs" or value.dtype.kind == "f"):
+                raise CandidateError(
+                    f"{bundle.directory}: {group} {name}: {value.dtype}, expected {dtype}"
+                )
     reference = prepared(reference, to_torch(dtype), 0)
     wanted = {name: tuple(p.shape) for name, p in every_parameter(reference).items()}
     found = {name: value.shape for name, value in bundle.groups["parameters"].items()}

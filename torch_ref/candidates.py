@@ -27,7 +27,7 @@ def called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call someone's code; what it raises becomes one line that says where."""
     try:
         return function(*arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         own = [f for f in frames if "site-packages" not in f.filename and f.filename != __file__]
         at = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
@@ -86,6 +86,11 @@ class Candidate:
     def load(self, parameters: Mapping[str, Array]) -> None:
         """Give it the reference's numbers."""
         raise NotImplementedError
+
+    def restore(self, parameters: Mapping[str, Array]) -> None:
+        """Give it its own numbers back."""
+        if parameters:
+            self.load(parameters)
 
     def forward(self, inputs: Sequence[Any]) -> list[Array]:
         raise NotImplementedError
@@ -381,6 +386,9 @@ class FunctionsCandidate(Candidate):
         self.cache: Any = None
         self.sure = bool(layouts) or not self.shapes
 
+    def restore(self, parameters: Mapping[str, Array]) -> None:
+        """They are handed to it in every call: there is nothing to give back."""
+
     def load(self, parameters: Mapping[str, Array]) -> None:
         self.reference = dict(parameters)
         self.given = {n: self.layouts[n].to_mine(value) for n, value in parameters.items()}
@@ -446,6 +454,10 @@ class TorchCandidate(Candidate):
         super().__init__(*rest)
         self.made = made
         self.is_module = isinstance(made, torch.nn.Module)
+        self.leaves: dict[str, torch.Tensor] = {}
+
+    def restore(self, parameters: Mapping[str, Array]) -> None:
+        """A module is called with the reference's parameters; its own are not touched."""
 
     def load(self, parameters: Mapping[str, Array]) -> None:
         self.leaves = {name: to_torch(value).requires_grad_() for name, value in parameters.items()}

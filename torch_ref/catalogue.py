@@ -21,7 +21,7 @@ from .gradient_mistakes import (
     overwritten,
 )
 from .mistakes import PRODUCTS, Change, Mistake, at_slot, described, kin, place_of, rank_of, scaled
-from .tape import RESHAPES, Edit, Edits, Op, Tape
+from .tape import RESHAPES, Edit, Edits, Op, Tape, signature
 
 
 def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
@@ -57,6 +57,7 @@ def alone(
                 (role, position, kind, key),
                 (role, position, producer, kind, key),
                 (role, position, leaves, kind, key),
+                (role, position, signature(value), kind, key),
             ):
                 together[group].append((op, slot, what, edit))
         return Mistake(kind, what, place_of(op), {op.index: [edit]}, value.reaches, rank_of(op))
@@ -147,6 +148,7 @@ def edge_groups(tape: Tape) -> Iterator[Edges]:
                 producer = value.producer.short if value.producer else ""
                 groups[op.short, slot].append((op, slot))
                 groups[op.short, slot, producer].append((op, slot))
+                groups[op.short, slot, signature(value)].append((op, slot))
                 if len(value.reaches) == 1:
                     groups[op.short, slot, *value.reaches].append((op, slot))
     seen = set()

@@ -21,6 +21,7 @@ from .parity import EPS, Quantities, Report, compare, tolerance
 from .reference import (
     Array,
     autograd,
+    every_parameter,
     is_array,
     load_reference,
     masked,
@@ -54,9 +55,20 @@ class Check:
         self.dtype = floats[0] if floats else np.dtype(np.float64)
         if self.dtype not in EPS or np.dtype(np.longdouble) == self.dtype:
             raise CandidateError(f"inputs in {self.dtype}: PyTorch is checked in float32, float64")
+        if isinstance(reference, type):
+            raise CandidateError(
+                f"the reference is the class {reference.__name__}: expected an object"
+            )
+        for i, x in enumerate(self.inputs):
+            if is_array(x) and not x.size:
+                raise CandidateError(f"input {i} is empty: nothing can be checked")
         self.seed, self.loss, self.lr, self.steps = seed, loss, lr, steps
         self.original = reference
         self.reference = prepared(reference, to_torch(self.dtype), seed)
+        frozen = [n for n, p in every_parameter(self.reference).items() if not p.requires_grad]
+        if not hasattr(mine, "named_parameters"):  # there a parameter is one like all others
+            for name in frozen:
+                every_parameter(self.reference)[name].requires_grad_()
         self.start = {n: to_numpy(p).copy() for n, p in parameters_of(self.reference).items()}
         shapes = {name: value.shape for name, value in self.start.items()}
         self.mine = candidate(mine, shapes, self.inputs, layouts, extra)
@@ -66,6 +78,8 @@ class Check:
             self.start.pop(name)
         label = getattr(reference, "__name__", type(reference).__name__)
         self.mine.partial = "loss" in label.lower() or "error" in label.lower()
+        self.theirs = {n: v.copy() for n, v in self.mine.parameters.items()}
+        self.loaded = self.start
         self.mine.load(self.start)
         shapes_out = self.shapes_of_outputs(self.inputs)
         if isinstance(self.mine, FunctionsCandidate):
@@ -103,6 +117,7 @@ class Check:
 
     def run(self, inputs: Sequence[Any]) -> "Run":
         """Both sides once."""
+        self.mine.load(self.loaded)  # backward may have updated it
         self.mine.zero_grad()
         handed = [x.copy() if is_array(x) else x for x in inputs]
         outputs = self.mine.forward(handed)
@@ -137,6 +152,13 @@ class Check:
         return Sample.of(run.reference, tensors, run.given, mine if judged else None)
 
     def result(self) -> Checked:
+        """The whole check; what was handed in gets its own parameters back."""
+        try:
+            return self.checked()
+        finally:
+            self.mine.restore(self.theirs)
+
+    def checked(self) -> Checked:
         first = self.run(self.inputs)
         report = self.compared(first)
         first, report = self.turned(first, report)
@@ -166,7 +188,6 @@ class Check:
         names = self.mine.turned()
         if not names:
             return first, report
-        self.mine.load(self.start)
         again = self.run(self.inputs)
         other = self.compared(again)
         if all(row.agrees for row in other.rows if row.kind == "output"):
@@ -174,7 +195,6 @@ class Check:
             self.warnings.append(f"{which} is square and read as transposed: so the output agrees")
             return again, other
         self.mine.turned()
-        self.mine.load(self.start)
         return self.run(self.inputs), report
 
     def compared(self, run: "Run") -> Report:
@@ -249,12 +269,18 @@ class Check:
         others = {f"{n} itself": x for n, x in (others | now).items()}
         others |= {f"upstream gradient {i}": g for i, g in enumerate(run.upstream)}
         shared = [
-            f"the gradient of {name} with {other}"
+            (name, other)
             for i, (name, grad) in enumerate(grads.items())
             for other, x in [*others.items(), *list(grads.items())[:i]]
             if np.may_share_memory(grad, x)
         ]
-        self.note("no memory shared", not shared, "; ".join(shared[:3]))
+        # Handing the gradient on as it came is a habit worth knowing of, but right.
+        handed_on = [p for p in shared if all(n.startswith(("input", "upstream")) for n in p)]
+        handed_on = [p for p in handed_on if not p[1].endswith("itself")]
+        for name, other in handed_on[:2]:
+            self.warnings.append(f"the gradient of {name} shares its memory with {other}")
+        wrong = [f"the gradient of {n} with {o}" for n, o in shared if (n, o) not in handed_on]
+        self.note("no memory shared", not wrong, "; ".join(wrong[:3]))
 
     def second_backward(self, first: "Run") -> Diagnosis | None:
         """Forward and backward again, nothing reset: gradients all add up, or all start anew."""
@@ -394,7 +420,7 @@ class Check:
         if isinstance(reference, torch.nn.Module):
             self.reference = copy.deepcopy(reference).to(torch.float32)
         try:
-            self.mine.load({n: v.astype(np.float32) for n, v in self.start.items()})
+            self.loaded = {n: v.astype(np.float32) for n, v in self.start.items()}
             run = self.run(half)
             wide = [n for (_, n), v in run.mine.items() if v.dtype == np.float64]
             if wide:
@@ -413,8 +439,7 @@ class Check:
         except CandidateError as error:
             self.note("float32", False, str(error))
         finally:
-            self.reference = reference
-            self.mine.load(self.start)
+            self.reference, self.loaded = reference, self.start
 
 
 @dataclass

@@ -49,7 +49,7 @@ def the_loss(
         return None, None
     with torch.no_grad():
         y = outputs_of(reference, [to_torch(x) for x in inputs])[0]
-    if name == "cross-entropy" and y.dim() < 2:
+    if name == "cross-entropy" and (y.dim() < 2 or not y.shape[1]):
         raise CandidateError(f"--loss {name}: expected an output of (samples, classes)")
     generator = np.random.default_rng(seed + 1)
     target = loss_on(name, y.shape, generator, y.detach().numpy().dtype)

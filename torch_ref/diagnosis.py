@@ -413,7 +413,7 @@ class Search:
             same = []
             for fit in rest:  # one factor of many names on the same edge is one description
                 words = (fit.edges and fit.edges.what) or fit.mistake.what
-                if words not in said:
+                if words not in said and (fit.times is None) == (first.times is None):
                     said.add(words)
                     same.append(f"{fit.mistake.kind}: {fit.mistake.what}")
             verdicts.append((first, self.verdict(first, tuple(same))))

@@ -170,6 +170,8 @@ def read_array(path: Path, name: str) -> np.ndarray:
     Raises:
         CandidateError: there is none, it is damaged, too large, or holds something else.
     """
+    if path.exists() and not path.is_file():
+        raise CandidateError(f"{name}: not a regular file")
     try:
         held = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:

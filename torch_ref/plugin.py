@@ -23,6 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[REPORTS] = []
+    path = config.getoption("parity_report", None)
+    if path and not Path(path).absolute().parent.is_dir():
+        raise pytest.UsageError(f"--parity-report {path}: there is no such directory")
 
 
 class Parity:
@@ -37,11 +40,14 @@ class Parity:
         from .checking import check
         from .layouts import CandidateError
 
+        refused = ""
         try:
             checked = check(mine, reference, *inputs, **options)
         except CandidateError as error:
-            self.reports.append({"test": self.test, "agrees": False, "error": str(error)})
-            pytest.fail(str(error), pytrace=False)
+            refused = str(error)
+        if refused:
+            self.reports.append({"test": self.test, "agrees": False, "error": refused})
+            pytest.fail(refused, pytrace=False)
         self.reports.append({"test": self.test, **checked.as_dict()})
         if not checked.agrees:
             pytest.fail(f"by hand and autograd disagree\n{checked}", pytrace=False)

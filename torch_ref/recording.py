@@ -212,11 +212,11 @@ def _bce_with_logits(
 
 def _line() -> str:
     """The line of the reference's own source that runs now, as in "file.py:12", if it has any."""
-    library = str(Path(torch.__file__).parent)
+    library, own = str(Path(torch.__file__).parent), str(Path(__file__).parent)
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code.co_name != REFERENCE:
         name = frame.f_code.co_filename
-        if not name.startswith((library, __file__, "<")) and Path(name).name != "contextlib.py":
+        if not name.startswith((library, own, "<")) and Path(name).name != "contextlib.py":
             return f"{Path(name).name}:{frame.f_lineno}"
         frame = frame.f_back
     return ""

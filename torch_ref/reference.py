@@ -9,7 +9,7 @@ import torch
 
 from .layouts import CandidateError
 from .parity import Quantities
-from .twin import to_torch
+from .twin import DTYPES, to_torch
 
 Array = np.ndarray
 
@@ -22,6 +22,11 @@ def parameters_of(reference: Any) -> dict[str, torch.Tensor]:
     if not isinstance(reference, torch.nn.Module):
         return {}
     return {n: p for n, p in reference.named_parameters() if p.requires_grad}
+
+
+def every_parameter(reference: Any) -> dict[str, torch.Tensor]:
+    """Also those that are held fixed."""
+    return dict(reference.named_parameters()) if isinstance(reference, torch.nn.Module) else {}
 
 
 def prepared(reference: Any, dtype: Any, seed: int) -> Any:
@@ -48,7 +53,7 @@ def autograd(
     floating = {i: t for i, t in enumerate(tensors) if torch.is_tensor(t) and t.is_floating_point()}
     for tensor in floating.values():
         tensor.requires_grad_()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
         outputs = list(outputs_of(reference, tensors))
     given = [to_torch(g) for g in upstream(outputs)]
     used = [(y, g) for y, g in zip(outputs, given, strict=True) if y.requires_grad]
@@ -81,6 +86,10 @@ def outputs_of(reference: Any, tensors: Sequence[Any]) -> tuple[torch.Tensor, ..
     for y in outputs:
         if not torch.is_tensor(y):
             raise CandidateError(f"{name} returned a {type(y).__name__}, expected tensors")
+        if y.dtype not in DTYPES.values():
+            raise CandidateError(
+                f"{name} returned {y.dtype}: only float32 and float64 are compared"
+            )
     return outputs
 
 
@@ -93,13 +102,7 @@ def flat(returned: Any) -> tuple[Any, ...]:
 
 def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> Any:
     """Dropout with the mask that someone's own forward has just drawn."""
-    if not isinstance(reference, torch.nn.Module) or not reference.training:
-        return reference
-    drawing = [
-        m
-        for m in reference.modules()
-        if "Dropout" in type(m).__name__ and float(getattr(m, "p", 0)) > 0
-    ]
+    drawing = drawing_of(reference)
     if not drawing:
         return reference
     if type(reference).__name__ not in DROPOUTS:
@@ -110,7 +113,21 @@ def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> A
     p = float(getattr(reference, "p", 0))
     x, y, kept = inputs[0], outputs[0], 1 / (1 - p) if p < 1 else 0.0
     mask = torch.from_numpy(np.where(np.abs(y) > np.abs(x) * kept / 2, kept, 0.0).astype(x.dtype))
-    return lambda x: x * mask
+
+    def dropout(x: torch.Tensor) -> torch.Tensor:
+        return x * mask
+
+    return dropout
+
+
+def drawing_of(reference: Any) -> list[torch.nn.Module]:
+    """The parts of a reference that draw random numbers of their own."""
+    parts = reference.modules() if isinstance(reference, torch.nn.Module) else ()
+    return [
+        part
+        for part in parts
+        if part.training and "Dropout" in type(part).__name__ and float(getattr(part, "p", 0)) > 0
+    ]
 
 
 def is_array(x: Any) -> bool:

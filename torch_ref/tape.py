@@ -82,6 +82,16 @@ class Value:
         return self.producer.name
 
 
+def signature(value: Value, depth: int = 3) -> str:
+    """How a value came about, so many operations back: the same at every time step."""
+    op = value.producer
+    if value.leaf or op is None or op.function is None or depth == 0:
+        return value.leaf
+    part = f"[{op.outputs.index(value)}]" if len(op.outputs) > 1 else ""
+    inside = ",".join(signature(v, depth - 1) for v in op.inputs)
+    return f"{op.short}{part}({inside})"
+
+
 class Op:
     """One operation, its differentiable inputs and its outputs.
 
