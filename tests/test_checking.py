@@ -406,6 +406,11 @@ BAD_WORDS = {
     "map of nothing": ([f"{FAULTY}:Linear", *LINEAR, "--map", "w=W"], "map w: the reference has"),
     "map to nothing": ([f"{FAULTY}:Linear", *LINEAR, "--map", "weight=V"], "has no array V"),
     "gates": ([f"{FAULTY}:Linear", *LINEAR, "--map", "weight=W@iffo"], "expected the gates ifgo"),
+    "extra for a class": ([f"{FAULTY}:Linear", *LINEAR, "--extra", "3"], "are for forward and"),
+    "map for a Function": (
+        [f"{FAULTY}:Convolution", *LINEAR, "--map", "weight=w"],
+        "a map is for NumPy code",
+    ),
     "extra": ([f"{FAULTY}:Linear", *LINEAR, "--extra", "{"], "--extra {: expected JSON"),
     "arguments": (
         [f"{FAULTY}:Linear", *LINEAR, "--mine-args", "3"],

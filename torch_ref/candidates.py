@@ -532,6 +532,13 @@ def candidate(
         name = getattr(mine[0], "__name__", "forward")
         rest = (name, shapes, floating)
         return FunctionsCandidate(*mine, *rest, inputs=len(inputs), layouts=parsed, extra=extra)
+    if extra:
+        raise CandidateError("further arguments (--extra) are for forward and backward functions")
+    is_torch = isinstance(mine, torch.nn.Module) or (
+        isinstance(mine, type) and issubclass(mine, torch.autograd.Function)
+    )
+    if is_torch and parsed:
+        raise CandidateError("a map is for NumPy code: here the parameters are the reference's")
     if isinstance(mine, type) and issubclass(mine, torch.autograd.Function):
         return TorchCandidate(mine, mine.__name__, shapes, floating)
     name = mine.__name__ if isinstance(mine, type) else type(mine).__name__
