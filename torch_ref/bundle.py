@@ -27,10 +27,12 @@ from .reference import (
     autograd,
     drawing_of,
     every_parameter,
+    gradients_of_loss,
     load_reference,
     outputs_of,
     parameters_of,
     prepared,
+    random_like,
 )
 from .report import Checked
 from .samples import Sample, gates_of
@@ -81,9 +83,7 @@ def upstream_of(loss: str | None, target: Any, given: Sequence[Any]) -> Any:
                         f"output {tuple(y.shape)}"
                     )
             return list(given)
-        leaf = outputs[0].detach().requires_grad_()
-        LOSSES[loss](leaf, to_torch(target)).backward()
-        return [leaf.grad, *(torch.zeros_like(y) for y in outputs[1:])]
+        return gradients_of_loss(lambda y: LOSSES[loss](y, to_torch(target)), outputs)
 
     return upstream
 
@@ -217,7 +217,6 @@ class Bundle:
         number = isinstance(self.lr, int | float) and not isinstance(self.lr, bool)
         if not number or not 0 < self.lr < 1e300:
             raise CandidateError(f"{path}: lr {str(self.lr)[:20]}, expected a number above 0")
-        self.reference = str(index.get("reference", ""))
 
     def read(self, group: str, entry: Any) -> Arrays:
         """The arrays of one group of the index."""
@@ -388,8 +387,6 @@ def larger(reference: Any, inputs: Sequence[np.ndarray]) -> list[Sample]:
         tensors = [to_torch(x) for x in more]
         with torch.no_grad():
             outputs = outputs_of(reference, tensors)
-        generator = torch.Generator().manual_seed(2)
-        upstream = [torch.randn(y.shape, generator=generator).to(y) for y in outputs]
-        return [Sample.of(reference, tensors, upstream)]
+        return [Sample.of(reference, tensors, random_like(outputs, 2))]
     except (CandidateError, NotImplementedError):
         return []  # it does not take more samples: there is nothing to tell apart by

@@ -378,10 +378,9 @@ class FunctionsCandidate(Candidate):
                 f"one argument for each of {', '.join(self.shapes) or 'no parameters'}, or a dict "
                 f"of them{', then ' + str(len(self.extra)) + ' more' if self.extra else ''}"
             )
-        for position, (name, shape) in enumerate(self.shapes.items()):
+        for position, name in enumerate(self.shapes):
             called_ = name if self.as_dict else own[position]
             self.layouts[name] = layouts.get(name) or Layout(called_)
-            del shape
         self.given: dict[str, Array] = {}
         self.cache: Any = None
         self.sure = bool(layouts) or not self.shapes

@@ -18,16 +18,19 @@ from .candidates import FunctionsCandidate, candidate
 from .diagnosis import diagnose
 from .layouts import CandidateError
 from .parity import EPS, Quantities, Report, compare, tolerance
+from .recording import record
 from .reference import (
     Array,
     autograd,
     every_parameter,
+    gradients_of_loss,
     is_array,
     load_reference,
     masked,
     outputs_of,
     parameters_of,
     prepared,
+    random_like,
 )
 from .report import Checked, Note, output_words
 from .samples import Sample, gates_of
@@ -63,7 +66,6 @@ class Check:
             if is_array(x) and not x.size:
                 raise CandidateError(f"input {i} is empty: nothing can be checked")
         self.seed, self.loss, self.lr, self.steps = seed, loss, lr, steps
-        self.original = reference
         self.reference = prepared(reference, to_torch(self.dtype), seed)
         frozen = [n for n, p in every_parameter(self.reference).items() if not p.requires_grad]
         if not hasattr(mine, "named_parameters"):  # there a parameter is one like all others
@@ -89,6 +91,7 @@ class Check:
         ]
         self.notes: list[Note] = []
         self.first_shape: tuple[int, ...] = ()
+        self.order: list[str] | None = None
         if len(self.inputs) and is_array(self.inputs[0]) and self.inputs[0].shape[:1] == (1,):
             self.warnings.append("a batch of one does not tell a mean from a sum")
 
@@ -96,17 +99,10 @@ class Check:
         """Random and non-uniform, or the loss's; its target is the first batch's."""
         self.first_shape = self.first_shape or tuple(outputs[0].shape)
         if self.loss is not None and tuple(outputs[0].shape) == self.first_shape:
-            leaf = outputs[0].detach().requires_grad_()
-            self.loss(leaf).backward()
-            rest = [torch.zeros_like(y) for y in outputs[1:]]
-            assert leaf.grad is not None
-            return [leaf.grad, *rest]
+            return gradients_of_loss(self.loss, outputs)
         if not self.mine.takes_upstream:
             return [torch.ones_like(y) for y in outputs]
-        generator = torch.Generator().manual_seed(self.seed + 1)
-        return [
-            torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y) for y in outputs
-        ]
+        return random_like(outputs, self.seed + 1)
 
     def allowed(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> float:
         """As for the project's own layers: the lengths of the sums."""
@@ -146,10 +142,10 @@ class Check:
                 del theirs[key]
         return Run(list(inputs), handed, given, upstream, mine, theirs, reference, before)
 
-    def sample(self, run: "Run", judged: bool = True) -> Sample:
+    def sample(self, run: "Run") -> Sample:
         mine = {n: to_torch(np.asarray(v)) for (kind, n), v in run.mine.items() if kind != "output"}
         tensors = [to_torch(x) for x in run.inputs]
-        return Sample.of(run.reference, tensors, run.given, mine if judged else None)
+        return Sample.of(run.reference, tensors, run.given, mine)
 
     def result(self) -> Checked:
         """The whole check; what was handed in gets its own parameters back."""
@@ -201,16 +197,18 @@ class Check:
         outputs = [v for (kind, _), v in run.theirs.items() if kind == "output"]
         scale = max((float(np.abs(g).max(initial=0)) for g in run.upstream), default=1.0)
         report = compare(run.mine, run.theirs, self.allowed(run.inputs, outputs), scale)
-        order = self.order(run)
+        if self.order is None:
+            self.order = self.backward_order(run)
+        order = {("gradient", name): i for i, name in enumerate(self.order)}
         report.rows.sort(key=lambda row: order.get((row.kind, row.name), -1))
         return report
 
-    def order(self, run: "Run") -> dict[tuple[str, str], int]:
+    def backward_order(self, run: "Run") -> list[str]:
+        """The quantities as the backward pass completes them; the same for every batch."""
         try:
-            names = self.sample(run, judged=False).tapes[0].order()
+            return record(run.reference, [to_torch(x) for x in run.inputs]).order()
         except NotImplementedError:
-            names = []
-        return {("gradient", name): i for i, name in enumerate(names)}
+            return []
 
     def diagnosed(self, first: "Run", report: Report, previous: Sample | None = None) -> Diagnosis:
         """The search, with a second batch of another size to confirm what it finds."""

@@ -21,7 +21,7 @@ from .explain import activation_named, class_text, read_description, text
 from .layouts import CandidateError
 from .loading import LOSSES, drawn, find, loss_on, made
 from .page import write_page
-from .reference import outputs_of, prepared
+from .reference import outputs_of, prepared, random_like
 from .report import Checked
 from .twin import to_torch, twin_of
 
@@ -134,8 +134,7 @@ def run_bundle(arguments: argparse.Namespace) -> bool:
     lr = lr if arguments.lr is None else arguments.lr
     with torch.no_grad():
         outputs = outputs_of(reference, [to_torch(x) for x in inputs])
-    generator = torch.Generator().manual_seed(arguments.seed + 1)
-    given = [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y) for y in outputs]
+    given = random_like(outputs, arguments.seed + 1)
     upstream = upstream_of(loss, target, [g.numpy() for g in given])
     name = " ".join([arguments.reference, *arguments.args])
     out = write(arguments.out, reference, inputs, upstream, name, loss, target, lr, arguments.steps)

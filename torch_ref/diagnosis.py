@@ -150,7 +150,7 @@ class Search:
         judged = {name: self.mine[name] for name in needed}
         linear = Projection(tape, judged, base, before, 1e3 * self.allowed)
         numbers = numbers_of(tape)
-        yield from self.with_factors(number, wanted, before, base, linear)
+        yield from self.with_factors(number, wanted, before, base, linear, numbers)
         sources = [mistakes_of(tape, self.gates)]
         if self.previous is not None and not before:
             sources.append(stale(tape, self.previous.tapes[number]))
@@ -181,11 +181,16 @@ class Search:
                 yield replace(fit, times=factor), scaled
 
     def with_factors(
-        self, number: int, wanted: set[str], before: Edits, base: Gradients, linear: "Projection"
+        self,
+        number: int,
+        wanted: set[str],
+        before: Edits,
+        base: Gradients,
+        linear: Projection,
+        numbers: dict[str, float],
     ) -> Iterator[tuple[Fit, dict[str, Tensor]]]:
         """A factor on an edge. The gradients are linear in it, so it can be solved for."""
         tape = self.sample.tapes[number]
-        numbers = numbers_of(tape)
         for edges in edge_groups(tape):
             if self.late():
                 return

@@ -93,6 +93,21 @@ def outputs_of(reference: Any, tensors: Sequence[Any]) -> tuple[torch.Tensor, ..
     return outputs
 
 
+def random_like(outputs: Sequence[torch.Tensor], seed: int) -> list[torch.Tensor]:
+    """Random, non-uniform upstream gradients: all ones would hide mistakes."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y) for y in outputs]
+
+
+def gradients_of_loss(
+    loss: Callable[[torch.Tensor], torch.Tensor], outputs: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    """∂loss/∂output for the first output, which the loss is of; zero for the others."""
+    leaf = outputs[0].detach().requires_grad_()
+    (grad,) = torch.autograd.grad(loss(leaf), leaf)
+    return [grad, *(torch.zeros_like(y) for y in outputs[1:])]
+
+
 def flat(returned: Any) -> tuple[Any, ...]:
     """What nested tuples hold."""
     if isinstance(returned, tuple | list):

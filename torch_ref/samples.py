@@ -46,7 +46,7 @@ class Sample:
         tapes: list[Tape] = []
         for opened in (True, False):
             tape = record(reference, inputs, opened)
-            right = tape.backward(upstream)
+            tape.backward(upstream)
             if not tapes or len(tape.ops) != len(tapes[0].ops):
                 tapes.append(tape)
         right = tapes[0].replay({})
