@@ -2,7 +2,7 @@
 
 Read it in this order; each file imports only files above it:
 
-    module             Parameter, Module, Sequential, no_grad: what a layer is made of
+    module             Parameter, Module, Sequential, no_grad, keep_passes: what a layer is made of
     special            sigmoid, softplus, erf: special functions
     initializers       how a layer's numbers start; PyTorch's own random numbers
     linear             Linear, Bilinear, Identity, Flatten, Unflatten
@@ -84,7 +84,7 @@ from .margin_losses import (
     TripletMarginLoss,
 )
 from .models import MLP
-from .module import Module, Parameter, Sequential, no_grad
+from .module import Module, Parameter, Sequential, keep_passes, no_grad
 from .optimizer import Optimizer, clip_grad_norm_, clip_grad_value_
 from .optimizers import ASGD, SGD, Adadelta, Adagrad, Muon, RMSprop, Rprop
 from .schedules import (
@@ -196,5 +196,6 @@ __all__ = [
     "Unflatten",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "keep_passes",
     "no_grad",
 ]

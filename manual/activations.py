@@ -2,9 +2,9 @@
 
     y = f(x)         formula                        f′(x)
     ---------------------------------------------------------------------------------------
-    ReLU             max(x, 0)                      [x > 0]
-    ReLU6            min(max(x, 0), 6)              [0 < x < 6]
-    Hardtanh         min(max(x, lo), hi)            [lo < x < hi]
+    ReLU             max(x, 0)                      0 where x ≤ 0, else 1
+    ReLU6            min(max(x, 0), 6)              0 where x ≤ 0 or x ≥ 6, else 1
+    Hardtanh         min(max(x, lo), hi)            0 where x ≤ lo or x ≥ hi, else 1
     LeakyReLU        x or a x                       1 or a            first where x > 0
     PReLU            x or w x, w learnt             1 or w            first where x > 0
     Threshold        x or v                         1 or 0            first where x > t
@@ -23,10 +23,11 @@
     GELU tanh        x (1 + t)/2, t = tanh u        (1 + t)/2 + x (1 − t²) u′/2
     Hardsigmoid      min(max(x + 3, 0), 6)/6        1/6 in (−3, 3), else 0
     Hardswish        x · Hardsigmoid                0, x/3 + ½, 1     below, in, above (−3, 3)
-    Hardshrink       x or 0                         1 or 0            first where |x| > λ
-    Softshrink       x ∓ λ or 0                     1 or 0            first where |x| > λ
+    Hardshrink       x or 0                         1 or 0            second where |x| ≤ λ
+    Softshrink       x ∓ λ or 0                     1 or 0            second where |x| ≤ λ
 
-With g = ∂L/∂y it is always ∂L/∂x = g f′(x). Where a kink leaves the choice open, it is PyTorch's.
+With g = ∂L/∂y it is always ∂L/∂x = g f′(x). Where a kink leaves the choice open, it is PyTorch's,
+and so is which of two branches NaN takes: conditions are written so that it does.
 Φ and φ are the standard normal's distribution and density; [·] is 1 where true, else 0.
 """
 
@@ -52,8 +53,8 @@ class Elementwise(Module):
     def derivative(self, x: Array, y: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no derivative")
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x)
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
         y = self.value(x)
         self.save_for_backward(x, y)
         return y
@@ -79,7 +80,7 @@ class ReLU(InPlace):
         return np.maximum(x, 0)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return y > 0
+        return ~(y <= 0)
 
 
 class Hardtanh(InPlace):
@@ -106,7 +107,7 @@ class Hardtanh(InPlace):
         return np.clip(x, self.min_val, self.max_val)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return (x > self.min_val) & (x < self.max_val)
+        return ~((x <= self.min_val) | (x >= self.max_val))
 
 
 class ReLU6(InPlace):
@@ -116,7 +117,7 @@ class ReLU6(InPlace):
         return np.clip(x, 0, 6)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return (x > 0) & (x < 6)
+        return ~((x <= 0) | (x >= 6))
 
 
 class LeakyReLU(InPlace):
@@ -153,8 +154,11 @@ class PReLU(Module):
         self.init = init
         self.weight = Parameter(np.full(num_parameters, init, float_dtype(dtype)))
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x, self.weight.data.dtype)
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        return {"weight": input.size // self.num_parameters}
+
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input, self.weight.data.dtype)
         channels = x.shape[1] if x.ndim > 1 else 1
         if self.num_parameters not in (1, channels):
             raise ValueError(
@@ -186,8 +190,8 @@ class Threshold(Module):
         refuse(self, inplace=inplace)
         self.threshold, self.value, self.inplace = threshold, value, inplace
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x)
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
         passed = ~(x <= self.threshold)  # NaN is let through
         self.save_for_backward(passed)
         return np.where(passed, x, x.dtype.type(self.value))
@@ -410,7 +414,7 @@ class Hardshrink(Elementwise):
         return np.where(np.abs(x) <= self.lambd, 0, x)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return np.abs(x) > self.lambd
+        return ~(np.abs(x) <= self.lambd)
 
 
 class Softshrink(Elementwise):
@@ -426,4 +430,4 @@ class Softshrink(Elementwise):
         return np.where(x > self.lambd, x - self.lambd, np.minimum(x + self.lambd, 0))
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return np.abs(x) > self.lambd
+        return ~(np.abs(x) <= self.lambd)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .losses import Loss, check_within, optional_array
+from .losses import Loss, check_within
 from .module import Array
 from .softmax import log_softmax
 
@@ -27,17 +27,24 @@ class NLLLoss(Loss):
         weight: w, one for each class.
     """
 
+    weight: Array | None
+
     def __init__(
         self,
         weight: Array | None = None,
-        *,
+        size_average: None = None,
         ignore_index: int = -100,
+        reduce: None = None,
         reduction: str = "mean",
-        **deprecated: None,
     ) -> None:
-        super().__init__(reduction=reduction, **deprecated)
-        self.weight = optional_array(weight)
+        super().__init__(reduction, size_average, reduce)
+        self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
+
+    def sum_lengths(self, input: Array, target: Array) -> dict[str, int]:
+        classes = input.shape[min(1, input.ndim - 1)]
+        alone = self.reduction == "none"
+        return {"output": classes if alone else input.size, "input": classes}
 
     def class_weight(self, classes: int, x: Array) -> Array:
         """w, for as many classes."""
@@ -55,18 +62,14 @@ class NLLLoss(Loss):
         self.check_input(input)
         if input.ndim == 0:
             raise ValueError(f"{self!r}: input is a number, expected (C,), (N, C) or (N, C, …)")
-        if not isinstance(target, np.ndarray | np.generic) or target.dtype.kind not in "iu":
-            raise TypeError(f"{self!r}: target is not an array of integer classes")
+        self.check_array(target, "target")
         samples = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
         if target.shape != samples:
             raise ValueError(f"{self!r}: target has shape {target.shape}, expected {samples}")
         classes = input.shape[min(1, input.ndim - 1)]
-        counted = target[target != self.ignore_index]
-        if counted.size and not (0 <= counted.min() and counted.max() < classes):
-            raise IndexError(
-                f"{self!r}: target has classes from {counted.min()} to {counted.max()}, "
-                f"expected 0 to {classes - 1}"
-            )
+        if target.dtype.kind in "iu":
+            target = np.where(target == self.ignore_index, 0, target)
+        self.check_indices(target, "target", 0, classes - 1)
 
     def weights(self, x: Array, target: Array, smoothing: float = 0.0) -> tuple[Array, Any]:
         """W (*, C) for classes along the last axis of x, and what mean divides by."""
@@ -83,7 +86,7 @@ class NLLLoss(Loss):
         x = np.moveaxis(input, min(1, input.ndim - 1), -1)  # classes last
         W, count = self.weights(x, target)
         self.save_for_backward(W, count)
-        return self.reduce(surprise(W, x), count)
+        return self.reduced(surprise(W, x), count)
 
     def backward(self, grad_output: Any = 1) -> Array:
         W, count = self.take_saved(grad_output)
@@ -124,13 +127,13 @@ class CrossEntropyLoss(NLLLoss):
     def __init__(
         self,
         weight: Array | None = None,
-        *,
+        size_average: None = None,
         ignore_index: int = -100,
+        reduce: None = None,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
-        **deprecated: None,
     ) -> None:
-        super().__init__(weight, ignore_index=ignore_index, reduction=reduction, **deprecated)
+        super().__init__(weight, size_average, ignore_index, reduce, reduction)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(
                 f"CrossEntropyLoss: label_smoothing is {label_smoothing}, expected 0 to 1"
@@ -138,7 +141,8 @@ class CrossEntropyLoss(NLLLoss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Array, target: Array) -> Any:
-        likely = isinstance(target, np.ndarray) and target.dtype.kind == "f"
+        self.check_array(target, "target")
+        likely = target.dtype.kind == "f"
         if likely:
             self.check_input(input)
             self.check_input(target, input.dtype, "target")
@@ -147,25 +151,34 @@ class CrossEntropyLoss(NLLLoss):
                     f"{self!r}: target has shape {target.shape}, expected {input.shape}"
                 )
             check_within(self, "target", target, 0, np.inf)
+            if self.ignore_index >= 0:
+                raise ValueError(
+                    f"{self!r}: ignore_index is {self.ignore_index}, which names a class, and the "
+                    "target has probabilities"
+                )
         else:
             self.check_classes(input, target)
         axis = min(1, input.ndim - 1)
         log_p = log_softmax(np.moveaxis(input, axis, -1), axis=-1)  # classes last
         if likely:
-            w, smoothing = self.class_weight(log_p.shape[-1], log_p), self.label_smoothing
+            w: Any = self.class_weight(log_p.shape[-1], log_p)
+            smoothing = self.label_smoothing
             q = np.moveaxis(target, axis, -1)
             W = w * (q * (1 - smoothing) + log_p.dtype.type(smoothing / len(w)))
-            count, by_q = self.count(log_p[..., 0]), -(1 - smoothing) * w * log_p
+            count = self.count(log_p[..., 0])
         else:
             W, count = self.weights(log_p, target, self.label_smoothing)
-            by_q = None
-        self.save_for_backward(log_p, W, count, by_q)
-        return self.reduce(surprise(W, log_p), count)
+            w = None
+        self.save_for_backward(log_p, W, count, w)
+        return self.reduced(surprise(W, log_p), count)
 
-    def backward(self, grad_output: Any = 1) -> Any:
-        log_p, W, count, by_q = self.take_saved(grad_output)
+    def backward(self, grad_output: Any = 1, with_target: bool = False) -> Any:
+        log_p, W, count, w = self.take_saved(grad_output)
         by_x = np.exp(log_p) * W.sum(axis=-1, keepdims=True) - W
         grad_input = self.to_classes(grad_output, count, by_x)
-        if by_q is None:
+        if not with_target:
             return grad_input
+        if w is None:  # classes have no gradient
+            return grad_input, None
+        by_q = -(1 - self.label_smoothing) * w * log_p
         return grad_input, self.to_classes(grad_output, count, by_q)

@@ -46,10 +46,16 @@ class CTCLoss(Loss):
     """
 
     def __init__(
-        self, blank: int = 0, *, reduction: str = "mean", zero_infinity: bool = False
+        self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
     ) -> None:
-        super().__init__(reduction=reduction)
+        super().__init__(reduction)
         self.blank, self.zero_infinity = blank, zero_infinity
+
+    def sum_lengths(
+        self, log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array
+    ) -> dict[str, int]:
+        steps, samples = log_probs.shape[0], np.size(input_lengths)
+        return {"output": steps + samples, "input": 2 * steps}
 
     def forward(
         self, log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array
@@ -73,15 +79,12 @@ class CTCLoss(Loss):
             raise ValueError(f"{self!r}: input_lengths {lengths}, expected 0 to {steps}")
         if not 0 <= self.blank < classes:
             raise ValueError(f"{self!r}: blank is {self.blank}, expected one of {classes} classes")
-        targets = np.asarray(targets)
-        if targets.dtype.kind not in "iu":
-            raise TypeError(f"{self!r}: targets are not integer classes")
+        self.check_array(targets, "targets")
         rows = self.rows(targets, sizes, batched)
         losses = np.empty(samples, log_p.dtype)
         slopes = np.zeros_like(log_p)
         for n, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-            if row.size and not (0 <= row.min() and row.max() < classes):
-                raise IndexError(f"{self!r}: targets {row}, expected 0 to {classes - 1}")
+            self.check_indices(row, f"target {n}", 0, classes - 1)
             losses[n], slopes[:length, n] = self.align(log_p[:length, n], row)
         if self.zero_infinity:
             impossible = np.isinf(losses)
@@ -90,7 +93,7 @@ class CTCLoss(Loss):
         self.save_for_backward(slopes, np.maximum(sizes, 1), log_probs.shape)
         if self.reduction == "mean":
             losses = losses / np.maximum(sizes, 1).astype(losses.dtype)
-        reduced = self.reduce(losses)
+        reduced = self.reduced(losses)
         return reduced if batched or self.reduction != "none" else reduced[0]
 
     def rows(self, targets: Array, sizes: Array, batched: bool) -> list[Array]:

@@ -43,8 +43,8 @@ class Dropout(Module):
         shape = x.shape[: x.ndim - axes] + (1,) * axes
         return random(shape, np.dtype(np.float64), self.generator) >= self.p
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x)
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
         if not self.training:
             self.save_for_backward(None)
             return x
@@ -84,8 +84,8 @@ class AlphaDropout(Dropout):
 
     DROPPED = -SELU.SCALE * SELU.ALPHA
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x)
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
         if not self.training:
             self.save_for_backward(None)
             return x

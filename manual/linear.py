@@ -49,8 +49,13 @@ class Linear(Module):
             bound = 1 / math.sqrt(self.in_features)
             uniform_(self.bias, -bound, bound, generator)
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x, self.weight.data.dtype)
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        samples = math.prod(input.shape[:-1])
+        lengths = {"output": self.in_features, "input": self.out_features}
+        return lengths | {"weight": samples, "bias": samples}
+
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input, self.weight.data.dtype)
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise ValueError(
                 f"{self!r}: input's last axis is {x.shape[-1] if x.ndim else 'missing'}, "
@@ -114,7 +119,16 @@ class Bilinear(Module):
         if self.bias is not None:
             uniform_(self.bias, -bound, bound, generator)
 
-    def forward(self, x1: Array, x2: Array) -> Array:
+    def sum_lengths(self, input1: Array, input2: Array) -> dict[str, int]:
+        samples = math.prod(input1.shape[:-1])
+        lengths = {
+            "output": self.in1_features * self.in2_features,
+            "input": self.out_features * max(self.in1_features, self.in2_features),
+        }
+        return lengths | {"weight": samples, "bias": samples}
+
+    def forward(self, input1: Array, input2: Array) -> Array:
+        x1, x2 = input1, input2
         for name, x, features in (
             ("input1", x1, self.in1_features),
             ("input2", x2, self.in2_features),
@@ -156,9 +170,10 @@ class Identity(Module):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, input: Array) -> Array:
+        self.check_array(input)
         self.save_for_backward()
-        return x
+        return input
 
     def backward(self, g: Array) -> Array:
         self.take_saved(g)
@@ -180,8 +195,8 @@ class Flatten(Module):
         self.start_dim = start_dim
         self.end_dim = end_dim
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x)
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
         axes = max(x.ndim, 1)
         for name, axis in (("start_dim", self.start_dim), ("end_dim", self.end_dim)):
             if not -axes <= axis < axes:
@@ -210,8 +225,8 @@ class Unflatten(Module):
         self.dim = dim
         self.unflattened_size = tuple(unflattened_size)
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x)
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
         check_axis(self, x, self.dim)
         dim = self.dim % x.ndim
         try:

@@ -1,6 +1,10 @@
 """Losses: how wrong the outputs are, as one number. Their backward starts the chain.
 
-`backward(grad_output=1)` returns the gradient for each differentiable input, in the inputs' order.
+`backward()` returns what the network's `backward` takes, the gradient of `input`; a loss that takes
+several outputs of a network returns a tuple, one gradient for each. A target has a gradient too
+where another network made it: `backward(with_target=True)` returns that one as well, in the inputs'
+order.
+
 Here are the losses that compare number with number; class_losses.py compares scores with classes,
 margin_losses.py asks for a distance, ctc.py reads a sequence.
 
@@ -24,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from .module import Array, Module
+from .module import Array, Module, refuse
 from .special import PI, log_sigmoid, sigmoid
 
 
@@ -36,16 +40,13 @@ class Loss(Module):
     """
 
     REDUCTIONS: tuple[str, ...] = ("none", "mean", "sum")
+    OF_ROWS = False  # whether a single loss is of the last axis, not of one element
 
-    def __init__(self, *, reduction: str = "mean", **deprecated: None) -> None:
+    def __init__(
+        self, reduction: str = "mean", size_average: None = None, reduce: None = None
+    ) -> None:
         super().__init__()
-        for name, value in deprecated.items():
-            if name not in ("size_average", "reduce"):
-                raise TypeError(f"{type(self).__name__}: there is no argument {name!r}")
-            if value is not None:
-                raise NotImplementedError(
-                    f"{type(self).__name__}: {name} is not supported, use reduction"
-                )
+        refuse(self, size_average=size_average is not None, reduce=reduce is not None)
         if reduction not in self.REDUCTIONS:
             raise ValueError(
                 f"{type(self).__name__}: reduction is {reduction!r}, "
@@ -53,11 +54,15 @@ class Loss(Module):
             )
         self.reduction = reduction
 
+    def sum_lengths(self, input: Array, *others: Any, **named: Any) -> dict[str, int]:
+        single = input.shape[-1] if self.OF_ROWS and input.ndim else 1
+        return {"output": single if self.reduction == "none" else input.size, "input": single}
+
     def count(self, losses: Array) -> Any:
         """K, what mean divides by, in the losses' own dtype."""
         return losses.dtype.type(losses.size)
 
-    def reduce(self, losses: Array, count: Any = None) -> Any:
+    def reduced(self, losses: Array, count: Any = None) -> Any:
         """L from the single losses; `count` is K, where it is not their number."""
         if self.reduction == "none":
             return losses
@@ -83,10 +88,24 @@ def check_same_shape(loss: Module, input: Array, target: Array, name: str = "tar
     """Raise unless both are floating arrays of one shape and dtype: nothing is broadcast."""
     loss.check_input(input)
     loss.check_input(target, input.dtype, name)
+    check_shape(loss, input, target, name)
+
+
+def check_shape(loss: Module, input: Array, target: Array, name: str = "target") -> None:
+    """Raise ValueError unless both have one shape."""
     if input.shape != target.shape:
         raise ValueError(
             f"{loss!r}: {name} has shape {target.shape}, expected the input's {input.shape}"
         )
+
+
+def numbers_like(loss: Module, input: Array, target: Array) -> Array:
+    """The target in the input's dtype: as it is, or converted from whole numbers."""
+    loss.check_input(input)
+    loss.check_array(target, "target")
+    if target.dtype.kind in "iu":
+        return np.asarray(target).astype(input.dtype)
+    return loss.check_input(target, input.dtype, "target")
 
 
 def check_within(loss: Module, name: str, values: Array, low: float, high: float) -> None:
@@ -112,10 +131,6 @@ def rescaling(loss: Module, name: str, weight: Array | None, input: Array) -> An
         ) from None
 
 
-def optional_array(values: Any) -> Array | None:
-    return None if values is None else np.array(values)
-
-
 class HalfSquaredError(Module):
     """E = ½ Σ (t − o)², the article's error: the ½ is there to cancel the 2 of the derivative.
 
@@ -124,70 +139,91 @@ class HalfSquaredError(Module):
         ∂L/∂t = −∂L/∂o
     """
 
+    def sum_lengths(self, input: Array, target: Array) -> dict[str, int]:
+        return {"output": input.size}
+
     def forward(self, input: Array, target: Array) -> Any:
         check_same_shape(self, input, target)
         difference = input - target
         self.save_for_backward(difference)
         return (difference * difference).sum() / 2
 
-    def backward(self, grad_output: Any = 1) -> tuple[Array, Array]:
+    def backward(self, grad_output: Any = 1, with_target: bool = False) -> Any:
         (difference,) = self.take_saved(grad_output)
         grad_input = grad_output * difference
-        return grad_input, -grad_input
+        return (grad_input, -grad_input) if with_target else grad_input
 
 
 class PairwiseLoss(Loss):
     """A loss of each element x of the input and its own t of the target.
 
     Forward     lₖ = loss(xₖ, tₖ)
-    Backward    ∂L/∂xₖ = gₖ ∂l/∂x(xₖ, tₖ), and for t likewise, both from `slopes`
+    Backward    ∂L/∂xₖ = gₖ ∂l/∂x(xₖ, tₖ), from `slope`; ∂L/∂tₖ likewise, from `target_slope`,
+                which is −∂l/∂x where the loss is one of x − t
     """
 
     def loss(self, x: Array, t: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no loss")
 
-    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
-        raise NotImplementedError(f"{type(self).__name__} has no slopes")
+    def slope(self, x: Array, t: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no slope")
+
+    def target_slope(self, x: Array, t: Array) -> Array:
+        return -self.slope(x, t)
 
     def forward(self, input: Array, target: Array) -> Any:
         check_same_shape(self, input, target)
         self.save_for_backward(input, target)
-        return self.reduce(self.loss(input, target))
+        return self.reduced(self.loss(input, target))
 
-    def backward(self, grad_output: Any = 1) -> tuple[Array, Array]:
+    def backward(self, grad_output: Any = 1, with_target: bool = False) -> Any:
         x, t = self.take_saved(grad_output)
         g = self.expand(grad_output, self.count(x))
-        by_x, by_t = self.slopes(x, t)
-        return g * by_x, g * by_t
+        grad_input = g * self.slope(x, t)
+        return (grad_input, g * self.target_slope(x, t)) if with_target else grad_input
 
 
 class L1Loss(PairwiseLoss):
     """l = |x − t|; at x = t the slope is taken as 0."""
 
+    def __init__(
+        self, size_average: None = None, reduce: None = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction, size_average, reduce)
+
     def loss(self, x: Array, t: Array) -> Array:
         return np.abs(x - t)
 
-    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
-        sign = np.sign(x - t)
-        return sign, -sign
+    def slope(self, x: Array, t: Array) -> Array:
+        return np.sign(x - t)
 
 
 class MSELoss(PairwiseLoss):
     """l = (x − t)²."""
 
+    def __init__(
+        self, size_average: None = None, reduce: None = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction, size_average, reduce)
+
     def loss(self, x: Array, t: Array) -> Array:
         return np.square(x - t)
 
-    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
-        slope = 2 * (x - t)
-        return slope, -slope
+    def slope(self, x: Array, t: Array) -> Array:
+        return 2 * (x - t)
 
 
 class SmoothL1Loss(PairwiseLoss):
     """l = d²/2β where |d| < β, else |d| − β/2, with d = x − t: L1, rounded off at its tip."""
 
-    def __init__(self, *, reduction: str = "mean", beta: float = 1.0, **deprecated: None) -> None:
-        super().__init__(reduction=reduction, **deprecated)
+    def __init__(
+        self,
+        size_average: None = None,
+        reduce: None = None,
+        reduction: str = "mean",
+        beta: float = 1.0,
+    ) -> None:
+        super().__init__(reduction, size_average, reduce)
         if not beta >= 0:
             raise ValueError(f"SmoothL1Loss: beta is {beta}, expected at least 0")
         self.beta = beta
@@ -197,17 +233,16 @@ class SmoothL1Loss(PairwiseLoss):
         near = size < self.beta
         return np.where(near, size * size / (2 * self.beta or 1), size - self.beta / 2)
 
-    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+    def slope(self, x: Array, t: Array) -> Array:
         d = x - t
-        slope = np.where(np.abs(d) < self.beta, d / (self.beta or 1), np.sign(d))
-        return slope, -slope
+        return np.where(np.abs(d) < self.beta, d / (self.beta or 1), np.sign(d))
 
 
 class HuberLoss(PairwiseLoss):
     """l = d²/2 where |d| ≤ δ, else δ (|d| − δ/2), with d = x − t. Source: Huber, 1964."""
 
-    def __init__(self, *, reduction: str = "mean", delta: float = 1.0) -> None:
-        super().__init__(reduction=reduction)
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
         if not delta > 0:
             raise ValueError(f"HuberLoss: delta is {delta}, expected more than 0")
         self.delta = delta
@@ -216,9 +251,8 @@ class HuberLoss(PairwiseLoss):
         size = np.abs(x - t)
         return np.where(size <= self.delta, size * size / 2, self.delta * (size - self.delta / 2))
 
-    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
-        slope = np.clip(x - t, -self.delta, self.delta)
-        return slope, -slope
+    def slope(self, x: Array, t: Array) -> Array:
+        return np.clip(x - t, -self.delta, self.delta)
 
 
 class BCELoss(PairwiseLoss):
@@ -233,11 +267,17 @@ class BCELoss(PairwiseLoss):
         weight: w, along the last axes of the input.
     """
 
+    weight: Array | None
+
     def __init__(
-        self, weight: Array | None = None, *, reduction: str = "mean", **deprecated: None
+        self,
+        weight: Array | None = None,
+        size_average: None = None,
+        reduce: None = None,
+        reduction: str = "mean",
     ) -> None:
-        super().__init__(reduction=reduction, **deprecated)
-        self.weight = optional_array(weight)
+        super().__init__(reduction, size_average, reduce)
+        self.register_buffer("weight", weight)
 
     def forward(self, input: Array, target: Array) -> Any:
         check_same_shape(self, input, target)
@@ -253,10 +293,13 @@ class BCELoss(PairwiseLoss):
         log_x, log_not_x = self.logs(x)
         return -rescaling(self, "weight", self.weight, x) * (t * log_x + (1 - t) * log_not_x)
 
-    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+    def slope(self, x: Array, t: Array) -> Array:
         w = rescaling(self, "weight", self.weight, x)
+        return w * (x - t) / np.maximum(x * (1 - x), 1e-12)
+
+    def target_slope(self, x: Array, t: Array) -> Array:
         log_x, log_not_x = self.logs(x)
-        return w * (x - t) / np.maximum(x * (1 - x), 1e-12), w * (log_not_x - log_x)
+        return rescaling(self, "weight", self.weight, x) * (log_not_x - log_x)
 
 
 class BCEWithLogitsLoss(PairwiseLoss):
@@ -271,17 +314,20 @@ class BCEWithLogitsLoss(PairwiseLoss):
         pos_weight: p, what an outcome of 1 counts against one of 0; along the last axes too.
     """
 
+    weight: Array | None
+    pos_weight: Array | None
+
     def __init__(
         self,
         weight: Array | None = None,
-        *,
+        size_average: None = None,
+        reduce: None = None,
         reduction: str = "mean",
         pos_weight: Array | None = None,
-        **deprecated: None,
     ) -> None:
-        super().__init__(reduction=reduction, **deprecated)
-        self.weight = optional_array(weight)
-        self.pos_weight = optional_array(pos_weight)
+        super().__init__(reduction, size_average, reduce)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
 
     def weights(self, x: Array) -> tuple[Any, Any]:
         return (
@@ -293,10 +339,13 @@ class BCEWithLogitsLoss(PairwiseLoss):
         w, p = self.weights(x)
         return -w * (p * t * log_sigmoid(x) + (1 - t) * log_sigmoid(-x))
 
-    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+    def slope(self, x: Array, t: Array) -> Array:
         w, p = self.weights(x)
-        by_x = w * ((1 - t) * sigmoid(x) - p * t * sigmoid(-x))
-        return by_x, w * (log_sigmoid(-x) - p * log_sigmoid(x))
+        return w * ((1 - t) * sigmoid(x) - p * t * sigmoid(-x))
+
+    def target_slope(self, x: Array, t: Array) -> Array:
+        w, p = self.weights(x)
+        return w * (log_sigmoid(-x) - p * log_sigmoid(x))
 
 
 class KLDivLoss(PairwiseLoss):
@@ -309,24 +358,32 @@ class KLDivLoss(PairwiseLoss):
     REDUCTIONS = ("none", "mean", "sum", "batchmean")
 
     def __init__(
-        self, *, reduction: str = "mean", log_target: bool = False, **deprecated: None
+        self,
+        size_average: None = None,
+        reduce: None = None,
+        reduction: str = "mean",
+        log_target: bool = False,
     ) -> None:
-        super().__init__(reduction=reduction, **deprecated)
+        super().__init__(reduction, size_average, reduce)
         self.log_target = log_target
 
     def count(self, losses: Array) -> Any:
-        return losses.dtype.type(len(losses) if self.reduction == "batchmean" else losses.size)
+        samples = losses.shape[0] if losses.ndim else 1
+        return losses.dtype.type(samples if self.reduction == "batchmean" else losses.size)
 
     def loss(self, x: Array, t: Array) -> Array:
         if self.log_target:
             return np.exp(t) * (t - x)
         return t * np.log(np.where(t > 0, t, 1)) - t * x  # t log t is 0 at 0
 
-    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
+    def slope(self, x: Array, t: Array) -> Array:
+        return -np.exp(t) if self.log_target else -t
+
+    def target_slope(self, x: Array, t: Array) -> Array:
         if self.log_target:
-            return -np.exp(t), np.exp(t) * (t - x + 1)
+            return np.exp(t) * (t - x + 1)
         with np.errstate(divide="ignore"):
-            return -t, np.log(t) - x + 1
+            return np.log(t) - x + 1
 
 
 class PoissonNLLLoss(PairwiseLoss):
@@ -341,13 +398,16 @@ class PoissonNLLLoss(PairwiseLoss):
         self,
         log_input: bool = True,
         full: bool = False,
-        *,
+        size_average: None = None,
         eps: float = 1e-8,
+        reduce: None = None,
         reduction: str = "mean",
-        **deprecated: None,
     ) -> None:
-        super().__init__(reduction=reduction, **deprecated)
+        super().__init__(reduction, size_average, reduce)
         self.log_input, self.full, self.eps = log_input, full, eps
+
+    def forward(self, log_input: Array, target: Array) -> Any:
+        return super().forward(log_input, target)
 
     def loss(self, x: Array, t: Array) -> Array:
         loss = np.exp(x) - t * x if self.log_input else x - t * np.log(x + self.eps)
@@ -357,15 +417,15 @@ class PoissonNLLLoss(PairwiseLoss):
             loss = loss + np.where(t > 1, stirling, 0)
         return loss
 
-    def slopes(self, x: Array, t: Array) -> tuple[Array, Array]:
-        if self.log_input:
-            by_x, by_t = np.exp(x) - t, -x
-        else:
-            by_x, by_t = 1 - t / (x + self.eps), -np.log(x + self.eps)
+    def slope(self, x: Array, t: Array) -> Array:
+        return np.exp(x) - t if self.log_input else 1 - t / (x + self.eps)
+
+    def target_slope(self, x: Array, t: Array) -> Array:
+        slope = -x if self.log_input else -np.log(x + self.eps)
         if self.full:
             counts = np.where(t > 1, t, 1)
-            by_t = by_t + np.where(t > 1, np.log(counts) + 1 / (2 * counts), 0)
-        return by_x, by_t
+            slope = slope + np.where(t > 1, np.log(counts) + 1 / (2 * counts), 0)
+        return slope
 
 
 class GaussianNLLLoss(Loss):
@@ -376,33 +436,47 @@ class GaussianNLLLoss(Loss):
                 ∂l/∂t = −∂l/∂x
                 ∂l/∂v = ½ (1/v − (x − t)²/v²)
 
-    Shapes: input, target (*); var the same, or with a last axis of 1: one variance for all of it.
+    Shapes: input (*); target (*), or broadcast to that; var (*), or with one of its axes 1, or
+    without the last axis: then one variance is used by all along that axis. `backward` returns the
+    gradients of input and var, which are two outputs of a network.
     """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
+        super().__init__(reduction)
         if not eps > 0:
             raise ValueError(f"GaussianNLLLoss: eps is {eps}, expected more than 0")
         self.full, self.eps = full, eps
 
     def forward(self, input: Array, target: Array, var: Array) -> Any:
-        check_same_shape(self, input, target)
+        self.check_input(input)
         self.check_input(var, input.dtype, "var")
-        if var.shape not in (input.shape, (*input.shape[:-1], 1)):
+        t = rescaling(self, "target", target, input)
+        column = var[..., np.newaxis] if var.shape == input.shape[:-1] and input.ndim else var
+        others = [size for size, own in zip(column.shape, input.shape, strict=False) if size != own]
+        if column.ndim != input.ndim or others not in ([], [1]):
             raise ValueError(f"{self!r}: var has shape {var.shape}, expected {input.shape}")
         check_within(self, "var", var, 0, math.inf)
-        v = np.maximum(var, self.eps)
-        self.save_for_backward(input - target, v)
-        losses = (np.log(v) + np.square(input - target) / v) / 2
+        v = np.maximum(column, self.eps)
+        difference = input - t
+        self.save_for_backward(difference, v, target.shape, var.shape)
+        losses = (np.log(v) + np.square(difference) / v) / 2
         if self.full:
             losses = losses + np.log(2 * input.dtype.type(PI)) / 2
-        return self.reduce(losses)
+        return self.reduced(losses)
 
-    def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
-        difference, v = self.take_saved(grad_output)
+    def backward(self, grad_output: Any = 1, with_target: bool = False) -> tuple[Array, ...]:
+        difference, v, target_shape, var_shape = self.take_saved(grad_output)
         g = self.expand(grad_output, self.count(difference))
         grad_input = g * difference / v
         grad_var = g * (1 / v - np.square(difference / v)) / 2
-        if v.shape != difference.shape:  # one variance was used by the whole last axis
-            grad_var = grad_var.sum(axis=-1, keepdims=True)
-        return grad_input, -grad_input, grad_var
+        grad_var = summed_to(v.shape, grad_var).reshape(var_shape)
+        if with_target:
+            return grad_input, -summed_to(target_shape, grad_input), grad_var
+        return grad_input, grad_var
+
+
+def summed_to(shape: tuple[int, ...], gradient: Array) -> Array:
+    """The gradient of what was broadcast from `shape`: each number was used many times, so sum."""
+    extra = gradient.ndim - len(shape)
+    axes = [i for i, size in enumerate(shape, extra) if size == 1 != gradient.shape[i]]
+    return gradient.sum(axis=(*range(extra), *axes), keepdims=True).reshape(shape)

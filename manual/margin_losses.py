@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .losses import Loss, check_same_shape, optional_array, rescaling
+from .losses import Loss, check_same_shape, check_shape, numbers_like, rescaling
 from .module import Array
 from .special import log_sigmoid, sigmoid
 
@@ -15,8 +15,14 @@ from .special import log_sigmoid, sigmoid
 class MarginLoss(Loss):
     """One that asks for a margin."""
 
-    def __init__(self, margin: float = 0.0, *, reduction: str = "mean", **deprecated: None) -> None:
-        super().__init__(reduction=reduction, **deprecated)
+    def __init__(
+        self,
+        margin: float = 0.0,
+        size_average: None = None,
+        reduce: None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction, size_average, reduce)
         self.margin = margin
 
 
@@ -25,17 +31,24 @@ class HingeEmbeddingLoss(MarginLoss):
 
     Backward    ∂l/∂x = 1 for t = 1, −[x ≤ margin] for t = −1
 
-    Shapes: input, target (*); the target is 1 or −1 in the input's dtype.
+    Shapes: input, target (*); the target is 1 or −1, in the input's dtype or whole numbers.
     """
 
-    def __init__(self, margin: float = 1.0, *, reduction: str = "mean", **deprecated: None) -> None:
-        super().__init__(margin, reduction=reduction, **deprecated)
+    def __init__(
+        self,
+        margin: float = 1.0,
+        size_average: None = None,
+        reduce: None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(margin, size_average, reduce, reduction)
 
     def forward(self, input: Array, target: Array) -> Any:
-        check_same_shape(self, input, target)
+        target = numbers_like(self, input, target)
+        check_shape(self, input, target)
         check_signs(self, target)
         self.save_for_backward(input, target)
-        return self.reduce(np.where(target == 1, input, np.maximum(self.margin - input, 0)))
+        return self.reduced(np.where(target == 1, input, np.maximum(self.margin - input, 0)))
 
     def backward(self, grad_output: Any = 1) -> Array:
         x, t = self.take_saved(grad_output)
@@ -54,20 +67,23 @@ class MarginRankingLoss(MarginLoss):
 
     Backward    with a = [l's argument ≥ 0]:
                 ∂l/∂x₁ = −a t      ∂l/∂x₂ = a t      ∂l/∂t = −a (x₁ − x₂)
+
+    Shapes: inputs, target (*); the target in the inputs' dtype or whole numbers.
     """
 
     def forward(self, input1: Array, input2: Array, target: Array) -> Any:
         check_same_shape(self, input1, input2, "input2")
-        check_same_shape(self, input1, target)
+        target = numbers_like(self, input1, target)
+        check_shape(self, input1, target)
         ahead = input1 - input2
         short = -target * ahead + self.margin
         self.save_for_backward(ahead, target, short >= 0)
-        return self.reduce(np.maximum(short, 0))
+        return self.reduced(np.maximum(short, 0))
 
-    def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
+    def backward(self, grad_output: Any = 1, with_target: bool = False) -> tuple[Array, ...]:
         ahead, t, active = self.take_saved(grad_output)
         g = self.expand(grad_output, self.count(ahead)) * active.astype(ahead.dtype)
-        return -g * t, g * t, -g * ahead
+        return (-g * t, g * t, -g * ahead) if with_target else (-g * t, g * t)
 
 
 class SoftMarginLoss(Loss):
@@ -75,13 +91,20 @@ class SoftMarginLoss(Loss):
 
     Backward    ∂l/∂x = −t σ(−t x)
 
-    Shapes: input, target (*). Other targets than ±1 are taken as they are, as in PyTorch.
+    Shapes: input, target (*); the target in the input's dtype or whole numbers. Other targets than
+    ±1 are taken as they are, as in PyTorch.
     """
 
+    def __init__(
+        self, size_average: None = None, reduce: None = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction, size_average, reduce)
+
     def forward(self, input: Array, target: Array) -> Any:
-        check_same_shape(self, input, target)
+        target = numbers_like(self, input, target)
+        check_shape(self, input, target)
         self.save_for_backward(input, target)
-        return self.reduce(-log_sigmoid(target * input))
+        return self.reduced(-log_sigmoid(target * input))
 
     def backward(self, grad_output: Any = 1) -> Array:
         x, t = self.take_saved(grad_output)
@@ -102,58 +125,67 @@ class MultiMarginLoss(MarginLoss):
         weight: w, one for each class.
     """
 
+    OF_ROWS = True
+    weight: Array | None
+
     def __init__(
         self,
         p: int = 1,
         margin: float = 1.0,
         weight: Array | None = None,
-        *,
+        size_average: None = None,
+        reduce: None = None,
         reduction: str = "mean",
-        **deprecated: None,
     ) -> None:
-        super().__init__(margin, reduction=reduction, **deprecated)
+        super().__init__(margin, size_average, reduce, reduction)
         if p not in (1, 2):
             raise ValueError(f"MultiMarginLoss: p is {p}, expected 1 or 2")
         self.p = p
-        self.weight = optional_array(weight)
+        self.register_buffer("weight", weight)
 
     def forward(self, input: Array, target: Array) -> Any:
-        check_class_scores(self, input, target, input.shape[:-1])
-        if target.size and not (0 <= target.min() and target.max() < input.shape[-1]):
-            raise IndexError(
-                f"{self!r}: target has classes from {target.min()} to {target.max()}, "
-                f"expected 0 to {input.shape[-1] - 1}"
-            )
+        x = class_scores(self, input)
+        check_shape_of(self, target, input.shape[:-1])
+        self.check_indices(target, "target", 0, x.shape[-1] - 1)
         true = target[..., np.newaxis]
-        rivals = np.arange(input.shape[-1]) != true
-        z = (self.margin - np.take_along_axis(input, true, axis=-1) + input) * rivals
-        short = np.maximum(z, 0)
+        rivals = np.arange(x.shape[-1]) != true
+        with np.errstate(invalid="ignore"):  # ∞ − ∞, where the true class stands for itself
+            z = self.margin - np.take_along_axis(x, true, axis=-1) + x
+        short = np.where(rivals, np.maximum(z, 0), 0)
         w: Any = 1
         if self.weight is not None:
             self.check_input(self.weight, input.dtype, "weight")
-            if self.weight.shape != input.shape[-1:]:
+            if self.weight.shape != x.shape[-1:]:
                 raise ValueError(
-                    f"{self!r}: weight has shape {self.weight.shape}, expected {input.shape[-1:]}"
+                    f"{self!r}: weight has shape {self.weight.shape}, expected {x.shape[-1:]}"
                 )
             w = self.weight[true]
-        self.save_for_backward(short, true, w)
-        return self.reduce((w * short**self.p).sum(axis=-1) / input.dtype.type(input.shape[-1]))
+        self.save_for_backward(short, true, w, input.shape)
+        return self.reduced((w * short**self.p).sum(axis=-1) / x.dtype.type(x.shape[-1]))
 
     def backward(self, grad_output: Any = 1) -> Array:
-        short, true, w = self.take_saved(grad_output)
+        short, true, w, shape = self.take_saved(grad_output)
         slopes = w * (2 * short if self.p == 2 else (short > 0).astype(short.dtype))
         slopes = slopes / short.dtype.type(short.shape[-1])
         np.put_along_axis(slopes, true, -slopes.sum(axis=-1, keepdims=True), axis=-1)
-        return self.per_sample(grad_output, self.count(short[..., 0])) * slopes
+        return (self.per_sample(grad_output, self.count(short[..., 0])) * slopes).reshape(shape)
 
 
-def check_class_scores(loss: Loss, input: Array, target: Array, shape: tuple[int, ...]) -> None:
-    """Raise unless input is (N, C) or (C,) and target holds integers in this shape."""
+def class_scores(loss: Loss, input: Array) -> Array:
+    """The scores as (N, C) or (C,); a single number is the score of one class.
+
+    Raises:
+        ValueError: they have more axes.
+    """
     loss.check_input(input)
-    if input.ndim not in (1, 2):
+    if input.ndim > 2:
         raise ValueError(f"{loss!r}: input has shape {input.shape}, expected (N, C) or (C,)")
-    if not isinstance(target, np.ndarray | np.generic) or target.dtype.kind not in "iu":
-        raise TypeError(f"{loss!r}: target is not an array of integer classes")
+    return np.atleast_1d(input)
+
+
+def check_shape_of(loss: Loss, target: Array, shape: tuple[int, ...]) -> None:
+    """Raise unless the target is an array of this shape."""
+    loss.check_array(target, "target")
     if target.shape != shape:
         raise ValueError(f"{loss!r}: target has shape {target.shape}, expected {shape}")
 
@@ -166,27 +198,33 @@ class MultiLabelMarginLoss(Loss):
     Shapes: input, target (N, C) or (C,); a row of targets lists the true classes T up to a −1.
     """
 
+    OF_ROWS = True
+
+    def __init__(
+        self, size_average: None = None, reduce: None = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction, size_average, reduce)
+
     def forward(self, input: Array, target: Array) -> Any:
-        check_class_scores(self, input, target, input.shape)
-        classes = input.shape[-1]
-        if target.size and not (-1 <= target.min() and target.max() < classes):
-            raise IndexError(
-                f"{self!r}: target has classes from {target.min()} to {target.max()}, "
-                f"expected -1 to {classes - 1}"
-            )
+        x = class_scores(self, input)
+        check_shape_of(self, target, input.shape)
+        classes = x.shape[-1]
+        self.check_indices(target, "target", -1, classes - 1)
+        target = np.atleast_1d(target)
         listed = np.cumprod(target >= 0, axis=-1).astype(bool)  # up to the first −1
         times = (target[..., np.newaxis] == np.arange(classes)) & listed[..., np.newaxis]
-        true = times.sum(axis=-2).astype(input.dtype)  # (*, C): 1 for what is in T
-        lead = input[..., :, np.newaxis] - input[..., np.newaxis, :]  # (*, j, i)
-        short = np.maximum(1 - lead, 0)
-        pairs = true[..., :, np.newaxis] * (true == 0)[..., np.newaxis, :]
-        self.save_for_backward(pairs * (short > 0) / input.dtype.type(classes))
-        return self.reduce((pairs * short).sum(axis=(-2, -1)) / input.dtype.type(classes))
+        true = times.sum(axis=-2).astype(x.dtype)  # (*, C): 1 for what is in T
+        pairs = true[..., :, np.newaxis] * (true == 0)[..., np.newaxis, :]  # (*, j, i)
+        with np.errstate(invalid="ignore"):  # ∞ − ∞, of what is no such pair
+            lead = x[..., :, np.newaxis] - x[..., np.newaxis, :]
+        short = np.where(pairs > 0, np.maximum(1 - lead, 0), 0)
+        self.save_for_backward(pairs * (short > 0) / x.dtype.type(classes), input.shape)
+        return self.reduced((pairs * short).sum(axis=(-2, -1)) / x.dtype.type(classes))
 
     def backward(self, grad_output: Any = 1) -> Array:
-        (active,) = self.take_saved(grad_output)  # (*, j, i)
+        active, shape = self.take_saved(grad_output)  # (*, j, i)
         slopes = active.sum(axis=-2) - active.sum(axis=-1)
-        return self.per_sample(grad_output, self.count(slopes[..., 0])) * slopes
+        return (self.per_sample(grad_output, self.count(slopes[..., 0])) * slopes).reshape(shape)
 
 
 class MultiLabelSoftMarginLoss(Loss):
@@ -194,27 +232,37 @@ class MultiLabelSoftMarginLoss(Loss):
 
     Backward    ∂lₙ/∂x_c = w_c (σ(x) − t)/C      ∂lₙ/∂t_c = −w_c x/C, as log σ(x) − log σ(−x) = x
 
-    Shapes: input, target (N, C) or (C,), targets in the input's dtype.
+    Shapes: input, target (*, C); the target in the input's dtype or whole numbers.
     """
 
+    OF_ROWS = True
+    weight: Array | None
+
     def __init__(
-        self, weight: Array | None = None, *, reduction: str = "mean", **deprecated: None
+        self,
+        weight: Array | None = None,
+        size_average: None = None,
+        reduce: None = None,
+        reduction: str = "mean",
     ) -> None:
-        super().__init__(reduction=reduction, **deprecated)
-        self.weight = optional_array(weight)
+        super().__init__(reduction, size_average, reduce)
+        self.register_buffer("weight", weight)
 
     def forward(self, input: Array, target: Array) -> Any:
-        check_same_shape(self, input, target)
+        target = numbers_like(self, input, target)
+        check_shape(self, input, target)
+        if input.ndim == 0:
+            raise ValueError(f"{self!r}: input is a number, expected (*, C)")
         w = rescaling(self, "weight", self.weight, input) / input.dtype.type(input.shape[-1])
         self.save_for_backward(input, target, w)
         losses = -w * (target * log_sigmoid(input) + (1 - target) * log_sigmoid(-input))
-        return self.reduce(losses.sum(axis=-1))
+        return self.reduced(losses.sum(axis=-1))
 
-    def backward(self, grad_output: Any = 1) -> tuple[Array, Array]:
+    def backward(self, grad_output: Any = 1, with_target: bool = False) -> Any:
         x, t, w = self.take_saved(grad_output)
         g = self.per_sample(grad_output, self.count(x[..., 0]))
         by_x = (1 - t) * sigmoid(x) - t * sigmoid(-x)  # σ(x) − t, each part without cancellation
-        return g * w * by_x, -g * w * x
+        return (g * w * by_x, -g * w * x) if with_target else g * w * by_x
 
 
 class CosineEmbeddingLoss(MarginLoss):
@@ -224,14 +272,15 @@ class CosineEmbeddingLoss(MarginLoss):
     ∂cos/∂x₁ = x₂/√(m₁ m₂) − cos x₁/m₁, and for x₂ likewise
     Backward    ∂l/∂x = −∂cos/∂x for t = 1, [cos ≥ margin] ∂cos/∂x for t = −1
 
-    Shapes: inputs (N, D) or (D,), target (N,) or () of 1 and −1.
+    Shapes: inputs (N, D) or (D,), target (N,) or () of 1 and −1, in the inputs' dtype or whole.
     """
 
+    OF_ROWS = True
     EPS = 1e-12
 
     def forward(self, input1: Array, input2: Array, target: Array) -> Any:
         check_same_shape(self, input1, input2, "input2")
-        self.check_input(target, input1.dtype, "target")
+        target = numbers_like(self, input1, target)
         if input1.ndim not in (1, 2) or target.shape != input1.shape[:-1]:
             raise ValueError(
                 f"{self!r}: inputs {input1.shape} and target {target.shape}, expected (N, D) "
@@ -243,7 +292,7 @@ class CosineEmbeddingLoss(MarginLoss):
         length = np.sqrt(m1 * m2)
         cos = (input1 * input2).sum(axis=-1) / length
         self.save_for_backward(input1, input2, m1, m2, length, cos, target)
-        return self.reduce(np.where(target == 1, 1 - cos, np.maximum(cos - self.margin, 0)))
+        return self.reduced(np.where(target == 1, 1 - cos, np.maximum(cos - self.margin, 0)))
 
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array]:
         x1, x2, m1, m2, length, cos, t = self.take_saved(grad_output)
@@ -264,9 +313,12 @@ class TripletMarginLoss(MarginLoss):
         ∂l/∂n = u(a, n)
     swap: where n is closer to p than to the anchor, d(p, n) stands for d(a, n), and so
         ∂l/∂a = u(a, p)      ∂l/∂p = −u(a, p) − u(p, n)      ∂l/∂n = u(p, n)
+        Where n is equally far from both, each way gets half.
 
     Shapes: three inputs (N, D) or (D,).
     """
+
+    OF_ROWS = True
 
     def __init__(
         self,
@@ -274,11 +326,11 @@ class TripletMarginLoss(MarginLoss):
         p: float = 2.0,
         eps: float = 1e-6,
         swap: bool = False,
-        *,
+        size_average: None = None,
+        reduce: None = None,
         reduction: str = "mean",
-        **deprecated: None,
     ) -> None:
-        super().__init__(margin, reduction=reduction, **deprecated)
+        super().__init__(margin, size_average, reduce, reduction)
         if not margin > 0:
             raise ValueError(f"TripletMarginLoss: margin is {margin}, expected more than 0")
         if not 1 <= p < np.inf:
@@ -302,16 +354,20 @@ class TripletMarginLoss(MarginLoss):
         check_same_shape(self, anchor, negative, "negative")
         near, by_near = self.distance(anchor, positive)
         far, by_far = self.distance(anchor, negative)
-        other, by_other = self.distance(positive, negative)
-        swapped = (other < far) & self.swap
-        short = near - np.where(swapped, other, far) + self.margin
+        swapped = np.zeros_like(far)  # the part of d(p, n) in the distance to n
+        by_other = np.zeros_like(by_far)
+        if self.swap:
+            other, by_other = self.distance(positive, negative)
+            swapped = (other < far) + far.dtype.type(0.5) * (other == far)
+            far = np.minimum(far, other)
+        short = near - far + self.margin
         self.save_for_backward(by_near, by_far, by_other, swapped, short >= 0)
-        return self.reduce(np.maximum(short, 0))
+        return self.reduced(np.maximum(short, 0))
 
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
         by_near, by_far, by_other, swapped, active = self.take_saved(grad_output)
         g = self.expand(grad_output, self.count(by_near[..., 0])) * active.astype(by_near.dtype)
         near = g[..., np.newaxis] * by_near
-        far = (g * ~swapped)[..., np.newaxis] * by_far
+        far = (g * (1 - swapped))[..., np.newaxis] * by_far
         other = (g * swapped)[..., np.newaxis] * by_other
         return near - far, -near - other, far + other

@@ -3,11 +3,20 @@
 A module's `forward` saves what its `backward` will need; `backward` takes it off again, last in,
 first out. That order is the chain rule's own, so a module that is used twice in one forward pass
 (tied weights, a recurrent cell) needs nothing more.
+
+A forward pass is one call of a module from outside, with all the calls inside it. It waits until it
+is run backward. While one waits, another cannot be told from it: where both have gone through a
+module, backward refuses. What is only looked at belongs under `no_grad`; several passes that will
+all be run backward, last first, belong under `keep_passes`.
+
+Backward reads the inputs and the weights as they are then. Noticing that one of them was changed in
+place since forward would take a copy or a checksum of each, which costs a small layer more than
+its own work: so do not.
 """
 
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,21 +27,89 @@ Array = NDArray[Any]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.longdouble))
 
+
+class Pass:
+    """One forward pass: a call of a module from outside, and all that was saved within it.
+
+    Attributes:
+        module, shapes: what was called and its inputs' shapes, for messages.
+        kept: it was run under `keep_passes`.
+        modules: those that saved something, as often as they did.
+        calls: the module and arguments of each call that saved something, where that is wanted.
+    """
+
+    __slots__ = ("calls", "kept", "module", "modules", "shapes")
+
+    def __init__(self, module: "Module", inputs: tuple[Any, ...]) -> None:
+        self.module = type(module).__name__
+        self.shapes = [getattr(x, "shape", "…") for x in inputs]
+        self.kept = _keeping.get()
+        self.modules: list[Module] = []
+        self.calls = _calls.get()
+
+    def __str__(self) -> str:
+        return f"{self.module} on {', '.join(map(str, self.shapes))}"
+
+    def forget(self) -> None:
+        """Drop all that was saved within it: it can no longer be run backward."""
+        for module in self.modules:
+            module._saved = [saved for saved in module._saved if saved.within is not self]
+            module._overtaken = []
+        self.modules = []
+
+
+class Saved:
+    """What one `forward` handed to its `backward`, and the shapes and dtypes of its outputs."""
+
+    __slots__ = ("outputs", "values", "within")
+
+    def __init__(self, values: tuple[Any, ...], within: Pass) -> None:
+        self.values, self.within = values, within
+        self.outputs: list[Any] | None = None
+
+
 _saving: ContextVar[bool] = ContextVar("saving", default=True)
+_keeping: ContextVar[bool] = ContextVar("keeping", default=False)
+_pass: ContextVar[Pass | None] = ContextVar("pass", default=None)
+_calls: ContextVar[list[tuple["Module", tuple[Any, ...], dict[str, Any]]] | None] = ContextVar(
+    "calls", default=None
+)
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
-    """Within this block no forward pass saves anything, so none of them can be run backward.
-
-    Outside it every forward pass keeps what its backward needs until that is called: so a network
-    that is only to be looked at, not trained, belongs inside.
-    """
-    token = _saving.set(False)
+def _within(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
+    """The variable has this value within the block."""
+    token = variable.set(value)
     try:
-        yield
+        yield value
     finally:
-        _saving.reset(token)
+        variable.reset(token)
+
+
+def no_grad() -> AbstractContextManager[Any]:
+    """`with no_grad():` no forward pass saves anything, so none of them can be run backward.
+
+    A network that is only to be looked at, not trained, belongs inside.
+    """
+    return _within(_saving, False)
+
+
+def keep_passes() -> AbstractContextManager[Any]:
+    """`with keep_passes():` every forward pass is kept until it is run backward, the last first.
+
+    For a network that is applied to several inputs before it is run back through all of them:
+
+        with keep_passes():
+            y1, y2 = network(x1), network(x2)
+            network.backward(g2)
+            network.backward(g1)
+    """
+    return _within(_keeping, True)
+
+
+def recorded_calls() -> AbstractContextManager[Any]:
+    """`with recorded_calls() as calls:` a list of every call that saved something for backward."""
+    return _within(_calls, [])
 
 
 def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
@@ -52,6 +129,29 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def is_plain_array(value: Any) -> bool:
+    """Whether it is a NumPy array or number, and no subclass, whose operators mean other things."""
+    return type(value) is np.ndarray or isinstance(value, np.generic)
+
+
+def plain_array(what: str, values: Any) -> Array:
+    """A copy as a plain array.
+
+    Raises:
+        TypeError: it is a matrix, a masked array or another subclass, which means more than that.
+    """
+    if isinstance(values, np.ndarray) and not is_plain_array(values):
+        raise TypeError(f"{what} is a {type(values).__name__}, expected a plain NumPy array")
+    return np.array(values)
+
+
+def described(outputs: Any) -> Any:
+    """Shape and dtype of an output; of nested outputs, a list of theirs."""
+    if isinstance(outputs, tuple | list):
+        return [described(output) for output in outputs]
+    return getattr(outputs, "shape", ()), getattr(outputs, "dtype", None)
+
+
 class Parameter:
     """A trainable array `data`, and in `grad` the gradient of the loss with respect to it.
 
@@ -67,7 +167,7 @@ class Parameter:
     __slots__ = ("_data", "_grad", "_has_grad", "requires_grad")
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        self._data: Array = np.array(data)
+        self._data: Array = plain_array("data", data)
         float_dtype(self._data.dtype)
         self._grad: Array | None = None  # its storage, which outlives zero_grad
         self._has_grad = False
@@ -156,7 +256,9 @@ class Module:
 
     def __init__(self) -> None:
         self.training = True
-        self._saved: list[tuple[tuple[Any, ...], tuple[Any, ...] | None]] = []
+        self._buffers: dict[str, bool] = {}  # name, and whether it is part of the state
+        self._saved: list[Saved] = []
+        self._overtaken: list[str] = []  # passes that another one took the place of
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
@@ -164,65 +266,179 @@ class Module:
     def backward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # A NumPy number has a dtype of its own, which would lift float32 arrays to float64.
-        number = isinstance(value, np.generic) and value.dtype.kind in "fiub"
-        super().__setattr__(name, value.item() if number else value)
+    def sum_lengths(self, *inputs: Any, **named: Any) -> dict[str, int]:
+        """How many terms the longest sum has behind each result of a pass on these inputs.
 
-    def __call__(self, *inputs: Any) -> Any:
-        depth = len(self._saved)
-        outputs = self.forward(*inputs)
-        if len(self._saved) > depth:  # what the upstream gradients will be checked against
-            made = tuple((output.shape, output.dtype) for output in as_tuple(outputs))
-            self._saved[-1] = (self._saved[-1][0], made)
+        It says how far rounding may take two right implementations apart. Keys are "output",
+        "input" for the inputs' gradients, and the parameters' names for theirs; what is left out
+        is computed element by element.
+        """
+        return {}
+
+    def register_buffer(self, name: str, values: Any, persistent: bool = True) -> None:
+        """Keep a copy of an array, or None, as the attribute `name`: converted along, not trained.
+
+        Args:
+            persistent: whether it belongs to the state dict.
+        """
+        values = None if values is None else plain_array(f"{type(self).__name__}: {name}", values)
+        super().__setattr__(name, values)
+        self._buffers[name] = persistent
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = self.__dict__.get(name)
+        for kind, instead in ((Parameter, f"assign to {name}.data"), (Module, "")):
+            if isinstance(own, kind) and value is not None and not isinstance(value, kind):
+                raise TypeError(
+                    f"{type(self).__name__}: {name} is a {kind.__name__} and cannot become a "
+                    f"{type(value).__name__}" + (f": {instead}" if instead else "")
+                )
+        if name in self.__dict__.get("_buffers", ()):
+            if value is not None and type(value) is not np.ndarray:
+                raise TypeError(
+                    f"{type(self).__name__}: {name} is a buffer and cannot become a "
+                    f"{type(value).__name__}, expected a NumPy array or None"
+                )
+        # A NumPy number has a dtype of its own, which would lift float32 arrays to float64.
+        elif isinstance(value, np.generic) and value.dtype.kind in "fiub":
+            value = value.item()
+        super().__setattr__(name, value)
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """`forward`, its arguments by position or by name; see this file's head on passes."""
+        if not _saving.get():
+            return self.forward(*inputs, **named)
+        within = _pass.get()
+        if within is not None:
+            return self._run(within, inputs, named)
+        within = Pass(self, (*inputs, *named.values()))
+        token = _pass.set(within)
+        try:
+            return self._run(within, inputs, named)
+        except BaseException:
+            within.forget()
+            raise
+        finally:
+            _pass.reset(token)
+
+    def _run(self, within: Pass, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        outputs = self.forward(*inputs, **named)
+        if self._saved and self._saved[-1].outputs is None:
+            self._saved[-1].outputs = described(as_tuple(outputs))
+            if within.calls is not None:
+                within.calls.append((self, inputs, named))
         return outputs
 
     # What forward hands to backward
 
     def save_for_backward(self, *values: Any) -> None:
         """Called at the end of `forward`. Under `no_grad` nothing is kept."""
-        if _saving.get():
-            self._saved.append((values, None))
+        if not _saving.get():
+            return
+        within = _pass.get() or Pass(self, ())  # where `forward` was called by itself
+        if self._saved:
+            before = self._saved[-1].within
+            if before is not within and not (before.kept and within.kept):
+                self._overtaken = [*self._overtaken[:1], str(before)]
+                self._saved.clear()
+        within.modules.append(self)
+        self._saved.append(Saved(values, within))
 
     def take_saved(self, *grad_outputs: Any) -> tuple[Any, ...]:
         """Called at the start of `backward`: what the matching forward saved.
 
         Args:
-            grad_outputs: the upstream gradients, to be checked against the outputs they belong to.
+            grad_outputs: the upstream gradients, nested as the outputs are, to be checked against
+                them; None for an output that nothing depends on.
         Raises:
-            RuntimeError: no forward pass is left to run backward.
-            ValueError, TypeError: an upstream gradient has not its output's shape or dtype.
+            RuntimeError: no forward pass is left to run backward, or several wait, so that it is
+                not known which is meant.
+            ValueError, TypeError: the upstream gradients have not the outputs' number, shapes or
+                dtypes.
         """
         if not self._saved:
             raise RuntimeError(
                 f"{self!r}: backward has no forward to go back through: "
                 "none was run, it was run under no_grad, or backward was called for it already"
             )
-        values, made = self._saved[-1]
-        for gradient, (wanted, dtype) in zip(grad_outputs, made or (), strict=False):
+        saved = self._saved[-1]
+        if self._overtaken:
+            waiting = "; ".join([*self._overtaken, str(saved.within)])
+            saved.within.forget()
+            raise RuntimeError(
+                f"{self!r}: several forward passes wait to be run backward ({waiting}), and it is "
+                "not known which is meant; they are dropped. Run those that are only looked at "
+                "under no_grad(); if all are to be run backward, last first, run them under "
+                "keep_passes()"
+            )
+        if saved.outputs is not None and grad_outputs:
+            if all(gradient is None for gradient in grad_outputs):
+                raise ValueError(f"{self!r}: there is no upstream gradient")
+            self._check_upstream(grad_outputs, saved.outputs)
+        return self._saved.pop().values
+
+    def _check_upstream(self, gradients: tuple[Any, ...], outputs: list[Any]) -> None:
+        if len(gradients) != len(outputs):
+            raise ValueError(
+                f"{self!r}: {len(gradients)} upstream gradients, "
+                f"expected {len(outputs)}, one for each output"
+            )
+        for gradient, output in zip(gradients, outputs, strict=True):
+            several = isinstance(gradient, tuple | list)
             if gradient is None:
                 continue
-            shape = getattr(gradient, "shape", ())
-            if shape != wanted:
+            if several and isinstance(output, list):
+                self._check_upstream(tuple(gradient), output)
+                continue
+            number = isinstance(gradient, int | float)
+            if isinstance(output, list) or not (is_plain_array(gradient) or number):
+                what = f"{type(gradient).__name__}{f' of {len(gradient)}' if several else ''}"
+                wanted = f"{len(output)} of them" if isinstance(output, list) else "a plain array"
+                raise TypeError(f"{self!r}: upstream gradient is a {what}, expected {wanted}")
+            shape, dtype = output
+            if np.shape(gradient) != shape:
                 raise ValueError(
-                    f"{self!r}: upstream gradient of shape {shape}, expected the output's {wanted}"
+                    f"{self!r}: upstream gradient of shape {np.shape(gradient)}, "
+                    f"expected the output's {shape}"
                 )
-            if getattr(gradient, "dtype", dtype) != dtype:
+            if not number and gradient.dtype != dtype:
                 raise TypeError(
                     f"{self!r}: upstream gradient in {gradient.dtype}, "
                     f"expected the output's {dtype}"
                 )
-        self._saved.pop()
-        return values
 
-    def check_input(self, x: Any, dtype: DTypeLike | None = None, name: str = "input") -> None:
-        """Raise TypeError unless `x` is a floating array, of that dtype if one is given."""
-        if not isinstance(x, np.ndarray | np.generic):
-            raise TypeError(f"{self!r}: {name} is a {type(x).__name__}, expected a NumPy array")
+    def check_array(self, x: Any, name: str = "input") -> None:
+        """Raise TypeError unless `x` is a NumPy array or number, and no subclass of one."""
+        if not is_plain_array(x):
+            raise TypeError(
+                f"{self!r}: {name} is a {type(x).__name__}, expected a plain NumPy array"
+            )
+
+    def check_input(self, x: Any, dtype: DTypeLike | None = None, name: str = "input") -> Array:
+        """`x`, if it is a floating array, of that dtype if one is given; else TypeError."""
+        self.check_array(x, name)
         if dtype is not None and x.dtype != dtype:
             raise TypeError(f"{self!r}: {name} is {x.dtype}, expected {dtype}")
         if x.dtype not in FLOATS:
             raise TypeError(f"{self!r}: {name} is {x.dtype}, expected a floating dtype")
+        return x
+
+    def check_indices(self, x: Any, name: str, low: int, high: int) -> None:
+        """Raise unless `x` is an array of integers from `low` to `high`; the first other is named.
+
+        Raises:
+            TypeError: it is no array of integers.
+            IndexError: one is out of range.
+        """
+        self.check_array(x, name)
+        if x.dtype.kind not in "iu":
+            raise TypeError(f"{self!r}: {name} is {x.dtype}, expected integers")
+        wrong = (x < low) | (x > high)
+        if wrong.any():
+            place = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise IndexError(
+                f"{self!r}: {name} has {x[place]} at {list(place)}, expected {low} to {high}"
+            )
 
     # What a module consists of
 
@@ -269,12 +485,17 @@ class Module:
     def eval(self) -> "Module":
         return self.train(False)
 
-    def named_buffers(self) -> Iterator[tuple[str, Array]]:
-        """The arrays that are kept as attributes: part of the state, but not trained."""
+    def _named_buffers(self) -> Iterator[tuple[str, Array, bool]]:
+        """Name, array, and whether it belongs to the state; those that are None left out."""
         for prefix, module in self.named_modules():
-            for name, value in vars(module).items():
-                if isinstance(value, np.ndarray):
-                    yield f"{prefix}.{name}" if prefix else name, value
+            for name, persistent in module._buffers.items():
+                values = getattr(module, name)
+                if values is not None:
+                    yield f"{prefix}.{name}" if prefix else name, values, persistent
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """The arrays that were registered as buffers, with their names."""
+        return ((name, values) for name, values, _ in self._named_buffers())
 
     def to(self, dtype: DTypeLike) -> "Module":
         """Convert all numbers to float32, float64 or longdouble; gradients are dropped."""
@@ -282,15 +503,16 @@ class Module:
         for parameter in self.parameters():
             parameter.cast(dtype)
         for module in self.modules():
-            for name, value in list(vars(module).items()):
-                if isinstance(value, np.ndarray) and value.dtype in FLOATS:
-                    setattr(module, name, value.astype(dtype))
+            for name in module._buffers:
+                values = getattr(module, name)
+                if values is not None and values.dtype in FLOATS:
+                    setattr(module, name, values.astype(dtype))
         return self
 
     def _state(self) -> dict[str, Array]:
-        """Every parameter's and buffer's own array, the names as in PyTorch."""
-        found = {name: parameter.data for name, parameter in self._named_parameters()}
-        return found | dict(self.named_buffers())
+        """Every parameter's and persistent buffer's own array, the names as in PyTorch."""
+        state = {name: parameter.data for name, parameter in self._named_parameters()}
+        return state | {name: values for name, values, kept in self._named_buffers() if kept}
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of every parameter and buffer under its name, the same names as in PyTorch."""
@@ -305,11 +527,11 @@ class Module:
             ValueError: names are missing or unexpected, shapes or dtypes differ; all are listed.
         """
         own = self._state()
-        given = {name: np.asarray(values) for name, values in state_dict.items()}
-        problems = [f"missing {name}" for name in own if name not in given]
-        problems += [f"unexpected {name}" for name in given if name not in own]
+        loaded = {name: plain_array(name, values) for name, values in state_dict.items()}
+        problems = [f"missing {name}" for name in own if name not in loaded]
+        problems += [f"unexpected {name}" for name in loaded if name not in own]
         for name, wanted in own.items():
-            values = given.get(name, wanted)
+            values = loaded.get(name, wanted)
             if values.shape != wanted.shape:
                 problems.append(f"{name} has shape {values.shape}, expected {wanted.shape}")
             elif values.dtype != wanted.dtype:
@@ -317,25 +539,25 @@ class Module:
         if problems:
             raise ValueError(f"{type(self).__name__}.load_state_dict: " + "; ".join(problems))
         for name, array in own.items():
-            array[...] = given[name]
+            array[...] = loaded[name]
 
     # How it was made
 
     def arguments(self) -> dict[str, Any]:
         """The arguments with which the constructor makes this module again, but for its values."""
-        found = {}
+        arguments = {}
         for name, parameter in inspect.signature(type(self)).parameters.items():
-            if name in ("device", "generator") or parameter.kind is parameter.VAR_KEYWORD:
+            if name in ("device", "generator", "size_average", "reduce"):
                 continue
             if name == "dtype":
                 own = next(self.parameters(), None)
-                found[name] = own.data.dtype if own else np.dtype(np.float32)
+                arguments[name] = own.data.dtype if own else np.dtype(np.float32)
                 continue
             value = getattr(self, name)
             if isinstance(parameter.default, bool):  # bias=True is kept as the bias itself
                 value = value is not None and value is not False
-            found[name] = value
-        return found
+            arguments[name] = value
+        return arguments
 
     def __repr__(self) -> str:
         return constructor_call(type(self), self.arguments())
@@ -373,7 +595,8 @@ class Sequential(Module):
                 raise TypeError(f"Sequential: got a {type(module).__name__}, expected modules")
         self._inside = modules
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
+        x = input
         for module in self._inside:
             x = module(x)
         return x
@@ -394,8 +617,8 @@ class Sequential(Module):
 
     def __getitem__(self, index: int | slice) -> Any:
         """A module, or for a slice a Sequential of the same modules."""
-        found = self._inside[index]
-        return Sequential(*found) if isinstance(found, tuple) else found
+        chosen = self._inside[index]
+        return Sequential(*chosen) if isinstance(chosen, tuple) else chosen
 
     def arguments(self) -> dict[str, Any]:
         raise NotImplementedError("Sequential has no named arguments: iterate over its modules")
@@ -421,6 +644,6 @@ def positive(module: Module, name: str, value: int) -> int:
 
 
 def check_axis(module: Module, x: Array, axis: int) -> None:
-    """Raise IndexError unless `x` has such an axis."""
-    if not -x.ndim <= axis < x.ndim:
+    """Raise IndexError unless `x` has such an axis; a number counts as an axis of one."""
+    if not -max(x.ndim, 1) <= axis < max(x.ndim, 1):
         raise IndexError(f"{module!r}: input has {x.ndim} axes, dim {axis} is not one of them")

@@ -26,8 +26,8 @@ class GLU(Module):
         super().__init__()
         self.dim = dim
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x)
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
         check_axis(self, x, self.dim)
         if x.shape[self.dim] % 2:
             raise ValueError(
@@ -65,8 +65,12 @@ class Softmax(Module):
             raise NotImplementedError(f"{type(self).__name__}: dim=None is not supported, name one")
         self.dim = dim
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x)
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        length = input.shape[self.dim] if input.ndim else 1
+        return {"output": length, "input": length}
+
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
         check_axis(self, x, self.dim)
         x = self.SIGN * x
         e = np.exp(x - x.max(axis=self.dim, keepdims=True, initial=-np.inf))
@@ -91,10 +95,11 @@ class Softmax2d(Softmax):
     def __init__(self) -> None:
         super().__init__(dim=-3)
 
-    def forward(self, x: Array) -> Array:
-        if x.ndim not in (3, 4):
-            raise ValueError(f"{self!r}: input has {x.ndim} axes, expected 3 or 4")
-        return super().forward(x)
+    def forward(self, input: Array) -> Array:
+        self.check_array(input)
+        if input.ndim not in (3, 4):
+            raise ValueError(f"{self!r}: input has {input.ndim} axes, expected 3 or 4")
+        return super().forward(input)
 
 
 class LogSoftmax(Module):
@@ -110,8 +115,12 @@ class LogSoftmax(Module):
             raise NotImplementedError("LogSoftmax: dim=None is not supported, name one")
         self.dim = dim
 
-    def forward(self, x: Array) -> Array:
-        self.check_input(x)
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        length = input.shape[self.dim] if input.ndim else 1
+        return {"output": length, "input": length}
+
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
         check_axis(self, x, self.dim)
         y = log_softmax(x, self.dim)
         self.save_for_backward(y)

@@ -32,7 +32,7 @@ from numpy.typing import DTypeLike
 from .linear import Linear
 from .losses import HalfSquaredError
 from .models import make_activation
-from .module import Array, Module, Parameter, Sequential, as_tuple, float_dtype
+from .module import Array, Module, Parameter, Sequential, float_dtype
 from .optimizer import Optimizer
 from .optimizers import SGD
 
@@ -157,6 +157,9 @@ class SharedBias(Module):
         super().__init__()
         self.bias = Parameter(np.zeros(1, float_dtype(dtype)))
 
+    def sum_lengths(self, x: Array) -> dict[str, int]:
+        return {"bias": x.size}
+
     def forward(self, x: Array) -> Array:
         self.check_input(x, self.bias.data.dtype)
         self.save_for_backward()
@@ -253,7 +256,7 @@ def modules(rule: str = "simultaneous", biases: str = "fixed") -> Iterator[Round
         o = network(x)
         yield {"E_total": float(loss(o, t)), "out_o1": float(o[0, 0]), "out_o2": float(o[0, 1])}
 
-        g = as_tuple(loss.backward())[0]
+        g = loss.backward()
         if rule == "early":
             early_update(network, optimizer, g)
         else:
