@@ -15,7 +15,7 @@ its own work: so do not.
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -35,17 +35,17 @@ class Pass:
         module, shapes: what was called and its inputs' shapes, for messages.
         kept: it was run under `keep_passes`.
         modules: those that saved something, as often as they did.
-        calls: the module and arguments of each call that saved something, where that is wanted.
+        observers: see `observed`.
     """
 
-    __slots__ = ("calls", "kept", "module", "modules", "shapes")
+    __slots__ = ("kept", "module", "modules", "observers", "shapes")
 
     def __init__(self, module: "Module", inputs: tuple[Any, ...]) -> None:
         self.module = type(module).__name__
         self.shapes = [getattr(x, "shape", "…") for x in inputs]
         self.kept = _keeping.get()
         self.modules: list[Module] = []
-        self.calls = _calls.get()
+        self.observers = _observers.get()
 
     def __str__(self) -> str:
         return f"{self.module} on {', '.join(map(str, self.shapes))}"
@@ -71,9 +71,7 @@ class Saved:
 _saving: ContextVar[bool] = ContextVar("saving", default=True)
 _keeping: ContextVar[bool] = ContextVar("keeping", default=False)
 _pass: ContextVar[Pass | None] = ContextVar("pass", default=None)
-_calls: ContextVar[list[tuple["Module", tuple[Any, ...], dict[str, Any]]] | None] = ContextVar(
-    "calls", default=None
-)
+_observers: ContextVar[tuple["Observer", ...]] = ContextVar("observers", default=())
 
 
 @contextmanager
@@ -107,9 +105,14 @@ def keep_passes() -> AbstractContextManager[Any]:
     return _within(_keeping, True)
 
 
-def recorded_calls() -> AbstractContextManager[Any]:
-    """`with recorded_calls() as calls:` a list of every call that saved something for backward."""
-    return _within(_calls, [])
+def observed(observer: "Observer") -> AbstractContextManager[Any]:
+    """Within the block, `observer` sees every call that saves something for backward.
+
+    Args:
+        observer: is called with the module, its inputs by position and by name, and its outputs;
+            what it returns takes the outputs' place.
+    """
+    return _within(_observers, (*_observers.get(), observer))
 
 
 def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
@@ -325,8 +328,8 @@ class Module:
         outputs = self.forward(*inputs, **named)
         if self._saved and self._saved[-1].outputs is None:
             self._saved[-1].outputs = described(as_tuple(outputs))
-            if within.calls is not None:
-                within.calls.append((self, inputs, named))
+            for observe in within.observers:
+                outputs = observe(self, inputs, named, outputs)
         return outputs
 
     # What forward hands to backward
@@ -406,6 +409,11 @@ class Module:
                     f"{self!r}: upstream gradient in {gradient.dtype}, "
                     f"expected the output's {dtype}"
                 )
+
+    def forget_passes(self) -> None:
+        """Drop every forward pass that waits to be run backward through this module's parts."""
+        for module in self.modules():
+            module._saved, module._overtaken = [], []
 
     def check_array(self, x: Any, name: str = "input") -> None:
         """Raise TypeError unless `x` is a NumPy array or number, and no subclass of one."""
@@ -561,6 +569,9 @@ class Module:
 
     def __repr__(self) -> str:
         return constructor_call(type(self), self.arguments())
+
+
+Observer = Callable[[Module, tuple[Any, ...], dict[str, Any], Any], Any]
 
 
 def constructor_call(made: type, arguments: Mapping[str, Any]) -> str:

@@ -22,13 +22,14 @@ from .checking import diagnose_step
 from .diagnosis import diagnose
 from .layouts import CandidateError
 from .loading import LOSSES, read_array, read_json
-from .parity import Quantities, compare, tolerance
+from .one_pass import Criterion, Quantities, Upstream
+from .parity import compare
 from .reference import (
+    Descended,
     autograd,
+    descent,
     drawing_of,
     every_parameter,
-    gradients_of_loss,
-    load_reference,
     outputs_of,
     parameters_of,
     prepared,
@@ -36,6 +37,7 @@ from .reference import (
 )
 from .report import Checked
 from .samples import Sample, gates_of
+from .tolerance import Allowed, allowed_at_most
 from .twin import to_numpy, to_torch
 from .verdict import Diagnosis
 
@@ -46,28 +48,7 @@ COMPUTED = ("outputs", "intermediates", "gradients")
 Arrays = dict[str, np.ndarray]
 
 
-def inner(reference: Any, inputs: Sequence[Any]) -> dict[str, torch.Tensor]:
-    """What each submodule returned, by its name, in the order in which they ran."""
-    found: dict[str, torch.Tensor] = {}
-    if not isinstance(reference, torch.nn.Module):
-        return found
-    handles = []
-    for name, part in reference.named_modules():
-        if name:
-
-            def note(part: Any, given: Any, output: Any, name: str = name) -> None:
-                if torch.is_tensor(output):
-                    found[name] = output.detach()
-
-            handles.append(part.register_forward_hook(note))
-    with torch.no_grad():
-        reference(*[to_torch(x) for x in inputs])
-    for handle in handles:
-        handle.remove()
-    return found
-
-
-def upstream_of(loss: str | None, target: Any, given: Sequence[Any]) -> Any:
+def upstream_of(loss: str | None, target: Any, given: Sequence[Any]) -> Upstream:
     """From outputs to their gradients: the loss's, or the ones that were given."""
 
     def upstream(outputs: Sequence[torch.Tensor]) -> list[Any]:
@@ -83,39 +64,31 @@ def upstream_of(loss: str | None, target: Any, given: Sequence[Any]) -> Any:
                         f"output {tuple(y.shape)}"
                     )
             return list(given)
-        return gradients_of_loss(lambda y: LOSSES[loss](y, to_torch(target)), outputs)
+        return Criterion(LOSSES[loss], target)(outputs)
 
     return upstream
 
 
 def computed(
-    reference: Any,
-    inputs: Sequence[Any],
-    upstream: Any,
-    lr: float,
-    steps: int,
-) -> tuple[Quantities, list[torch.Tensor], list[Arrays]]:
-    """All that a bundle holds, by the reference; the weights after each step of plain SGD."""
+    reference: Any, inputs: Sequence[Any], upstream: Upstream, lr: float, steps: int
+) -> tuple[Quantities, list[torch.Tensor], list[Descended], Allowed]:
+    """All that a bundle holds, by the reference: its pass, the upstream gradients, each step of
+    plain gradient descent; and what rounding allows."""
     if drawing_of(reference):
         raise CandidateError(
             f"{type(drawing_of(reference)[0]).__name__} draws random numbers, others every time"
         )
-    start = {name: to_numpy(p).copy() for name, p in parameters_of(reference).items()}
-    found, given = autograd(reference, inputs, upstream)
+    passed = autograd(reference, inputs, upstream, inside=True)
+    shapes = [tuple(p.shape) for p in parameters_of(reference).values()]
+    allowed = allowed_at_most(shapes, inputs, passed.outputs)
+    path = list(descent(reference, inputs, upstream, lr, steps, allowed))
     quantities: Quantities = {
-        ("intermediate", name): value for name, value in inner(reference, inputs).items()
+        ("intermediate" if kind == "inside" else kind, name): value
+        for kind in ("inside", "output", "gradient")
+        for (own, name), value in passed.quantities.items()
+        if own == kind
     }
-    quantities |= found
-    weights = [start]
-    for _ in range(steps):
-        step, _ = autograd(reference, inputs, upstream)
-        now = {
-            n: v - v.dtype.type(lr) * to_numpy(step["gradient", n]) for n, v in weights[-1].items()
-        }
-        weights.append(now)
-        load_reference(reference, now)
-    load_reference(reference, start)
-    return quantities, given, weights[1:]
+    return quantities, passed.upstream, path, allowed
 
 
 def write(
@@ -137,11 +110,11 @@ def write(
     Raises:
         CandidateError: there is something at `out`, or it cannot be written.
     """
-    quantities, given, weights = computed(reference, inputs, upstream, lr, steps)
+    quantities, handed, path, _ = computed(reference, inputs, upstream, lr, steps)
     groups: dict[str, Arrays] = {
         "inputs": {str(i): np.asarray(x) for i, x in enumerate(inputs)},
         "parameters": {n: to_numpy(p) for n, p in every_parameter(reference).items()},
-        "upstream": {str(i): to_numpy(g) for i, g in enumerate(given)},
+        "upstream": {str(i): to_numpy(g) for i, g in enumerate(handed)},
         "target": {} if target is None else {"0": np.asarray(target)},
         "outputs": {n: to_numpy(v) for (k, n), v in quantities.items() if k == "output"},
         "intermediates": {
@@ -159,7 +132,7 @@ def write(
         for group, arrays in groups.items():
             index[group] = saved(temporary, group.rstrip("s"), arrays)
         index["trajectory"] = [
-            saved(temporary, f"step_{number}", arrays) for number, arrays in enumerate(weights, 1)
+            saved(temporary, f"step_{number}", step.weights) for number, step in enumerate(path, 1)
         ]
         (temporary / "index.json").write_text(json.dumps(index, indent=2) + "\n")
         temporary.chmod(0o755)
@@ -293,13 +266,13 @@ def judge(bundle: Bundle, reference: Any) -> Checked:
     if not any(bundle.groups[group] for group in COMPUTED) and not bundle.trajectory:
         raise CandidateError(f"{bundle.directory}: no output, gradient or trajectory to check")
     try:
-        theirs, given, weights = computed(
+        theirs, handed, path, allowed = computed(
             reference, inputs, upstream, bundle.lr, len(bundle.trajectory)
         )
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         reason = " ".join(str(error).split())
         raise CandidateError(f"the reference does not take this bundle: {reason}") from None
-    return compared(bundle, reference, inputs, theirs, given, weights)
+    return compared(bundle, reference, inputs, theirs, handed, path, allowed)
 
 
 def compared(
@@ -307,8 +280,9 @@ def compared(
     reference: Any,
     inputs: Sequence[np.ndarray],
     theirs: Quantities,
-    given: Sequence[torch.Tensor],
-    weights: Sequence[Arrays],
+    handed: Sequence[torch.Tensor],
+    path: Sequence[Descended],
+    allowed: Allowed,
 ) -> Checked:
     """The report on a bundle: what it holds, in the order of the pass, and the diagnosis."""
     kinds = {"intermediates": "intermediate", "outputs": "output", "gradients": "gradient"}
@@ -323,21 +297,20 @@ def compared(
         raise CandidateError(
             f"{bundle.directory}: the reference has no {unknown[0]}; it has {known}"
         )
-    sample = Sample.of(reference, [to_torch(x) for x in inputs], given)
+    sample = Sample.of(reference, [to_torch(x) for x in inputs], handed)
     position = {name: i for i, name in enumerate(sample.tapes[0].order())}
     keys = sorted(mine, key=lambda key: position.get(key[1], -1) if key[0] == "gradient" else -1)
-    terms = sum(max(v.shape, default=1) for v in bundle.groups["parameters"].values())
-    allowed = tolerance(terms + max((x.size for x in inputs), default=1))
     report = compare(
         {k: mine[k] for k in keys}, {k: theirs[k] for k in keys}, allowed, sample.scale
     )
     checked = Checked(report)
-    for number, (ours, right) in enumerate(zip(bundle.trajectory, weights, strict=True), 1):
+    for number, (ours, right) in enumerate(zip(bundle.trajectory, path, strict=True), 1):
         label = f"after step {number}:"
+        explained = Allowed(explained={(label, n): eps for n, eps in right.explained.items()})
         report.rows += compare(
             {(label, n): v for n, v in ours.items()},
-            {(label, n): right[n] for n in ours if n in right},
-            tolerance(int(allowed), number),
+            {(label, n): right.weights[n] for n in ours if n in right.weights},
+            explained,
         ).rows
     bad = [row for row in report.rows if not row.agrees]
     if not bad:
@@ -357,7 +330,11 @@ def compared(
     elif first.kind == "gradient" and shaped:
         sample.mine = {n: g for n, g in gradients.items() if g.dtype == sample.right[n].dtype}
         checked.diagnosis = diagnose(
-            [sample, *larger(reference, inputs)], allowed, bundle.lr, None, gates_of(reference)
+            [sample, *larger(reference, inputs)],
+            allowed.backward,
+            bundle.lr,
+            None,
+            gates_of(reference),
         )
     elif (
         first.kind == "after step 1:"
@@ -366,7 +343,7 @@ def compared(
     ):
         start = {n: bundle.groups["parameters"][n] for n in bundle.trajectory[0]}
         checked.diagnosis = diagnose_step(
-            reference, inputs, given, start, bundle.trajectory[0], bundle.lr
+            reference, inputs, handed, start, bundle.trajectory[0], bundle.lr
         )
     else:
         what = first.problem or "disagrees"

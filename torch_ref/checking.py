@@ -17,15 +17,15 @@ import torch
 from .candidates import FunctionsCandidate, candidate
 from .diagnosis import diagnose
 from .layouts import CandidateError
-from .parity import EPS, Quantities, Report, compare, tolerance
+from .one_pass import Criterion, Passed, Quantities
+from .parity import Report, compare
 from .recording import record
 from .reference import (
     Array,
     autograd,
+    descent,
     every_parameter,
-    gradients_of_loss,
     is_array,
-    load_reference,
     masked,
     outputs_of,
     parameters_of,
@@ -34,6 +34,7 @@ from .reference import (
 )
 from .report import Checked, Note, output_words
 from .samples import Sample, gates_of
+from .tolerance import EPS, Allowed, allowed_at_most
 from .twin import to_numpy, to_torch
 from .verdict import Diagnosis, Verdict
 
@@ -95,21 +96,18 @@ class Check:
         if len(self.inputs) and is_array(self.inputs[0]) and self.inputs[0].shape[:1] == (1,):
             self.warnings.append("a batch of one does not tell a mean from a sum")
 
-    def upstream(self, outputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def upstream(self, outputs: Sequence[torch.Tensor]) -> list[Any]:
         """Random and non-uniform, or the loss's; its target is the first batch's."""
         self.first_shape = self.first_shape or tuple(outputs[0].shape)
         if self.loss is not None and tuple(outputs[0].shape) == self.first_shape:
-            return gradients_of_loss(self.loss, outputs)
+            return Criterion(self.loss)(outputs)
         if not self.mine.takes_upstream:
             return [torch.ones_like(y) for y in outputs]
         return random_like(outputs, self.seed + 1)
 
-    def allowed(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> float:
-        """As for the project's own layers: the lengths of the sums."""
-        terms = sum(max(value.shape, default=1) for value in self.start.values())
-        shape = np.shape(inputs[0]) if inputs else ()
-        alone = all(np.ndim(to_numpy(y)) == 0 for y in outputs)
-        return tolerance(terms + (int(np.prod(shape)) if alone else max(shape, default=1)))
+    def allowed(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Allowed:
+        """What rounding alone explains."""
+        return allowed_at_most([value.shape for value in self.start.values()], inputs, outputs)
 
     def run(self, inputs: Sequence[Any]) -> "Run":
         """Both sides once."""
@@ -118,21 +116,24 @@ class Check:
         handed = [x.copy() if is_array(x) else x for x in inputs]
         outputs = self.mine.forward(handed)
         reference = masked(self.reference, inputs, outputs)
-        theirs, given = autograd(reference, inputs, self.upstream)
-        wanted = [to_numpy(theirs["output", str(i)]) for i in range(len(given))]
-        if len(outputs) < len(wanted):  # as where a course's LSTM returns no last state
-            missing = ", ".join(str(i) for i in range(len(outputs), len(wanted)))
+        passed = autograd(reference, inputs, self.upstream)
+        wanted = len(passed.outputs)
+        if len(outputs) < wanted:  # as where a course's LSTM returns no last state
+            missing = ", ".join(str(i) for i in range(len(outputs), wanted))
             warning = f"{self.mine.name} returns no output {missing}: not compared"
             self.warnings += [warning] if warning not in self.warnings else []
-            cut = [g if i < len(outputs) else torch.zeros_like(g) for i, g in enumerate(given)]
-            theirs, given = autograd(reference, inputs, lambda _: cut)
-            for i in range(len(outputs), len(wanted)):
-                del theirs["output", str(i)]
-        elif len(outputs) > len(wanted):
+            cut = [
+                g if i < len(outputs) else torch.zeros_like(g)
+                for i, g in enumerate(passed.upstream)
+            ]
+            passed = autograd(reference, inputs, cut)
+            del passed.outputs[len(outputs) :]
+        elif len(outputs) > wanted:
             raise CandidateError(
-                f"{self.mine.name}: forward returned {len(outputs)} outputs, expected {len(wanted)}"
+                f"{self.mine.name}: forward returned {len(outputs)} outputs, expected {wanted}"
             )
-        upstream = [np.array(to_numpy(g)) for g in given[: len(outputs)]]
+        theirs = passed.quantities
+        upstream = [np.array(to_numpy(g)) for g in passed.upstream[: len(outputs)]]
         before = {name: value.copy() for name, value in self.mine.parameters.items()}
         gradients = self.mine.backward(upstream)
         mine: Quantities = {("output", str(i)): y for i, y in enumerate(outputs)}
@@ -140,7 +141,8 @@ class Check:
         for key in list(theirs):
             if key not in mine and self.mine.partial and key[1].startswith("input"):
                 del theirs[key]
-        return Run(list(inputs), handed, given, upstream, mine, theirs, reference, before)
+        handed_on = passed.upstream
+        return Run(list(inputs), handed, handed_on, upstream, mine, theirs, reference, before)
 
     def sample(self, run: "Run") -> Sample:
         mine = {n: to_torch(np.asarray(v)) for (kind, n), v in run.mine.items() if kind != "output"}
@@ -173,7 +175,8 @@ class Check:
             return checked
         self.other_batches(first, checked)
         if self.steps:
-            self.trained(checked)
+            outputs = [v for (kind, _), v in first.theirs.items() if kind == "output"]
+            self.trained(checked, self.allowed(self.inputs, outputs))
         self.single_precision()
         return checked
 
@@ -365,47 +368,39 @@ class Check:
             raise ValueError("the reference itself is not finite there")
         return [tuple(y.shape) for y in outputs]
 
-    def trained(self, checked: Checked) -> None:
+    def trained(self, checked: Checked, allowed: Allowed) -> None:
         """Weights after some steps of gradient descent on the same batch."""
         lr = 0.1 if self.lr is None else self.lr
         self.mine.load(self.start)
-        weights = {name: value.copy() for name, value in self.start.items()}
         held = getattr(self.mine, "made", None) or getattr(self.mine, "module", None)
         step = next((getattr(held, n) for n in ("step", "update") if hasattr(held, n)), None)
         after_one: dict[str, Array] = {}
-        for number in range(self.steps):
-            load_reference(self.reference, weights)
-            theirs, _ = autograd(self.reference, self.inputs, self.upstream)
+        first: Passed | None = None
+        path = descent(self.reference, self.inputs, self.upstream, lr, self.steps, allowed)
+        for theirs in path:
             self.mine.zero_grad()
-            mine_before = {n: v.copy() for n, v in self.mine.parameters.items()}
-            outputs = self.mine.forward([np.copy(x) if is_array(x) else x for x in self.inputs])
-            del outputs
-            given = self.upstream([theirs["output", str(i)] for i in range(self.outputs(theirs))])
-            found = self.mine.backward([np.array(to_numpy(g)) for g in given])
+            before = {n: v.copy() for n, v in self.mine.parameters.items()}
+            self.mine.forward([np.copy(x) if is_array(x) else x for x in self.inputs])
+            upstream = [np.array(to_numpy(g)) for g in theirs.passed.upstream]
+            gradients = self.mine.backward(upstream)
             if step is not None:
                 step(lr)
             else:
-                self.mine.load({n: mine_before[n] - lr * found[n] for n in weights})
-            for name in weights:
-                weights[name] = weights[name] - lr * to_numpy(theirs["gradient", name])
-            if number == 0:
+                self.mine.load({n: before[n] - lr * gradients[n] for n in theirs.weights})
+            if first is None:
+                first = theirs.passed
                 after_one = {n: v.copy() for n, v in self.mine.parameters.items()}
-        load_reference(self.reference, self.start)
         kind = f"after {self.steps} steps"
-        found_rows = compare(
+        rows = compare(
             {(kind, n): v for n, v in self.mine.parameters.items()},
-            {(kind, n): v for n, v in weights.items()},
-            tolerance(int(checked.rows.rows[0].tolerance), self.steps),
+            {(kind, n): v for n, v in theirs.weights.items()},
+            Allowed(explained={(kind, n): eps for n, eps in theirs.explained.items()}),
         )
-        checked.rows.rows += found_rows.rows
-        if not found_rows.agrees and checked.diagnosis.agrees:
+        checked.rows.rows += rows.rows
+        if not rows.agrees and checked.diagnosis.agrees and first is not None:
             checked.diagnosis = diagnose_step(
-                self.reference, self.inputs, given, self.start, after_one, lr
+                self.reference, self.inputs, first.upstream, self.start, after_one, lr
             )
-
-    @staticmethod
-    def outputs(found: Quantities) -> int:
-        return sum(kind == "output" for kind, _ in found)
 
     def single_precision(self) -> None:
         """The same in float32, where a careless constant makes float64 of it."""
@@ -489,7 +484,8 @@ def diagnose_step(
         if size:  # the weights' rounding, as seen from the gradient
             worst = max(worst, 4 * float(np.abs(start).max()) / (lr * size))
     sample.mine = gradients
-    return diagnose([sample], tolerance(16) * worst, lr, None, gates_of(reference))
+    eps = allowed_at_most([start.shape for start in before.values()], inputs, upstream).backward
+    return diagnose([sample], eps * worst, lr, None, gates_of(reference))
 
 
 def check(

@@ -30,6 +30,7 @@ from manual.worked_example import FIGURES, Figure, rounds
 
 from .loading import LOSSES, read_json
 from .models import make_activation
+from .one_pass import Criterion, one_pass
 from .twin import to_torch
 
 ROUNDS = (0, 1, 10, 100, 1_000, 10_000)
@@ -42,43 +43,50 @@ WIDEST = 64  # neurons of a layer that is still written out
 
 def by_autograd(d: Description) -> Values:
     """Every quantity of one step by PyTorch, under the names that `walkthrough.by_hand` gives."""
-    weights = [to_torch(w).requires_grad_() for w in d.weights]
-    biases = [to_torch(b).requires_grad_() for b in d.biases]
-    activations = [make_activation(name, torch.float64) for name in d.activations]
-    t, loss = to_torch(d.t), LOSSES[d.loss]
-    a = x = to_torch(d.x).requires_grad_()
-    found: dict[str, Any] = {"x": x, "a0": x, "t": t, "η": torch.tensor(d.lr, dtype=torch.float64)}
-    inside: list[tuple[str, torch.Tensor]] = []
-    for number, (w, b, f) in enumerate(zip(weights, biases, activations, strict=True), 1):
-        z = torch.nn.functional.linear(a, w, b)
-        below, a = a, f(z)
-        found |= {f"W{number}": w, f"b{number}": b, f"z{number}": z, f"a{number}": a}
-        (found[f"f{number}"],) = torch.autograd.grad(a.sum(), z, retain_graph=True)
-        inside += [(f"z{number}", z), (f"a{number}", a), (f"W{number}", w), (f"b{number}", b)]
-        found[f"below{number}"] = below
-    found["L"] = loss(a, t)
-    names = [name for name, _ in inside]
-    grads = torch.autograd.grad(found["L"], [value for _, value in inside], retain_graph=True)
-    found |= {f"d{name}": grad for name, grad in zip(names, grads, strict=True)}
+    network = torch.nn.Sequential()
+    for w, b, name in zip(d.weights, d.biases, d.activations, strict=True):
+        out_features, in_features = w.shape
+        layer = torch.nn.Linear(in_features, out_features, dtype=torch.float64)
+        layer.load_state_dict({"weight": to_torch(w), "bias": to_torch(b)})
+        network.extend([layer, make_activation(name, torch.float64)])
+    x, t = to_torch(d.x), to_torch(d.t)
+    criterion = Criterion(LOSSES[d.loss], t)
+    passed = one_pass(network, [x], criterion, inside=True, input_gradients=False)
+    values: dict[str, Any] = {"x": x, "a0": x, "t": t, "L": criterion.value}
+    values["η"] = torch.tensor(d.lr, dtype=torch.float64)
+    below = x
     for number in range(1, d.layers + 1):
-        z, below, dz = found[f"z{number}"], found.pop(f"below{number}"), found[f"dz{number}"]
+        first, second = str(2 * number - 2), str(2 * number - 1)
+        linear: Any = network[2 * number - 2]
+        activation = network[2 * number - 1]
+        z, a = passed.inside["inside", first], passed.inside["inside", second]
+        dz, da = (passed.inside["gradient inside", name] for name in (first, second))
+        leaf = z.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(activation(leaf).sum(), leaf)
+        below = below.clone().requires_grad_()
+        net = linear(below)
         single = [  # what comes back to the layer below from one neuron alone
-            torch.autograd.grad(z[:, i], below, dz[:, i], retain_graph=True)[0]
+            torch.autograd.grad(net[:, i], below, dz[:, i], retain_graph=True)[0]
             for i in range(z.shape[1])
         ]
-        found[f"from{number}"] = torch.stack(single, dim=1)
-        found[f"W{number}_new"] = weights[number - 1] - d.lr * found[f"dW{number}"]
+        dW, db = (passed.gradients[f"{first}.{name}"] for name in ("weight", "bias"))
+        W, bias = linear.weight.detach(), linear.bias.detach()
         step = d.lr if d.trains_biases else 0
-        found[f"b{number}_new"] = biases[number - 1] - step * found[f"db{number}"]
+        values |= {f"W{number}": W, f"b{number}": bias, f"z{number}": z, f"a{number}": a}
+        values |= {f"dW{number}": dW, f"db{number}": db, f"dz{number}": dz, f"da{number}": da}
+        values |= {f"f{number}": slope, f"from{number}": torch.stack(single, dim=1)}
+        values |= {f"W{number}_new": W - d.lr * dW, f"b{number}_new": bias - step * db}
+        below = a
+    output = passed.outputs[0]
     if d.loss == "cross-entropy":
-        found["p"] = torch.softmax(a, dim=1)
+        values["p"] = torch.softmax(output, dim=1)
     if d.loss == "half-squared":
-        found["errors"] = (t - a).square() / 2
-    a = x
-    for number, f in enumerate(activations, 1):
-        a = f(torch.nn.functional.linear(a, found[f"W{number}_new"], found[f"b{number}_new"]))
-    found["L_new"] = loss(a, t)
-    return {name: value.detach().numpy() for name, value in found.items()}
+        values["errors"] = (t - output).square() / 2
+    new = [values[f"{name}{n}_new"] for n in range(1, d.layers + 1) for name in ("W", "b")]
+    names = [name for name, _ in network.named_parameters()]
+    again = torch.func.functional_call(network, dict(zip(names, new, strict=False)), (x,))
+    values["L_new"] = criterion.loss(again, t)
+    return {name: value.detach().numpy() for name, value in values.items()}
 
 
 def both_after(d: Description, steps: int) -> tuple[Values, Values, Description]:
@@ -433,7 +441,16 @@ def class_text(name: str) -> str:
         hint = f"; is it {' or '.join(lower[n] for n in close)}?" if close else ""
         raise DescriptionError(f"there is no class {name}{hint}")
     lines = [name, "=" * len(name), "", inspect.cleandoc(made.__doc__ or ""), ""]
-    for method in ("forward", "value", "loss", "backward", "derivative", "slopes", "step"):
+    for method in (
+        "forward",
+        "value",
+        "loss",
+        "backward",
+        "derivative",
+        "slope",
+        "target_slope",
+        "step",
+    ):
         function = next((vars(c)[method] for c in made.__mro__ if method in vars(c)), None)
         if function is None or function.__module__ == "manual.module":
             continue
@@ -465,9 +482,7 @@ def twin_lines(made: type) -> list[str]:
 
 def example_lines(made: type) -> list[str]:
     """Both sides on three numbers a row, where the class can be made without being told how."""
-    from .parity import by_autograd as theirs_of
-    from .parity import by_hand as mine_of
-    from .parity import compare, tolerance
+    from .parity import compare
     from .twin import twin_of
 
     generator = np.random.default_rng(0)
@@ -497,10 +512,9 @@ def example_lines(made: type) -> list[str]:
             continue  # it is not made or called so: the next way
         twin = twin_of(module)
         upstream = [np.asarray(generator.normal(size=np.shape(y)).round(1), np.float32)]
-        module.zero_grad()
-        report = compare(
-            mine_of(module, inputs, upstream), theirs_of(twin, inputs, upstream), tolerance(16)
-        )
+        module.forget_passes()
+        mine, theirs = one_pass(module, inputs, upstream), one_pass(twin, inputs, upstream)
+        report = compare(mine.quantities, theirs.quantities, mine.allowed)
         lines = ["", f"An example: {module!r}"]
         for name, value in (
             *(("input", i) for i in inputs),

@@ -10,88 +10,94 @@ from torch.optim import lr_scheduler
 
 import manual
 from manual import Module, Optimizer, no_grad
-from manual.module import Array, as_tuple
+from manual.module import Array, observed
 from manual.worked_example import early_update, gradients_of
 
-from .parity import Quantities, Report, Row, Running, carried, terms_of, tolerance
-from .twin import all_in, to_numpy, twin_of
+from .one_pass import Criterion, Quantities, carried, one_pass
+from .parity import Report, Row, Running
+from .tolerance import Allowed, Shadow, Shadows, Sums
+from .twin import all_in, to_numpy, to_torch, twin_of
 
-Outcome = tuple[Any, Any, dict[str, Any]]  # output, loss, gradients by parameter name
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one step gave: the network's output, the loss, the gradients by parameter name."""
+
+    output: Any
+    loss: Any
+    gradients: dict[str, Any]
+    allowed: Allowed
+
+    @property
+    def quantities(self) -> Quantities:
+        """By kind and name."""
+        outputs: Quantities = {("output", "output"): self.output, ("output", "loss"): self.loss}
+        return outputs | {("gradient", name): g for name, g in self.gradients.items()}
 
 
-def by_hand(network: Any, loss: Module, optimizer: Optimizer, x: Array, t: Array) -> Outcome:
+def step_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array) -> Outcome:
     """One step by hand."""
-    optimizer.zero_grad()
-    output = network(x)
-    error = loss(output, t)
-    network.backward(as_tuple(loss.backward())[0])
+    criterion = Criterion(loss, t)
+    passed = one_pass(network, [x], criterion)
     optimizer.step()
-    return output, error, gradients_of(network)
+    return Outcome(passed.outputs[0], criterion.value, gradients_of(network), passed.allowed)
 
 
-def by_autograd(
-    network: Any, loss: Any, optimizer: Any, x: Any, t: Any, given: dict[str, Array] | None = None
+def step_by_autograd(
+    network: Any, loss: Any, optimizer: Any, x: Array, t: Array, handed: dict[str, Array] | None
 ) -> Outcome:
-    """The same step in PyTorch; with `given`, the update is made from those gradients."""
-    optimizer.zero_grad()
-    output = network(x)
-    error = loss(output, t)
-    error.backward()
-    gradients = exchange_gradients(network, given)
+    """The same step in PyTorch; with `handed`, the update is made from those gradients."""
+    criterion = Criterion(loss, t)
+    passed = one_pass(network, [x], criterion, input_gradients=False)
+    gradients = exchange_gradients(network, handed)
     optimizer.step()
-    return output, error, gradients
+    return Outcome(passed.outputs[0], criterion.value, gradients, passed.allowed)
 
 
-def by_hand_early(network: Any, loss: Module, optimizer: Optimizer, x: Array, t: Array) -> Outcome:
+def early_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array) -> Outcome:
     """One step by the article's early rule, by hand; see `manual.worked_example`."""
-    optimizer.zero_grad()
-    output = network(x)
-    error = loss(output, t)
-    gradients = early_update(network, optimizer, as_tuple(loss.backward())[0])
-    return output, error, gradients
+    network.zero_grad()
+    criterion = Criterion(loss, t)
+    sums = Sums(network)
+    with observed(sums):
+        output = network(x)
+        (g,) = criterion([output])
+    gradients = early_update(network, optimizer, g)
+    return Outcome(output, criterion.value, gradients, sums.allowed)
 
 
-def by_autograd_early(
-    network: Any, loss: Any, optimizer: Any, x: Any, t: Any, given: dict[str, Array] | None = None
+def early_by_autograd(
+    network: Any, loss: Any, optimizer: Any, x: Array, t: Array, handed: dict[str, Array] | None
 ) -> Outcome:
-    """The early rule in PyTorch: the graph is cut at the hidden layer, and carried on by hand."""
-    optimizer.zero_grad()
-    hidden = network.hidden(x)
-    cut = hidden.detach()
-    net = network.output[0](cut)
-    output = network.output[1:](net)
-    error = loss(output, t)
-    (delta,) = torch.autograd.grad(error, net, retain_graph=True)
-    error.backward()
-    gradients = exchange_gradients(network, given)
+    """The early rule in PyTorch: the error is carried on through the new output weights."""
+    criterion = Criterion(loss, t)
+    passed = one_pass(network, [x], criterion, inside=True, input_gradients=False)
+    network.hidden.zero_grad()
+    gradients = exchange_gradients(network, handed)
     optimizer.step()
-    optimizer.zero_grad()
-    hidden.backward(delta @ network.output[0].weight.detach())
-    gradients |= exchange_gradients(network, given)
+    network.zero_grad()
+    delta = passed.inside["gradient inside", "output.0"]
+    carried_back = delta @ network.output[0].weight.detach()
+    one_pass(network.hidden, [x], [carried_back], input_gradients=False)
+    gradients |= exchange_gradients(network, handed)
     optimizer.step()
-    return output, error, gradients
+    return Outcome(passed.outputs[0], criterion.value, gradients, passed.allowed)
 
 
-def exchange_gradients(network: Any, given: dict[str, Array] | None) -> dict[str, Any]:
-    """The gradients that there are, by name; those that were given take their place."""
+def exchange_gradients(network: Any, handed: dict[str, Array] | None) -> dict[str, Any]:
+    """The gradients that there are, by name; those that were handed in take their place."""
     gradients = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
-    if given is not None:
+    if handed is not None:
         for name, parameter in network.named_parameters():
-            if name in gradients and name in given:
-                parameter.grad = torch.from_numpy(given[name].copy())
+            if name in gradients and name in handed:
+                parameter.grad = torch.from_numpy(handed[name].copy())
     return gradients
 
 
 RULES: dict[str, tuple[Callable[..., Outcome], Callable[..., Outcome]]] = {
-    "simultaneous": (by_hand, by_autograd),
-    "early": (by_hand_early, by_autograd_early),
+    "simultaneous": (step_by_hand, step_by_autograd),
+    "early": (early_by_hand, early_by_autograd),
 }
-
-
-def quantities(output: Any, loss: Any, gradients: dict[str, Any]) -> Quantities:
-    """A step's results by kind and name."""
-    found = {("output", "output"): output, ("output", "loss"): loss}
-    return found | {("gradient", name): gradient for name, gradient in gradients.items()}
 
 
 @dataclass(frozen=True)
@@ -109,11 +115,11 @@ class Lockstep:
 
     Args:
         network, loss, optimizer: by hand; their twins are made here.
-        compare: "trajectory": both sides start at the same weights and are never brought together
-            again; "steps": PyTorch takes over the by-hand weights and optimizer state before every
-            step, and the by-hand gradients before every update, so that each is compared on its
-            own. The latter is for float32, where a trajectory jumps by a thousandth when a single
-            ReLU flips, and where Adam makes a full step of a gradient that is only rounding.
+        compare: "trajectory": both sides start at the same weights, and are brought together again
+            only where rounding alone has used up half of all digits, see tolerance.py; "steps":
+            PyTorch takes over the by-hand weights and optimizer state before every step, and the
+            by-hand gradients before every update, so that each is compared on its own. The latter
+            is for float32, where a trajectory jumps by a thousandth when a single ReLU flips.
         rule: how a step is taken, see `RULES`.
         schedule: makes a learning rate schedule from a library, `manual` or PyTorch's, and an
             optimizer of that side.
@@ -143,9 +149,10 @@ class Lockstep:
         self.parameters = list(network.named_parameters())
         self.twin_parameters = list(self.twin.named_parameters())
         self.dtype = self.parameters[0][1].data.dtype
-        self.terms = terms_of(network)
         self.steps = 0
+        self.rejoined = 0  # times that the trajectories were brought together again
         self.running = Running()
+        self.shadows = Shadows(network, optimizer)
         self.furthest: dict[tuple[str, str], tuple[Row, int]] = {}  # the worst row and its step
 
     def step(self, x: Array, t: Array) -> Step:
@@ -153,43 +160,52 @@ class Lockstep:
         alone = self.compare == "steps"
         if alone:
             self.take_over()
-        output, loss, gradients = self.hand_step(self.network, self.loss, self.optimizer, x, t)
-        xt = torch.from_numpy(x), torch.from_numpy(t)
+        elif self.shadows.far:
+            self.take_over()
+            self.rejoined += 1
+        mine = self.hand_step(self.network, self.loss, self.optimizer, x, t)
+        handed = mine.gradients if alone else None
         with all_in(self.dtype):
-            twin_output, twin_loss, twin_gradients = self.torch_step(
-                self.twin, self.twin_loss, self.twin_optimizer, *xt, gradients if alone else None
-            )
+            theirs = self.torch_step(self.twin, self.twin_loss, self.twin_optimizer, x, t, handed)
         self.steps += 1
-        for scheduler, reached in zip(self.schedules, (loss, twin_loss.detach()), strict=False):
+        allowed = self.explained(mine, x, t)
+        for scheduler, reached in zip(self.schedules, (mine.loss, theirs.loss), strict=False):
             metric = hasattr(scheduler, "patience")  # ReduceLROnPlateau
             scheduler.step(*([float(reached)] if metric else []))
-        mine, theirs = self.carried()
-        mine = quantities(output, loss, gradients) | mine
-        theirs = quantities(twin_output, twin_loss, twin_gradients) | theirs
-        since = 1 if alone else self.steps
-        report = self.running.compare(mine, theirs, tolerance(self.terms + len(x), since))
+        own, other = self.carried()
+        report = self.running.compare(mine.quantities | own, theirs.quantities | other, allowed)
         for row in report.rows:
             key = row.kind, row.name
-            if key not in self.furthest or row.distance > self.furthest[key][0].distance:
+            if key not in self.furthest or row.share > self.furthest[key][0].share:
                 self.furthest[key] = row, self.steps
-        return Step(self.steps, float(loss), float(twin_loss.detach()), report)
+        return Step(self.steps, float(mine.loss), float(theirs.loss), report)
+
+    def explained(self, mine: Outcome, x: Array, t: Array) -> Allowed:
+        """How far this step's rounding, and that of all before it, may have parted the two."""
+
+        def step(shadow: Shadow) -> Quantities:
+            if self.compare == "steps":  # where both sides update from equal gradients
+                shadow.handed = mine.gradients
+            outcome = self.hand_step(shadow.module, self.loss, shadow, x, t)
+            return outcome.quantities | carried(shadow.module, shadow.optimizer)
+
+        own = mine.quantities | carried(self.network, self.optimizer)
+        return self.shadows.follow(mine.allowed, own, self.running.scales, step)
 
     def carried(self) -> tuple[Quantities, Quantities]:
         """What each side carries from step to step: weights, and the optimizer's state."""
-        sides = (
-            (self.parameters, self.optimizer),
-            (self.twin_parameters, self.twin_optimizer),
-        )
-        found = []
-        for parameters, optimizer in sides:
-            found.append(carried(parameters, optimizer))
-            for i, group in enumerate(optimizer.param_groups):
-                found[-1]["rate", f"lr of group {i}"] = np.asarray(group["lr"], np.float64)
-        return found[0], found[1]
+        sides = ((self.network, self.optimizer), (self.twin, self.twin_optimizer))
+        quantities = [carried(*side) for side in sides]
+        for values, (_, optimizer) in zip(quantities, sides, strict=True):
+            groups: Any = optimizer.param_groups  # type: ignore[attr-defined]
+            for i, group in enumerate(groups):
+                values["rate", f"lr of group {i}"] = np.asarray(group["lr"], np.float64)
+        return quantities[0], quantities[1]
 
     @torch.no_grad()
     def take_over(self) -> None:
-        """Put the PyTorch side where the by-hand side is."""
+        """Put the PyTorch side, and the shadows, where the by-hand side is."""
+        self.shadows.take_over(self.network, self.optimizer)
         mine, theirs = self.carried()
         for key, values in theirs.items():
             if key[0] != "rate":
@@ -201,6 +217,6 @@ class Lockstep:
             output = self.network(x)
             loss = self.loss(output, t)
         with torch.no_grad():
-            twin_output = self.twin(torch.from_numpy(x))
-            twin_loss = self.twin_loss(twin_output, torch.from_numpy(t))
+            twin_output = self.twin(to_torch(x))
+            twin_loss = self.twin_loss(twin_output, to_torch(t))
         return output, to_numpy(twin_output), float(loss), float(twin_loss)

@@ -5,41 +5,15 @@ eps (the gap between 1 and the next number): a distance of a few eps is rounding
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
-from manual import Module, Optimizer
-from manual.module import FLOATS, as_tuple
-
-from .twin import all_in, to_numpy, to_torch
-
-Quantities = dict[tuple[str, str], Any]  # arrays by kind and name
-
-EPS = {dtype: float(np.finfo(dtype).eps) for dtype in FLOATS}
-ELEMENTWISE = 16  # roundings of an elementwise chain such as a sigmoid, its derivative and a loss
-
-
-def tolerance(terms: int, steps: int = 1) -> float:
-    """The largest distance, in eps, that rounding alone explains.
-
-    A sum of n terms is rounded n times, by half an eps each on both sides: n eps in the worst case.
-    Over several steps these errors are independent and add up as a random walk does, by √steps.
-
-    Args:
-        terms: the lengths of the sums that stand one behind another, added up.
-        steps: the optimizer steps since both sides were at the same weights.
-    """
-    return (terms + ELEMENTWISE) * math.sqrt(steps)
-
-
-def terms_of(network: Module) -> int:
-    """The lengths of the sums in one step, over each parameter's longest axis; add the batch's."""
-    return sum(max(p.shape, default=1) for p in network.parameters())
+from .one_pass import Quantities
+from .tolerance import EPS
+from .twin import to_numpy
 
 
 @dataclass(frozen=True)
@@ -63,6 +37,11 @@ class Row:
     @property
     def agrees(self) -> bool:
         return not self.problem and self.distance <= self.tolerance
+
+    @property
+    def share(self) -> float:
+        """The distance as a share of what is allowed."""
+        return self.distance / self.tolerance
 
     @property
     def relative(self) -> float:
@@ -141,78 +120,6 @@ def measure(
     )
 
 
-def by_hand(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) -> Quantities:
-    """Outputs and all gradients of one forward and backward pass by hand.
-
-    Args:
-        upstream: the gradient of each output.
-    """
-    module.zero_grad()
-    outputs = as_tuple(module(*inputs))
-    found: Quantities = {("output", str(i)): output for i, output in enumerate(outputs)}
-    gradients = as_tuple(module.backward(*upstream))
-    found |= {("input gradient", str(i)): g for i, g in enumerate(gradients) if g is not None}
-    found |= {("gradient", n): p.grad for n, p in module.named_parameters() if p.requires_grad}
-    return found
-
-
-def by_autograd(
-    twin: torch.nn.Module, inputs: Sequence[Any], upstream: Sequence[Any]
-) -> Quantities:
-    """The same by PyTorch; inputs and upstream gradients are arrays here too."""
-    twin.zero_grad()
-    tensors = [to_torch(x) for x in inputs]
-    floating = [t.requires_grad_() for t in tensors if torch.is_tensor(t) and t.is_floating_point()]
-    try:
-        outputs = as_tuple(twin(*tensors))
-    except RuntimeError as error:  # a loss that PyTorch does not differentiate by its target
-        if "not differentiable with respect to argument 'target'" not in str(error):
-            raise
-        floating.pop().requires_grad_(False)
-        outputs = as_tuple(twin(*tensors))
-    found: Quantities = {("output", str(i)): output for i, output in enumerate(outputs)}
-    torch.autograd.backward(outputs, [to_torch(g) for g in upstream])
-    found |= {
-        ("input gradient", str(i)): t.grad for i, t in enumerate(floating) if t.grad is not None
-    }
-    found |= {("gradient", n): p.grad for n, p in twin.named_parameters() if p.requires_grad}
-    return found
-
-
-def after_steps(
-    run: Any,
-    module: Any,
-    optimizer: Any,
-    inputs: Sequence[Any],
-    upstream: Sequence[Any],
-    steps: int,
-) -> Quantities:
-    """Weights and optimizer state after some steps, each with the same upstream gradients.
-
-    Args:
-        run: `by_hand` or `by_autograd`, with a module and an optimizer of that side.
-    """
-    dtype = to_numpy(next(module.parameters()).data).dtype
-    with all_in(dtype) if run is by_autograd else nullcontext():
-        for _ in range(steps):
-            run(module, inputs, upstream)
-            optimizer.step()
-    return carried(module.named_parameters(), optimizer)
-
-
-def carried(parameters: Iterable[tuple[str, Any]], optimizer: Any) -> Quantities:
-    """Weights and the optimizer's arrays beside them, of either side."""
-    found: Quantities = {}
-    by_hand = isinstance(optimizer, Optimizer)
-    for name, parameter in parameters:
-        found["weight", name] = parameter.data
-        state = optimizer.state_of(parameter) if by_hand else optimizer.state[parameter]
-        for moment in sorted(state):
-            if getattr(state[moment], "ndim", 0):
-                found["state", f"{moment} {name}"] = state[moment]
-    return found
-
-
 class Running:
     """Compares the same quantities step after step, relative to the largest value each has had.
 
@@ -224,26 +131,35 @@ class Running:
         self.scales: dict[tuple[str, str], float] = {}
         self.zero_scale = zero_scale
 
-    def compare(self, mine: Quantities, reference: Quantities, tolerance: float) -> "Report":
-        """A row for each quantity that either side has."""
+    def compare(
+        self, mine: Quantities, reference: Quantities, allowed: Callable[[str, str], float]
+    ) -> "Report":
+        """A row for each quantity that either side has.
+
+        Args:
+            allowed: the largest distance that agrees, by kind and name; see tolerance.py.
+        """
         rows = []
         for key in [*mine, *(key for key in reference if key not in mine)]:
             scale = self.scales.get(key, 0.0)
             both = mine.get(key), reference.get(key)
-            rows.append(measure(*key, *both, tolerance, scale, self.zero_scale))
+            rows.append(measure(*key, *both, allowed(*key), scale, self.zero_scale))
             self.scales[key] = rows[-1].scale
         return Report(rows)
 
 
 def compare(
-    mine: Quantities, reference: Quantities, tolerance: float, zero_scale: float = 1.0
+    mine: Quantities,
+    reference: Quantities,
+    allowed: Callable[[str, str], float],
+    zero_scale: float = 1.0,
 ) -> "Report":
     """A row for each quantity that either side has, once.
 
     Args:
         zero_scale: the scale of the upstream gradients, for a reference that is all zeros.
     """
-    return Running(zero_scale).compare(mine, reference, tolerance)
+    return Running(zero_scale).compare(mine, reference, allowed)
 
 
 @dataclass
@@ -259,7 +175,7 @@ class Report:
     @property
     def worst(self) -> Row:
         """The row with the largest distance in units of its tolerance."""
-        return max(self.rows, key=lambda row: row.distance / row.tolerance)
+        return max(self.rows, key=lambda row: row.share)
 
     def __str__(self) -> str:
         header = ("kind", "name", "shape", "largest diff", "eps", "worst at", "by hand", "autograd")

@@ -1,15 +1,17 @@
 """The reference that a check compares with, run by PyTorch itself."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from .layouts import CandidateError
-from .parity import Quantities
-from .twin import DTYPES, to_torch
+from .one_pass import Passed, Upstream, flat, one_pass
+from .tolerance import Allowed, Moves, distance
+from .twin import DTYPES, to_numpy, to_torch
 
 Array = np.ndarray
 
@@ -45,30 +47,30 @@ def prepared(reference: Any, dtype: Any, seed: int) -> Any:
 
 
 def autograd(
-    reference: Any, inputs: Sequence[Any], upstream: Callable[[list[torch.Tensor]], list[Any]]
-) -> tuple[Quantities, list[torch.Tensor]]:
-    """Outputs and gradients by PyTorch itself, and the upstream gradients that were used."""
+    reference: Any, inputs: Sequence[Any], upstream: Upstream, inside: bool = False
+) -> Passed:
+    """One pass of a copy of the reference; a gradient of what has no part in the output is zero.
+
+    Raises:
+        CandidateError: it does not take these inputs, or has no gradient.
+    """
     reference = copy.deepcopy(reference) if isinstance(reference, torch.nn.Module) else reference
-    tensors = [to_torch(x) for x in inputs]
-    floating = {i: t for i, t in enumerate(tensors) if torch.is_tensor(t) and t.is_floating_point()}
-    for tensor in floating.values():
-        tensor.requires_grad_()
+
+    def made(outputs: Sequence[Any]) -> Sequence[Any]:
+        if not any(y.requires_grad for y in outputs):
+            raise CandidateError("the reference has no gradient: its output depends on no input")
+        return upstream(outputs) if callable(upstream) else upstream
+
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        outputs = list(outputs_of(reference, tensors))
-    given = [to_torch(g) for g in upstream(outputs)]
-    used = [(y, g) for y, g in zip(outputs, given, strict=True) if y.requires_grad]
-    if not used:
-        raise CandidateError("the reference has no gradient: its output depends on no input")
-    torch.autograd.backward([y for y, _ in used], [g for _, g in used])
-    found: Quantities = {("output", str(i)): y for i, y in enumerate(outputs)}
-    leaves = {f"input {i}": t for i, t in floating.items()} | parameters_of(reference)
-    for name, leaf in leaves.items():
-        grad = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-        found["gradient", name] = grad
-    return found, given
+        passed = one_pass(reference, inputs, made, inside)
+    leaves = {f"input {i}": to_torch(x) for i, x in enumerate(inputs) if is_floating(x)}
+    for name, leaf in (leaves | parameters_of(reference)).items():
+        if passed.gradients.get(name) is None:
+            passed.gradients[name] = torch.zeros_like(leaf)
+    return passed
 
 
-def outputs_of(reference: Any, tensors: Sequence[Any]) -> tuple[torch.Tensor, ...]:
+def outputs_of(reference: Any, tensors: Sequence[Any]) -> list[torch.Tensor]:
     """Run a reference: its outputs, those in nested tuples, as LSTM's (y, (h, c)), one by one.
 
     Raises:
@@ -97,22 +99,6 @@ def random_like(outputs: Sequence[torch.Tensor], seed: int) -> list[torch.Tensor
     """Random, non-uniform upstream gradients: all ones would hide mistakes."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y) for y in outputs]
-
-
-def gradients_of_loss(
-    loss: Callable[[torch.Tensor], torch.Tensor], outputs: Sequence[torch.Tensor]
-) -> list[torch.Tensor]:
-    """∂loss/∂output for the first output, which the loss is of; zero for the others."""
-    leaf = outputs[0].detach().requires_grad_()
-    (grad,) = torch.autograd.grad(loss(leaf), leaf)
-    return [grad, *(torch.zeros_like(y) for y in outputs[1:])]
-
-
-def flat(returned: Any) -> tuple[Any, ...]:
-    """What nested tuples hold."""
-    if isinstance(returned, tuple | list):
-        return tuple(one for part in returned for one in flat(part))
-    return (returned,)
 
 
 def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> Any:
@@ -145,6 +131,10 @@ def drawing_of(reference: Any) -> list[torch.nn.Module]:
     ]
 
 
+def is_floating(x: Any) -> bool:
+    return is_array(x) and to_numpy(x).dtype.kind == "f"
+
+
 def is_array(x: Any) -> bool:
     return isinstance(x, np.ndarray | torch.Tensor)
 
@@ -153,3 +143,54 @@ def load_reference(reference: Any, weights: Mapping[str, Array]) -> None:
     with torch.no_grad():
         for name, parameter in parameters_of(reference).items():
             parameter.copy_(to_torch(weights[name]))
+
+
+@dataclass(frozen=True)
+class Descended:
+    """One step of plain gradient descent of a reference.
+
+    Attributes:
+        passed: the pass that it was taken from.
+        weights: after it, by name.
+        explained: how far rounding alone may have taken each from where it would be, in eps.
+    """
+
+    passed: Passed
+    weights: dict[str, Array]
+    explained: dict[str, float]
+
+
+def descent(
+    reference: Any,
+    inputs: Sequence[Any],
+    upstream: Upstream,
+    lr: float,
+    steps: int,
+    allowed: Allowed,
+) -> Iterator[Descended]:
+    """w ← w − η ∂L/∂w on the same batch, step by step; afterwards it has its own weights again.
+
+    Args:
+        allowed: of each gradient, see tolerance.py: the shadows are moved by as much.
+    """
+    start = {name: to_numpy(p).copy() for name, p in parameters_of(reference).items()}
+    runs = [(None, start), (Moves(1), start), (Moves(-1), start)]
+    explained = dict.fromkeys(start, 0.0)
+    for _ in range(steps):
+        passes = []
+        for i, (moves, weights) in enumerate(runs):
+            load_reference(reference, weights)
+            passes.append(autograd(reference, inputs, upstream))
+            after = {}
+            for name, w in weights.items():
+                gradient = to_numpy(passes[-1].gradients[name])
+                if moves is not None:
+                    gradient = moves(gradient, allowed("gradient", name))
+                after[name] = w - w.dtype.type(lr) * gradient
+            runs[i] = moves, after
+        (_, own), *shadows = runs
+        for name, w in own.items():
+            apart = sum(distance(weights[name], w) for _, weights in shadows)
+            explained[name] = max(explained[name], apart)
+        yield Descended(passes[0], own, dict(explained))
+    load_reference(reference, start)

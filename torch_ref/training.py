@@ -15,10 +15,11 @@ from manual import no_grad
 from manual.module import Array
 from manual.worked_example import FIGURES, figures_table
 
+from .article import article_round
 from .dashboard import Dashboard, beside_python, command, link, log10, reserve
 from .experiments import EXPERIMENTS, Problem, SettingError, Settings, linear_floor
 from .lockstep import Lockstep, Step
-from .models import ArticleNetwork, article_round
+from .models import ArticleNetwork
 from .parity import table
 from .pictures import boundary, misread
 from .twin import to_torch
@@ -86,10 +87,18 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
         print_xor(pair, problem)
     if held_out:
         print_held_out(pair, *held_out)
+    if pair.rejoined:
+        print(
+            "Training itself magnified rounding until half of all digits were gone, and the two were "
+            f"brought\ntogether again, {pair.rejoined:,} times; at every step they were as close as "
+            "rounding alone explains.\n"
+            if parted is None
+            else f"They were brought together again {pair.rejoined:,} times.\n"
+        )
     if parted is None:
         print("By hand and autograd agree at every step.")
     else:
-        print_parted(parted, settings)
+        print_parted(parted)
     print(f"\nLogs in {path}; to look at them:\n  {command(logdir)}\n  {link(path.name)}")
     return parted is None
 
@@ -156,8 +165,8 @@ def print_furthest(pair: Lockstep) -> None:
     lines = [("largest distance of the run", "relative", "eps", "allowed", "at step", "tensor")]
     for kind in dict.fromkeys(kind for kind, _ in pair.furthest):
         row, step = max(
-            (found for key, found in pair.furthest.items() if key[0] == kind),
-            key=lambda found: found[0].distance,
+            (worst for key, worst in pair.furthest.items() if key[0] == kind),
+            key=lambda worst: worst[0].share,
         )
         lines.append(
             (
@@ -205,15 +214,10 @@ def print_held_out(pair: Lockstep, x: Array, t: Array) -> None:
     )
 
 
-def print_parted(parted: Step, settings: Settings) -> None:
-    """Where the two sides first parted, and what to do about it."""
+def print_parted(parted: Step) -> None:
+    """Where the two sides first parted by more than rounding explains."""
     row = parted.report.worst
     print(
         f"By hand and autograd DISAGREE, first at step {parted.number:,}: {row.kind} {row.name} "
         f"({row.problem or f'{row.distance:.2g} eps, allowed {row.tolerance:.2g}'})"
     )
-    if settings.compare == "trajectory" and not row.problem:
-        print(
-            "Two trajectories also part where training itself magnifies rounding; with --compare "
-            "steps each\nstep is compared from equal weights, and only a wrong gradient disagrees."
-        )
