@@ -20,7 +20,7 @@
     SiLU             x σ                            σ + x σ (1 − σ)
     Mish             x t, t = tanh(softplus x)      t + x (1 − t²) σ
     GELU             x Φ                            Φ + x φ
-    GELU tanh        x (1 + t)/2, t = tanh u        (1 + t)/2 + x (1 − t²) u′/2
+    GELU tanh        x σ(2u)                        σ(2u) + x σ(2u) σ(−2u) 2u′
     Hardsigmoid      min(max(x + 3, 0), 6)/6        1/6 in (−3, 3), else 0
     Hardswish        x · Hardsigmoid                0, x/3 + ½, 1     below, in, above (−3, 3)
     Hardshrink       x or 0                         1 or 0            second where |x| ≤ λ
@@ -349,8 +349,8 @@ class GELU(Elementwise):
 
     approximate="none":  Φ = (1 + erf(x/√2))/2, and Φ′ = φ = e^(−x²/2)/√(2π), so
                          dy/dx = Φ + x φ
-    approximate="tanh":  Φ ≈ (1 + tanh u)/2 with u = √(2/π) (x + 0.044715 x³), so
-                         dy/dx = (1 + t)/2 + x (1 − t²) u′/2 with u′ = √(2/π) (1 + 3·0.044715 x²)
+    approximate="tanh":  Φ ≈ (1 + tanh u)/2 = σ(2u) with u = √(2/π) (x + 0.044715 x³), so
+                         dy/dx = σ(2u) + x σ(2u) σ(−2u) 2u′ with u′ = √(2/π) (1 + 3·0.044715 x²)
 
     Each has a derivative of its own: that of one form is not that of the other.
     """
@@ -364,22 +364,22 @@ class GELU(Elementwise):
             raise ValueError(f"GELU: approximate is {approximate!r}, expected 'none' or 'tanh'")
         self.approximate = approximate
 
-    def cumulative(self, z: Array) -> Array:
-        """Φ, exactly or by its approximation."""
-        if self.approximate == "none":
-            return normal_cdf(z)
-        return (1 + np.tanh(np.sqrt(z.dtype.type(2 / PI)) * (z + self.CUBIC * z * z * z))) / 2
+    def twice_u(self, z: Array) -> Array:
+        """2u, of which Φ is about the sigmoid."""
+        return 2 * np.sqrt(z.dtype.type(2 / PI)) * (z + self.CUBIC * z * z * z)
 
     def value(self, x: Array) -> Array:
-        return above_minus_inf(x) * self.cumulative(np.clip(x, -self.SATURATED, self.SATURATED))
+        z = np.clip(x, -self.SATURATED, self.SATURATED)
+        cumulative = normal_cdf(z) if self.approximate == "none" else sigmoid(self.twice_u(z))
+        return above_minus_inf(x) * cumulative
 
     def derivative(self, x: Array, y: Array) -> Array:
         z = np.clip(x, -self.SATURATED, self.SATURATED)
-        cumulative = self.cumulative(z)
         if self.approximate == "none":
-            return cumulative + z * np.exp(z * z / -2) / np.sqrt(z.dtype.type(2 * PI))
-        slope = np.sqrt(z.dtype.type(2 / PI)) * (1 + 3 * self.CUBIC * z * z)
-        return cumulative + 2 * z * cumulative * (1 - cumulative) * slope  # (1−t²)/2 = 2Φ(1−Φ)
+            return normal_cdf(z) + z * np.exp(z * z / -2) / np.sqrt(z.dtype.type(2 * PI))
+        slope = 2 * np.sqrt(z.dtype.type(2 / PI)) * (1 + 3 * self.CUBIC * z * z)
+        above, below = sigmoid(self.twice_u(z)), sigmoid(-self.twice_u(z))
+        return above + z * above * below * slope
 
 
 class Hardsigmoid(InPlace):

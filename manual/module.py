@@ -145,7 +145,7 @@ def plain_array(what: str, values: Any) -> Array:
     """
     if isinstance(values, np.ndarray) and not is_plain_array(values):
         raise TypeError(f"{what} is a {type(values).__name__}, expected a plain NumPy array")
-    return np.array(values)
+    return np.array(np.asarray(values))
 
 
 def described(outputs: Any) -> Any:

@@ -3,8 +3,10 @@
 Options of a class multiply out: `over` gives a case for each combination of them.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from inspect import signature
 from itertools import product
 from typing import Any
 
@@ -13,12 +15,74 @@ import torch
 
 import manual
 from manual.models import ACTIVATIONS
-from manual.module import as_tuple
 from manual.worked_example import INPUTS, TARGETS, ArticleNetwork, SharedBias
+from torch_ref import models
+from torch_ref.one_pass import flat
+from torch_ref.twin import to_torch
 
 Generator = np.random.Generator
 Draw = Callable[[Generator], tuple[Any, ...]]
-Make = Callable[[Any, Generator], manual.Module]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a module is made on either side, from what a case asks for and nothing else.
+
+    Args:
+        made: the by-hand class; PyTorch's is the one of that name.
+        typed: its constructor takes a dtype and, by hand, a generator for its first values.
+        draws: by hand it takes a generator that its forward pass draws from.
+        training: whether it is in training mode.
+    """
+
+    made: type[manual.Module]
+    arguments: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    typed: bool = False
+    draws: bool = False
+    training: bool = True
+
+    def by_hand(self, dtype: Any, generator: Generator) -> manual.Module:
+        options = {name: cast(value, dtype) for name, value in self.options.items()}
+        if self.typed:
+            options["dtype"] = dtype
+            if "generator" in signature(self.made).parameters:
+                options["generator"] = generator
+        if self.draws:
+            options["generator"] = generator
+        return self.made(*self.arguments, **options).train(self.training)
+
+    def by_autograd(self, dtype: Any, mine: manual.Module) -> torch.nn.Module:
+        """PyTorch's, with the numbers of `mine`, but none of what `mine` says of its settings."""
+        options = {name: to_torch(cast(value, dtype)) for name, value in self.options.items()}
+        if self.typed:
+            options["dtype"] = to_torch(np.dtype(dtype))
+        if self.draws:
+            options["generator"] = copy.deepcopy(mine.generator)  # type: ignore[attr-defined]
+        own = getattr(self.made, "twin_class", None)
+        name = self.made.__name__
+        reference = own or getattr(models, name, None) or getattr(torch.nn, name)
+        return loaded(reference(*self.arguments, **options), mine).train(self.training)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A Sequential of several recipes."""
+
+    parts: tuple[Recipe, ...]
+
+    def by_hand(self, dtype: Any, generator: Generator) -> manual.Module:
+        return manual.Sequential(*(part.by_hand(dtype, generator) for part in self.parts))
+
+    def by_autograd(self, dtype: Any, mine: Any) -> torch.nn.Module:
+        pairs = zip(self.parts, mine, strict=True)
+        return torch.nn.Sequential(*(part.by_autograd(dtype, own) for part, own in pairs))
+
+
+def loaded(reference: torch.nn.Module, mine: manual.Module) -> torch.nn.Module:
+    """The reference with the numbers of `mine`."""
+    reference.load_state_dict({name: to_torch(v) for name, v in mine.state_dict().items()})
+    return reference
 
 
 @dataclass(frozen=True)
@@ -27,7 +91,7 @@ class Case:
 
     Args:
         name: unique; begins with the class it is a case of.
-        make: from a dtype and a generator to the module.
+        recipe: how it is made on both sides.
         draw: from a generator to its inputs; floating ones are cast to the dtype under test.
         smooth: whether the inputs keep clear of the points where there is no derivative.
         proves: whether the true gradients are other than zero.
@@ -35,7 +99,7 @@ class Case:
     """
 
     name: str
-    make: Make
+    recipe: Recipe | Chain
     draw: Draw
     smooth: bool = True
     proves: bool = True
@@ -50,18 +114,22 @@ class Case:
         """Whether there is anything to train in it."""
         return any(p.requires_grad for p in self.build(np.float64)[0].parameters())
 
-    def build(self, dtype: Any) -> tuple[manual.Module, tuple[Any, ...]]:
-        """The module and its inputs in this dtype, the same numbers every time."""
-        generator = np.random.default_rng(0)
-        module = self.make(np.dtype(dtype), generator)
+    def build(self, dtype: Any, seed: int = 0) -> tuple[manual.Module, tuple[Any, ...]]:
+        """The module and its inputs in this dtype, for a seed the same numbers every time."""
+        generator = np.random.default_rng(seed)
+        module = self.recipe.by_hand(np.dtype(dtype), generator)
         return module, tuple(cast(x, dtype) for x in self.draw(generator))
 
-    def upstream(self, dtype: Any) -> tuple[Any, ...]:
+    def reference(self, dtype: Any, mine: manual.Module) -> torch.nn.Module:
+        """PyTorch's side, with the numbers of `mine`."""
+        return self.recipe.by_autograd(np.dtype(dtype), mine)
+
+    def upstream(self, dtype: Any, seed: int = 0) -> tuple[Any, ...]:
         """Random, non-uniform gradients for the outputs: all ones would hide mistakes."""
-        module, inputs = self.build(dtype)
+        module, inputs = self.build(dtype, seed)
         with manual.no_grad():
-            outputs = as_tuple(module(*inputs))
-        generator = np.random.default_rng(1)
+            outputs = flat(module(*inputs))
+        generator = np.random.default_rng(seed + 1)
         return tuple(cast(np.array(generator.normal(size=np.shape(o))), dtype) for o in outputs)
 
 
@@ -160,14 +228,14 @@ def written(options: dict[str, Any]) -> str:
     return "".join(f"-{k}={'array' if np.ndim(v) else v}" for k, v in options.items())
 
 
-def plain(made: Any, *arguments: Any, **options: Any) -> Make:
+def plain(made: Any, *arguments: Any, **options: Any) -> Recipe:
     """A module whose constructor takes no dtype; arrays among its options are cast."""
-    return lambda dtype, g: made(*arguments, **{k: cast(v, dtype) for k, v in options.items()})
+    return Recipe(made, arguments, options)
 
 
-def typed(made: Any, *arguments: Any, **options: Any) -> Make:
-    """A module whose constructor takes a dtype and a generator."""
-    return lambda dtype, g: made(*arguments, **options, dtype=dtype, generator=g)
+def typed(made: Any, *arguments: Any, **options: Any) -> Recipe:
+    """A module whose constructor takes a dtype, and a generator."""
+    return Recipe(made, arguments, options, typed=True)
 
 
 # The table
@@ -223,19 +291,19 @@ SHAPES = {"": (5, 3), "-unbatched": (7,), "-axes": (2, 3, 4, 2), "-single": (1, 
 def activations() -> Iterator[Case]:
     for made, variants in ELEMENTWISE.items():
         for options in variants:
-            name, make = made.__name__ + written(options), plain(made, **options)
+            name, recipe = made.__name__ + written(options), plain(made, **options)
             off = PYTORCH_IS_OFF.get(name, "")
             for suffix, shape in SHAPES.items():
-                yield Case(name + suffix, make, normal(shape, scale=2.0), pytorch_is_off=off)
-            yield Case(f"{name}-wide", make, normal((9, 7), scale=30.0), pytorch_is_off=off)
-            yield Case(f"{name}-kinks", make, exactly(*KINKS), smooth=False, pytorch_is_off=off)
+                yield Case(name + suffix, recipe, normal(shape, scale=2.0), pytorch_is_off=off)
+            yield Case(f"{name}-wide", recipe, normal((9, 7), scale=30.0), pytorch_is_off=off)
+            yield Case(f"{name}-kinks", recipe, exactly(*KINKS), smooth=False, pytorch_is_off=off)
     for channels, shape in product((1, 3), ((5, 3), (2, 3, 4), (2, 3, 4, 2))):
         yield Case(
             f"PReLU-{channels}-{len(shape)}axes",
-            lambda d, g, n=channels: manual.PReLU(n, dtype=d),
+            typed(manual.PReLU, channels),
             normal(shape),
         )
-    yield Case("PReLU-unbatched", lambda d, g: manual.PReLU(init=0.4, dtype=d), normal((7,)))
+    yield Case("PReLU-unbatched", typed(manual.PReLU, init=0.4), normal((7,)))
     for made in (manual.Softmax, manual.Softmin, manual.LogSoftmax):
         for shape in ((5,), (5, 3), (2, 3, 4)):
             for dim in range(-len(shape), len(shape)):
@@ -289,14 +357,15 @@ def layers() -> Iterator[Case]:
             for shape in shapes:
                 yield Case(
                     f"{made.__name__}-p={p}-{len(shape)}axes",
-                    lambda d, g, made=made, p=p: made(p, generator=g),
+                    Recipe(made, (p,), draws=True),
                     normal(shape),
                 )
-    yield Case("Dropout-p=1", lambda d, g: manual.Dropout(1.0), normal((5, 3)), proves=False)
+    yield Case(
+        "Dropout-p=1", Recipe(manual.Dropout, (1.0,), draws=True), normal((5, 3)), proves=False
+    )
     for made in (manual.Dropout, manual.AlphaDropout):
-        yield Case(
-            f"{made.__name__}-eval", lambda d, g, made=made: made(0.4).eval(), normal((5, 3))
-        )
+        recipe = Recipe(made, (0.4,), draws=True, training=False)
+        yield Case(f"{made.__name__}-eval", recipe, normal((5, 3)))
 
 
 def losses() -> Iterator[Case]:
@@ -312,8 +381,8 @@ def losses() -> Iterator[Case]:
     ) -> Iterator[Case]:
         for options, reduction, (suffix, draw) in product(variants, reductions, draws.items()):
             options = {**options, "reduction": reduction}
-            make = plain(made, **options)
-            yield Case(made.__name__ + written(options) + suffix, make, draw, smooth)
+            recipe = plain(made, **options)
+            yield Case(made.__name__ + written(options) + suffix, recipe, draw, smooth)
 
     w3 = np.array([0.5, 2.0, 1.25])
     pairs = {suffix: normal(shape, shape) for suffix, shape in shapes.items()}
@@ -461,21 +530,17 @@ def spelling_unbatched(g: Generator) -> tuple[Any, ...]:
 def networks() -> Iterator[Case]:
     yield Case(
         "Sequential",
-        lambda d, g: manual.Sequential(
-            manual.Linear(3, 4, dtype=d, generator=g),
-            manual.Tanh(),
-            manual.Linear(4, 2, dtype=d, generator=g),
-        ),
+        Chain((typed(manual.Linear, 3, 4), plain(manual.Tanh), typed(manual.Linear, 4, 2))),
         normal((5, 3)),
     )
     for activation in ACTIVATIONS:
         yield Case(f"MLP-{activation}", typed(manual.MLP, (3, 4, 2), activation), normal((5, 3)))
     yield Case("MLP-deep", typed(manual.MLP, (3, 5, 4, 6, 2), "Tanh"), normal((5, 3)))
-    yield Case("SharedBias", lambda d, g: SharedBias(d), normal((5, 3)))
+    yield Case("SharedBias", typed(SharedBias), normal((5, 3)))
     for biases in ("fixed", "trained", "shared"):
         yield Case(
             f"ArticleNetwork-{biases}",
-            lambda d, g, b=biases: ArticleNetwork(biases=b, dtype=d),
+            typed(ArticleNetwork, biases=biases),
             lambda g: (np.array([INPUTS, TARGETS]),),
         )
 

@@ -5,25 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch_ref.judge import CAN_JUDGE, differences, judge, truth
-from torch_ref.parity import by_autograd, by_hand
+from torch_ref.judge import CAN_JUDGE, differences, truth
 
 from .cases import CASES, Case
-from .conftest import make_pair
+from .conftest import NO_JUDGE, judged, make_pair
 
 pytestmark = [
-    pytest.mark.skipif(not CAN_JUDGE, reason="longdouble is float64 here: it cannot judge"),
+    pytest.mark.skipif(not CAN_JUDGE, reason=NO_JUDGE),
     pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss"),
 ]
 
 
 def test_as_close_to_the_judge_as_pytorch(case: Case, dtype: Any) -> None:
-    pair = make_pair(case, dtype)
-    right = truth(pair.mine, pair.inputs, pair.upstream)
-    mine = by_hand(pair.mine, pair.inputs, pair.upstream)
-    theirs = by_autograd(pair.twin, pair.inputs, pair.upstream)
-    further = [found for found in judge(mine, theirs, right) if not found.stands]
-    assert not further
+    assert not [judgement for judgement in judged(case, dtype) if not judgement.stands]
 
 
 def test_extended_precision_is_kept(case: Case) -> None:

@@ -212,8 +212,8 @@ def test_softmax_of_any_shape_and_axis(shape: tuple, made: str, data: Any) -> No
     reduction=st.sampled_from(["none", "mean", "sum"]),
 )
 def test_losses_of_any_shape(shape: tuple, made: str, reduction: str) -> None:
-    make = plain(getattr(manual, made), reduction=reduction)
-    assert_agreement(make_pair(Case("-", make, normal(shape, shape)), F64).gradients())
+    recipe = plain(getattr(manual, made), reduction=reduction)
+    assert_agreement(make_pair(Case("-", recipe, normal(shape, shape)), F64).gradients())
 
 
 LOSSES = [c for c in CASES if c.class_name.endswith(("Loss", "Error")) and c.smooth]

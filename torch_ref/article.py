@@ -21,8 +21,7 @@ def article_round(
     network = copy.deepcopy(network)  # whose gradients are somebody else's
     passed = one_pass(network, [x], Criterion(HalfSquaredError(), t), True, False)
     values: dict[str, Tensor] = {}
-    for neuron, name in (("h", "hidden"), ("o", "output")):
-        layer = network.get_submodule(name)
+    for neuron, name, layer in (("h", "hidden", network.hidden), ("o", "output", network.output)):
         before, last = (f"{name}.{i}" for i in range(len(layer))[-2:])
         net = values[f"net_{neuron}"] = passed.inside["inside", before]
         values[f"out_{neuron}"] = passed.inside["inside", last]
@@ -32,7 +31,8 @@ def article_round(
         values[f"dout_dnet_{neuron}"] = activation.gradients["input 0"]
     values["E_o"] = (t - values["out_o"]).square() / 2
     dE_dw_h, dE_dw_o = (passed.gradients[f"{name}.0.weight"] for name in ("hidden", "output"))
-    w_h, w_o = (network.get_submodule(f"{name}.0").weight for name in ("hidden", "output"))
+    weights = dict(network.named_parameters())
+    w_h, w_o = (weights[f"{name}.0.weight"] for name in ("hidden", "output"))
     if rule == "early":
         delta, w_o_new = values["dE_dnet_o"], w_o.detach() - lr * dE_dw_o
         by_output = [delta[:, i : i + 1] * row for i, row in enumerate(w_o_new)]
@@ -50,8 +50,8 @@ def article_round(
     named = {"E_total": values["E_o"].sum()}
     for quantity, row in values.items():
         named |= {f"{quantity}{i + 1}": value for i, value in enumerate(row.flatten())}
-    weights = torch.cat([w_h.flatten(), w_o.flatten()])
-    gradients = torch.cat([dE_dw_h.flatten(), dE_dw_o.flatten()])
-    for i, (w, g) in enumerate(zip(weights, gradients, strict=True), 1):
+    w_all = torch.cat([w_h.flatten(), w_o.flatten()])
+    g_all = torch.cat([dE_dw_h.flatten(), dE_dw_o.flatten()])
+    for i, (w, g) in enumerate(zip(w_all, g_all, strict=True), 1):
         named |= {f"w{i}": w, f"dE_dw{i}": g, f"w{i}_new": w - lr * g}
     return {name: float(value.detach()) for name, value in named.items()}

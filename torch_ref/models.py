@@ -76,6 +76,8 @@ class ArticleNetwork(nn.Module):
 
         self.hidden = layer(2, hidden_features)
         self.output = layer(hidden_features, 2)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(biases != "fixed" or name.endswith("weight"))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.output(self.hidden(x))

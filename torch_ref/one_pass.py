@@ -137,7 +137,7 @@ def _by_autograd(
 ) -> Passed:
     known = module if isinstance(module, torch.nn.Module) else torch.nn.Module()
     known.zero_grad()
-    tensors = [to_torch(x) for x in flat(inputs)]
+    tensors = [x.detach() if torch.is_tensor(x) else to_torch(x) for x in flat(inputs)]
     floating = {
         i: t.requires_grad_()
         for i, t in enumerate(tensors)

@@ -89,11 +89,8 @@ def train(settings: Settings, problem: Problem, logdir: Path, name: str | None) 
         print_held_out(pair, *held_out)
     if pair.rejoined:
         print(
-            "Training itself magnified rounding until half of all digits were gone, and the two were "
-            f"brought\ntogether again, {pair.rejoined:,} times; at every step they were as close as "
-            "rounding alone explains.\n"
-            if parted is None
-            else f"They were brought together again {pair.rejoined:,} times.\n"
+            "Training itself magnified rounding until half of all digits were gone, and the two\n"
+            f"were brought together again, {pair.rejoined:,} times in {step.number:,} steps.\n"
         )
     if parted is None:
         print("By hand and autograd agree at every step.")
