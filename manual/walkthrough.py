@@ -318,7 +318,7 @@ def matrix_steps(d: Description) -> Iterator[Step]:
         yield Step(top, slope, BACKWARD, "HalfSquaredError.backward")
     elif d.loss == "mse":
         yield Step(loss, ("Σ (", last, "−", t, ")² /", k), LOSS, "MSELoss.loss")
-        yield Step(top, ("2 (", last, "−", t, ") /", k), BACKWARD, "MSELoss.slopes")
+        yield Step(top, ("2 (", last, "−", t, ") /", k), BACKWARD, "MSELoss.slope")
     else:
         p = term("p", "p")
         yield Step(p, ("softmax(", last, ")"), LOSS, "Softmax.forward")

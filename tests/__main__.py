@@ -1,4 +1,4 @@
-"""`python -m tests`: each class, how much of what is allowed it uses, how far it is from the judge."""
+"""`python -m tests`: each class, what it uses of what is allowed, how far it is from the judge."""
 
 import warnings
 from collections import defaultdict

@@ -39,9 +39,10 @@ from manual import (
     softmax,
 )
 from torch_ref.diagnosis import diagnose
-from torch_ref.parity import by_hand, table
+from torch_ref.one_pass import one_pass
+from torch_ref.parity import table
 from torch_ref.samples import Sample
-from torch_ref.twin import to_torch, twin_of
+from torch_ref.twin import to_torch
 from torch_ref.verdict import Diagnosis
 
 from .cases import CASES, Case
@@ -58,8 +59,16 @@ FILES = (
     margin_losses,
     ctc,
 )
-# What only backward uses; `derivative` and `slopes` are the tables of derivatives.
-BACKWARD = {"backward", "derivative", "slopes", "expand", "per_sample", "weights"}
+# What only backward uses; `derivative` and the slopes are the tables of derivatives.
+BACKWARD = {
+    "backward",
+    "derivative",
+    "slope",
+    "target_slope",
+    "expand",
+    "per_sample",
+    "weights",
+}
 FACTOR = {"scale", "mean-for-sum", "sum-for-mean"}
 LEFT_OUT = {"forgotten-derivative", "forgotten-factor", "forgotten-upstream", "wrong-derivative"}
 
@@ -346,7 +355,7 @@ def runs(layer: str, file: ModuleType, name: str) -> bool:
         for case in CASES:
             if case.class_name == layer and not seen:
                 pair = make_pair(case, np.float64)
-                by_hand(pair.mine, pair.inputs, pair.upstream)
+                pair.by_hand()
     finally:
         sys.setprofile(None)
     return seen
@@ -425,17 +434,11 @@ def sample_of(case: Case, seed: int | None = None) -> Sample:
         inputs = tuple(
             x.astype(np.float64) if np.asarray(x).dtype.kind == "f" else x for x in drawn
         )
-    twin = twin_of(pair.mine)
-    found = by_hand(pair.mine, inputs, pair.upstream)
-    floating = [i for i, x in enumerate(inputs) if np.asarray(x).dtype.kind == "f"]
-    mine = {}
-    for (kind, name), value in found.items():
-        if value is None or kind == "output":
-            continue
-        leaf = name if kind == "gradient" else f"input {floating[int(name)]}"
-        mine[leaf] = to_torch(np.asarray(value))
+    passed = one_pass(pair.mine, inputs, pair.upstream)
+    gradients = {name: g for name, g in passed.gradients.items() if g is not None}
+    mine = {name: to_torch(np.asarray(g)) for name, g in gradients.items()}
     tensors = [to_torch(np.asarray(x)) if isinstance(x, np.ndarray) else x for x in inputs]
-    return Sample.of(twin, tensors, [to_torch(g) for g in pair.upstream], mine)
+    return Sample.of(pair.twin, tensors, [to_torch(g) for g in pair.upstream], mine)
 
 
 def outcome(mutant: Mutant) -> Outcome:
@@ -453,7 +456,7 @@ def outcome(mutant: Mutant) -> Outcome:
                 samples = [sample_of(case), sample_of(case, 7)]
             except (NotImplementedError, ValueError) as error:
                 return Outcome(mutant, True, case.name, error=str(error))
-            allowed = make_pair(case, np.float64).allowed()
+            allowed = make_pair(case, np.float64).by_hand().allowed.backward
             return Outcome(mutant, True, case.name, diagnose(samples, allowed))
     return Outcome(mutant, False)
 

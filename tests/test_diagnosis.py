@@ -226,7 +226,7 @@ def test_the_articles_own_slip() -> None:
     error = manual.HalfSquaredError()
     output = network(x)
     error(output, t)
-    upstream = error.backward()[0]
+    upstream = error.backward()
     early_update(network, manual.SGD(network.parameters(), lr=LEARNING_RATE), upstream)
     after = {n: p.data for n, p in network.named_parameters() if n in before}
     found = diagnose_step(twin, [x], [to_torch(upstream)], before, after, LEARNING_RATE)

@@ -21,8 +21,8 @@ from manual.worked_example import (
     rounds,
     scalars,
 )
+from torch_ref.article import article_round
 from torch_ref.experiments import EXPERIMENTS
-from torch_ref.models import article_round
 from torch_ref.twin import to_torch, twin_of
 
 
