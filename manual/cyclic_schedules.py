@@ -116,11 +116,11 @@ class CyclicLR(MomentumSchedule):
         rising = x <= self.step_ratio
         height = x / self.step_ratio if rising else (x - 1) / (self.step_ratio - 1)
         height *= self.scale(cycle)
-        own = self.number(group)
+        peak = self.own(group, "max_lrs")
         if self.cycle_momentum:
-            low, high = self.base_momentums[own], self.max_momentums[own]
+            low, high = self.own(group, "base_momentums"), self.own(group, "max_momentums")
             self.set_momentum(group, high - (high - low) * height)
-        return base + (self.max_lrs[own] - base) * height
+        return base + (peak - base) * height
 
 
 class OneCycleLR(MomentumSchedule):

@@ -123,9 +123,15 @@ class LRScheduler:
             )
         return values
 
-    def number(self, group: Group) -> int:
-        """Which of the optimizer's groups this is."""
-        return next(i for i, own in enumerate(self.optimizer.param_groups) if own is group)
+    def own(self, group: Group, name: str) -> Any:
+        """This group's entry in the list of this name, which has one for each."""
+        entries = getattr(self, name)
+        number = next(i for i, each in enumerate(self.optimizer.param_groups) if each is group)
+        if number >= len(entries):
+            raise ValueError(
+                f"{type(self).__name__}: {name} has no entry for group {number}, added later"
+            )
+        return entries[number]
 
     def get_last_lr(self) -> list[float]:
         """η of each group, as the last step left it."""
@@ -171,9 +177,9 @@ class LRScheduler:
             mine.check_state(entry)
         elif isinstance(mine, list):
             groups = len(self.optimizer.param_groups)
-            fits = len(entry) <= groups if key in self.GROWING else len(entry) == len(mine)
-            if not fits:
-                raise ValueError(f"{place} has {len(entry)} entries, expected {len(mine)}")
+            least, most = (0, groups) if key in self.GROWING else (len(mine), len(mine))
+            if not least <= len(entry) <= most:
+                raise ValueError(f"{place} has {len(entry)} entries, expected {most}")
             for own, other in zip(mine, entry, strict=False):
                 self.check_entry(key, own, other)
 
@@ -441,7 +447,7 @@ class LambdaLR(LRScheduler):
 
     def factor(self, group: Group) -> float:
         """λ(t) of this group."""
-        return self.lr_lambdas[self.number(group)](self.last_epoch)
+        return self.own(group, "lr_lambdas")(self.last_epoch)
 
     def next(self, group: Group, base: float) -> float:
         return base * self.factor(group)
@@ -520,9 +526,7 @@ class ReduceLROnPlateau(LRScheduler):
     def cut(self) -> None:
         if self.default_min_lr is not None:  # for groups that were added later too
             self.min_lrs = self.per_group("min_lr", self.default_min_lr)
-        for group, least in zip(
-            self.optimizer.param_groups, self.per_group("min_lr", self.min_lrs), strict=True
-        ):
-            lower = max(group["lr"] * self.factor, least)
+        for group in self.optimizer.param_groups:
+            lower = max(group["lr"] * self.factor, self.own(group, "min_lrs"))
             if group["lr"] - lower > self.eps:
                 group["lr"] = lower

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,8 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("OneCycleLR", {**ONE, "anneal_strategy": "linear", "div_factor": 5.0, "pct_start": 0.6}),
     ("OneCycleLR", {**ONE, "pct_start": 0.0, "final_div_factor": 10.0}),
     ("OneCycleLR", {**ONE, "pct_start": 1.0}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 1}),
+    ("OneCycleLR", {"max_lr": 0.5, "epochs": 1, "steps_per_epoch": 1}),
     ("OneCycleLR", {**ONE, "base_momentum": [0.5, 0.6], "max_momentum": [0.8, 0.9]}),
     ("OneCycleLR", {**ONE, "max_lr": [0.5, 0.3], "cycle_momentum": False}),
 ]
@@ -92,14 +95,20 @@ NAMES = sorted({name for name, _ in SCHEDULES})
 
 
 def named(values: Any) -> str:
-    """The id of a schedule and its options."""
-    return "-".join(f"{key}={value}" for key, value in values.items()) or "defaults"
+    """The id of a schedule's options: functions by their names, not by where they are."""
+    text = "-".join(f"{key}={value}" for key, value in values.items()) or "defaults"
+    return re.sub(r"<function (\w+) at \w+>", r"\1", text)
 
 
-every_schedule = pytest.mark.parametrize(
-    ("name", "options"),
-    [pytest.param(*case, id=f"{case[0]}-{named(case[1])}"[:80]) for case in SCHEDULES],
-)
+def cases(schedules: list[tuple[str, dict[str, Any]]]) -> Any:
+    """These schedules as the parameters `name` and `options`."""
+    return pytest.mark.parametrize(
+        ("name", "options"),
+        [pytest.param(name, options, id=f"{name}-{named(options)}") for name, options in schedules],
+    )
+
+
+every_schedule = cases(SCHEDULES)
 # PyTorch takes the start of a ChainedScheduler inside a SequentialLR for a step of training.
 starts_inside = pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
 
@@ -147,7 +156,7 @@ def tried(make: Any) -> tuple[Any, type | None]:
     """What it makes, or the kind of error that it raises."""
     try:
         return make(), None
-    except (ArithmeticError, NotImplementedError) as error:
+    except (ArithmeticError, NotImplementedError, ValueError) as error:
         return None, type(error)
 
 
@@ -200,7 +209,7 @@ def test_the_constructor_is_pytorchs(name: str) -> None:
 CLOSED = [case for case in SCHEDULES if "closed_form" in vars(getattr(manual, case[0]))]
 
 
-@pytest.mark.parametrize(("name", "options"), CLOSED)
+@cases(CLOSED)
 def test_the_closed_form_is_pytorchs(name: str, options: dict) -> None:
     mine, theirs = both(name, options, optimizers())
     for t in range(20):
@@ -444,22 +453,18 @@ def test_reduce_on_plateau_as_it_comes(mode: str) -> None:
 # Going on from a state
 
 
-class Sides:
-    """A schedule on each side, by its name or by what combines several; made again alike."""
+def sides(name: str, options: dict) -> tuple[Any, Any]:
+    """A schedule on each side, by its name or by what combines several."""
+    pair = optimizers()
+    if name in COMBINED:
+        return combine(manual, pair[0], name), combine(THEIRS, pair[1], name)
+    return both(name, options, pair)
 
-    def __init__(self, name: str, options: dict, made: str = "SGD") -> None:
-        self.pair = optimizers(made)
-        if name in COMBINED:
-            self.mine = combine(manual, self.pair[0], name)
-            self.theirs = combine(THEIRS, self.pair[1], name)
-        else:
-            self.mine, self.theirs = both(name, options, self.pair)
 
-    def step(self, t: int) -> None:
-        arguments = [1 + math.cos(t)] if isinstance(self.mine, manual.ReduceLROnPlateau) else []
-        for side in (self.mine, self.theirs):
-            side.optimizer.step()
-            side.step(*arguments)
+def step(schedule: Any, t: int) -> None:
+    """A step of training, to a metric if one is wanted."""
+    schedule.optimizer.step()
+    schedule.step(*([1 + math.cos(t)] if hasattr(schedule, "patience") else []))
 
 
 def without_values(options: dict) -> dict:
@@ -478,31 +483,479 @@ PLATEAU: list[tuple[str, dict[str, Any]]] = [
     ("ReduceLROnPlateau", {"patience": 1, "cooldown": 1, "mode": "max"}),
     ("ReduceLROnPlateau", {"patience": 0, "min_lr": [0.01, 0.02]}),
 ]
-RESUMABLE = [
-    pytest.param(name, options, id=f"{name}-{named(options)}"[:80])
-    for name, options in [*SCHEDULES, *PLATEAU, *((kind, {}) for kind in COMBINED)]
-    if "later" not in name
-]
+RESUMABLE = [*SCHEDULES, *PLATEAU, *((kind, {}) for kind in COMBINED if "later" not in kind)]
 
 
 @starts_inside
-@pytest.mark.parametrize(("name", "options"), RESUMABLE)
+@cases(RESUMABLE)
 @pytest.mark.parametrize("way", ["theirs to mine", "mine to theirs", "mine to mine"])
 def test_a_state_goes_on_on_either_side(name: str, options: dict, way: str) -> None:
-    before = Sides(name, options)
+    mine, theirs = sides(name, options)
     for t in range(7):
-        before.step(t)
-    after = Sides(name, without_values(options))
-    source, target = (
-        before.theirs if way.startswith("theirs") else before.mine,
-        after.theirs if way.endswith("theirs") else after.mine,
-    )
+        before = tried(lambda t=t: step(mine, t))[1], tried(lambda t=t: step(theirs, t))[1]
+    again = sides(name, without_values(options))
+    source = theirs if way.startswith("theirs") else mine
+    target = again[1] if way.endswith("theirs") else again[0]
     target.optimizer.load_state_dict(source.optimizer.state_dict())
     target.load_state_dict(source.state_dict())
-    mine, theirs = (before.mine, target) if way.endswith("theirs") else (target, before.theirs)
-    ahead = Sides.__new__(Sides)
-    ahead.mine, ahead.theirs = mine, theirs
+    mine, theirs = (mine, target) if way.endswith("theirs") else (target, theirs)
+    assert before[0] is before[1]
     for t in range(7, 15):
         assert_equal_sides(mine, theirs, f"t = {t}")
-        ahead.step(t)
-    assert_equal_sides(mine, theirs, "at the end")
+        assert tried(lambda t=t: step(mine, t))[1] is tried(lambda t=t: step(theirs, t))[1]
+
+
+@every_schedule
+@pytest.mark.parametrize("last_epoch", [0, 1, 4, 5, 8])
+def test_going_on_from_a_last_epoch(name: str, options: dict, last_epoch: int) -> None:
+    pair = optimizers()
+    for schedule in both(name, options, pair):
+        for t in range(last_epoch):
+            tried(lambda s=schedule, t=t: step(s, t))
+    made, raised = tried(lambda: getattr(manual, name)(pair[0], **options, last_epoch=last_epoch))
+    theirs, theirs_raised = tried(
+        lambda: getattr(THEIRS, name)(pair[1], **options, last_epoch=last_epoch)
+    )
+    assert raised is theirs_raised
+    if not raised:
+        follow(made, theirs, steps=12)
+
+
+SIMPLEST = dict(reversed(SCHEDULES))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_last_epoch_needs_where_it_began(name: str) -> None:
+    pair = optimizers()
+    both(name, SIMPLEST[name], pair)
+    for optimizer, library in zip(pair, (manual, THEIRS), strict=True):
+        del optimizer.param_groups[1]["initial_lr"]
+        with pytest.raises(KeyError, match="initial_lr"):
+            getattr(library, name)(optimizer, **SIMPLEST[name], last_epoch=5)
+    with pytest.raises(KeyError, match=f"{name}: group 1 has no initial_lr for last_epoch"):
+        getattr(manual, name)(pair[0], **SIMPLEST[name], last_epoch=0)
+
+
+@pytest.mark.parametrize(
+    "setting", ["initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum"]
+)
+def test_one_cycle_goes_on_from_more(setting: str) -> None:
+    optimizer, _ = optimizers()
+    manual.OneCycleLR(optimizer, 0.5, 40)
+    del optimizer.param_groups[0][setting]
+    with pytest.raises(KeyError, match=f"OneCycleLR: group 0 has no {setting} for last_epoch"):
+        manual.OneCycleLR(optimizer, 0.5, 40, last_epoch=3)
+
+
+def test_one_cycle_without_momentum_goes_on_without() -> None:
+    pair = optimizers()
+    options = {"max_lr": 0.5, "total_steps": 40, "cycle_momentum": False}
+    both("OneCycleLR", options, pair)
+    follow(*both("OneCycleLR", options, pair, last_epoch=3), steps=20)
+
+
+# States that do not fit
+
+
+def refused(schedule: Any, state: Any, message: str) -> None:
+    """It says so and is as before."""
+    before = schedule.state_dict()
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        schedule.load_state_dict(state)
+    assert schedule.state_dict() == before
+
+
+EVERY = {**SIMPLEST, **dict(reversed(PLATEAU)), "sequential": {}, "chained": {}}
+COMBINED_NAMES = {"sequential": "SequentialLR", "chained": "ChainedScheduler"}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_state_that_lacks_something(name: str) -> None:
+    schedule, _ = sides(name, EVERY[name])
+    state = schedule.state_dict()
+    lacking = sorted({"_last_lr", max(state)})
+    for key in lacking:
+        del state[key]
+    name = COMBINED_NAMES.get(name, name)
+    refused(schedule, state, f"{name}.load_state_dict: missing {', '.join(lacking)}")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_state_with_more_than_that(name: str) -> None:
+    schedule, _ = sides(name, EVERY[name])
+    state = {**schedule.state_dict(), "verbose": False, "much": 1}
+    name = COMBINED_NAMES.get(name, name)
+    refused(schedule, state, f"{name}.load_state_dict: unexpected much, verbose")
+
+
+CHANGED = [
+    ("StepLR", {"_last_lr": [0.1] * 3}, "_last_lr has 3 entries, expected 2"),
+    ("StepLR", {"base_lrs": [0.1] * 3}, "base_lrs has 3 entries, expected 2"),
+    ("StepLR", {"base_lrs": 0.1}, "base_lrs is 0.1, expected one like [0.2, 0.05]"),
+    ("StepLR", {"gamma": [0.1]}, "gamma is [0.1], expected one like 0.1"),
+    ("StepLR", {"gamma": "0.1"}, "gamma is '0.1', expected one like 0.1"),
+    ("MultiStepLR", {"milestones": [3]}, "milestones is [3], expected one like Counter("),
+    ("LambdaLR", {"lr_lambdas": [None]}, "lr_lambdas has 1 entries, expected 2"),
+    (
+        "LambdaLR",
+        {"lr_lambdas": [None, {"a": 1}]},
+        "lr_lambdas is {'a': 1}, expected one like None",
+    ),
+    ("LambdaLR", {"lr_lambdas": None}, "lr_lambdas is None, expected one like [None, None]"),
+    ("CyclicLR", {"max_lrs": [0.5]}, "max_lrs has 1 entries, expected 2"),
+    ("CyclicLR", {"max_lrs": [0.5] * 3}, "max_lrs has 3 entries, expected 2"),
+    ("CyclicLR", {"_scale_fn_custom": {"a": 1}}, "_scale_fn_custom is {'a': 1}, expected one like"),
+    ("CyclicLR", {"mode": 1}, "mode is 1, expected one like 'triangular'"),
+    ("ReduceLROnPlateau", {"min_lrs": [0, 0, 0]}, "min_lrs has 3 entries, expected 2"),
+    ("sequential", {"_milestones": [5]}, "_milestones has 1 entries, expected 2"),
+    ("sequential", {"_schedulers": []}, "_schedulers has 0 entries, expected 3"),
+    ("chained", {"_schedulers": [{}, {}, {}]}, "_schedulers has 3 entries, expected 2"),
+    ("chained", {"_schedulers": [None, {}]}, "_schedulers is None, expected one like {"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [pytest.param(*case, id=f"{case[0]}-{named(case[1])}") for case in CHANGED],
+)
+def test_a_state_of_something_else(name: str, change: dict, message: str) -> None:
+    schedule, _ = sides(name, EVERY[name])
+    place = f"{COMBINED_NAMES.get(name, name)}.load_state_dict"
+    refused(schedule, {**schedule.state_dict(), **change}, f"{place}: {message}")
+
+
+@pytest.mark.parametrize("kind", ["sequential", "chained"])
+def test_a_state_that_does_not_fit_inside(kind: str) -> None:
+    schedule, _ = sides(kind, {})
+    other, _ = sides(kind, {})
+    step(other, 0)
+    state = other.state_dict()
+    del state["_schedulers"][1]["gamma"]
+    refused(schedule, state, "ExponentialLR.load_state_dict: missing gamma")
+
+
+def test_a_function_keeps_what_no_state_has() -> None:
+    own = [Falling(0.3), math.cos]
+    schedule = manual.LambdaLR(optimizers()[0], own)
+    state = schedule.state_dict()
+    assert state["lr_lambdas"] == [{"rate": 0.3}, None]
+    state["lr_lambdas"][0]["rate"] = 7
+    assert own[0].rate == 0.3
+    schedule.load_state_dict({**state, "lr_lambdas": [None, None]})
+    assert schedule.lr_lambdas == own
+    assert own[0].rate == 0.3
+    schedule.load_state_dict(state)
+    assert schedule.lr_lambdas == own
+    assert own[0].rate == 7
+    refused(
+        schedule,
+        {**state, "lr_lambdas": [None, {"a": 1}]},
+        "LambdaLR.load_state_dict: lr_lambdas is {'a': 1}, expected one like None",
+    )
+
+
+def test_a_state_shares_nothing_with_the_schedule() -> None:
+    schedule = manual.ExponentialLR(optimizers()[0], 0.5)
+    state = schedule.state_dict()
+    state["base_lrs"][0] = 7.0
+    assert schedule.base_lrs == [0.2, 0.05]
+    schedule.load_state_dict(state)
+    state["base_lrs"][0] = 8.0
+    assert schedule.base_lrs == [7.0, 0.05]
+
+
+# Groups that are added later
+
+
+def with_a_third_group(pair: Any) -> None:
+    pair[0].add_param_group({"params": [manual.Parameter(np.ones(2))], "lr": 0.8})
+    pair[1].add_param_group({"params": [torch.nn.Parameter(torch.ones(2))], "lr": 0.8})
+
+
+@pytest.mark.parametrize("saved", ["at once", "after a step"])
+def test_a_group_that_is_added_later(saved: str) -> None:
+    pair = optimizers()
+    mine, theirs = both("ExponentialLR", {"gamma": 0.5}, pair)
+    with_a_third_group(pair)
+    if saved == "after a step":
+        step(mine, 0)
+        step(theirs, 0)
+        assert mine.get_last_lr() == theirs.get_last_lr() == [0.1, 0.025, 0.4]
+        assert mine.base_lrs == [0.2, 0.05, 0.8]
+    again = optimizers()
+    with_a_third_group(again)
+    for source in (mine, theirs):
+        schedule = manual.ExponentialLR(again[0], 0.5)
+        schedule.load_state_dict(source.state_dict())
+        assert schedule.get_last_lr() == source.get_last_lr()
+        step(schedule, 1)
+        assert schedule.base_lrs == [0.2, 0.05, 0.8]
+
+
+def test_a_group_that_is_added_later_starts_over_from_its_own_rate() -> None:
+    optimizer, _ = optimizers()
+    parts = [manual.StepLR(optimizer, 1), manual.ConstantLR(optimizer, 0.5)]
+    schedule = manual.SequentialLR(optimizer, parts, [2])
+    with_a_third_group((optimizer, optimizers()[1]))
+    step(schedule, 0)
+    step(schedule, 1)
+    assert schedule.get_last_lr() == pytest.approx([0.1, 0.025, 0.4])
+
+
+def test_a_plateau_cuts_a_group_that_was_added_later() -> None:
+    pair = optimizers()
+    mine, theirs = both("ReduceLROnPlateau", {"patience": 0, "min_lr": 0.03}, pair)
+    with_a_third_group(pair)
+    for _ in range(4):
+        mine.step(1.0)
+        theirs.step(1.0)
+        assert_equal_sides(mine, theirs, "with a third group")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("LambdaLR", {"lr_lambda": halves}, "LambdaLR: lr_lambdas has no entry for group 2"),
+        ("CyclicLR", CYCLE, "CyclicLR: max_lrs has no entry for group 2"),
+        (
+            "ReduceLROnPlateau",
+            {"min_lr": [0.1, 0.1], "patience": -1},
+            "ReduceLROnPlateau: min_lrs has no entry for group 2, added later",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else named(value),
+)
+def test_a_group_that_is_added_too_late(name: str, options: dict, message: str) -> None:
+    pair = optimizers()
+    mine, theirs = both(name, options, pair)
+    with_a_third_group(pair)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        step(mine, 0)
+    with pytest.raises((ValueError, RuntimeError)):
+        step(theirs, 0)
+
+
+def test_a_rate_that_rounding_took_below_zero_is_loaded() -> None:
+    first, _ = optimizers()
+    schedule = manual.LinearLR(first, 0.3, 0.0, 3)
+    for _ in range(3):
+        schedule.step()
+    second, _ = optimizers()
+    second.load_state_dict(first.state_dict())
+    assert [g["lr"] for g in second.param_groups] == [g["lr"] for g in first.param_groups]
+
+
+# Bad settings
+
+
+def optimizer() -> Any:
+    return optimizers()[0]
+
+
+def adagrad() -> Any:
+    return manual.Adagrad([manual.Parameter(np.ones(2))])
+
+
+NO_OPTIMIZER = "got a NoneType, expected an Optimizer"
+
+
+def bad(name: str, error: type, message: str, *arguments: Any, **options: Any) -> Any:
+    """A constructor call that raises; an optimizer stands first but for another one."""
+    return pytest.param(
+        name, arguments, options, error, f"{name}: {message}", id=f"{name}-{message[:40]}"
+    )
+
+
+BAD = [
+    *(bad(n, TypeError, NO_OPTIMIZER, None, **SIMPLEST[n]) for n in NAMES),
+    bad("ReduceLROnPlateau", TypeError, NO_OPTIMIZER, None),
+    bad("StepLR", ValueError, "step_size is 0, expected at least 1", step_size=0),
+    bad("StepLR", ValueError, "step_size is nan, expected at least 1", step_size=math.nan),
+    bad("ConstantLR", ValueError, "factor is 1.001, expected 0 to 1", factor=1.001),
+    bad("ConstantLR", ValueError, "factor is -0.001, expected 0 to 1", factor=-0.001),
+    bad("ConstantLR", ValueError, "factor is nan, expected 0 to 1", factor=math.nan),
+    bad("LinearLR", ValueError, "start_factor is 0, expected 0 < f <= 1", start_factor=0),
+    bad("LinearLR", ValueError, "start_factor is 1.001, expected 0 < f", start_factor=1.001),
+    bad("LinearLR", ValueError, "end_factor is -0.001, expected 0 to 1", end_factor=-0.001),
+    bad("LinearLR", ValueError, "end_factor is 1.001, expected 0 to 1", end_factor=1.001),
+    bad("CosineAnnealingLR", ValueError, "T_max is 0, expected at least 1", T_max=0),
+    bad("CosineAnnealingWarmRestarts", ValueError, "T_0 is 0, expected at least 1", T_0=0),
+    bad(
+        "CosineAnnealingWarmRestarts",
+        ValueError,
+        "T_mult is 0, expected at least 1",
+        T_0=1,
+        T_mult=0,
+    ),
+    *(
+        case
+        for name in ("LambdaLR", "MultiplicativeLR")
+        for case in (
+            bad(name, ValueError, "1 values of lr_lambda for 2 groups", lr_lambda=[halves]),
+            bad(name, TypeError, "lr_lambda is a int, expected a function", lr_lambda=(halves, 1)),
+        )
+    ),
+    bad("ReduceLROnPlateau", ValueError, "mode is 'x', expected min or max", mode="x"),
+    bad(
+        "ReduceLROnPlateau",
+        ValueError,
+        "threshold_mode is 'x', expected rel or abs",
+        threshold_mode="x",
+    ),
+    bad("ReduceLROnPlateau", ValueError, "factor is 1, expected less than 1", factor=1),
+    bad("ReduceLROnPlateau", ValueError, "1 values of min_lr for 2 groups", min_lr=[0.1]),
+    bad(
+        "CyclicLR",
+        ValueError,
+        "mode is 'x', expected triangular, … or a scale_fn",
+        **CYCLE,
+        mode="x",
+    ),
+    bad(
+        "CyclicLR",
+        ValueError,
+        "scale_mode is 'x', expected cycle, iterations",
+        **CYCLE,
+        scale_mode="x",
+    ),
+    bad("CyclicLR", ValueError, "step_size_up is 0, expected", **CYCLE, step_size_up=0),
+    bad("CyclicLR", ValueError, "step_size_down is -1, expected", **CYCLE, step_size_down=-1),
+    bad("CyclicLR", ValueError, "1 values of base_lr", base_lr=[1], max_lr=2),
+    bad("CyclicLR", ValueError, "1 values of max_lr", base_lr=1, max_lr=[2]),
+    bad("CyclicLR", ValueError, "cycle_momentum, but Adagrad has none", adagrad(), **CYCLE),
+    bad("OneCycleLR", ValueError, "cycle_momentum, but Adagrad has none", adagrad(), **ONE),
+    *(
+        case
+        for name, options in (("CyclicLR", CYCLE), ("OneCycleLR", ONE))
+        for case in (
+            bad(name, ValueError, "1 values of base_momentum", **options, base_momentum=[0.8]),
+            bad(name, ValueError, "1 values of max_momentum", **options, max_momentum=[0.8]),
+        )
+    ),
+    bad("OneCycleLR", ValueError, "1 values of max_lr", max_lr=[0.1], total_steps=3),
+    bad("OneCycleLR", ValueError, "expected total_steps, or epochs and", max_lr=0.1, epochs=3),
+    bad("OneCycleLR", ValueError, "expected total_steps, or", max_lr=0.1, steps_per_epoch=3),
+    bad("OneCycleLR", ValueError, "total_steps is 0, expected at least 1", max_lr=1, total_steps=0),
+    bad("OneCycleLR", ValueError, "epochs is 0, expected", max_lr=1, epochs=0, steps_per_epoch=1),
+    bad(
+        "OneCycleLR",
+        ValueError,
+        "steps_per_epoch is 0, expected at least 1",
+        max_lr=1,
+        epochs=1,
+        steps_per_epoch=0,
+    ),
+    bad("OneCycleLR", ValueError, "pct_start is 1.001, expected 0 to 1", **ONE, pct_start=1.001),
+    bad("OneCycleLR", ValueError, "pct_start is -0.001, expected", **ONE, pct_start=-0.001),
+    bad(
+        "OneCycleLR",
+        ValueError,
+        "anneal_strategy is 'x', expected cos or linear",
+        **ONE,
+        anneal_strategy="x",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "options", "error", "message"), BAD)
+def test_bad_settings_say_so(
+    name: str, arguments: Any, options: dict, error: type, message: str
+) -> None:
+    with pytest.raises(error, match=f"^{re.escape(message)}"):
+        getattr(manual, name)(*arguments or (optimizer(),), **options)
+
+
+def test_a_schedule_of_ones_own_needs_next() -> None:
+    with pytest.raises(TypeError, match=r"^LRScheduler: got a NoneType, expected an Optimizer"):
+        LRScheduler(None)
+    with pytest.raises(NotImplementedError, match=r"^LRScheduler has no next"):
+        LRScheduler(optimizer())
+
+
+def test_one_cycle_ends() -> None:
+    schedule = manual.OneCycleLR(optimizer(), 0.1, 2)
+    schedule.step()
+    schedule.step()
+    with pytest.raises(ValueError, match=r"^OneCycleLR: step 3 of 2"):
+        schedule.step()
+
+
+def sequential(own: Any, schedules: Any, milestones: Any = (3,)) -> Any:
+    return manual.SequentialLR(own, schedules, milestones)
+
+
+def chained(own: Any, schedules: Any) -> Any:
+    return manual.ChainedScheduler(schedules, own)
+
+
+@pytest.mark.parametrize("make", [sequential, chained])
+@pytest.mark.parametrize(
+    ("first", "second", "error", "message"),
+    [
+        (
+            manual.StepLR,
+            lambda own, _: manual.ReduceLROnPlateau(own),
+            ValueError,
+            "schedule 1 is ReduceLROnPlateau, which needs a metric",
+        ),
+        (
+            manual.StepLR,
+            lambda _, size: manual.StepLR(optimizer(), size),
+            ValueError,
+            "schedule 1 belongs to another optimizer",
+        ),
+        (manual.StepLR, lambda *_: None, TypeError, "schedule 1 is a NoneType"),
+        (lambda *_: None, manual.StepLR, TypeError, "schedule 0 is a NoneType"),
+    ],
+    ids=["plateau", "another optimizer", "none", "none first"],
+)
+def test_what_cannot_be_combined(
+    make: Any, first: Any, second: Any, error: type, message: str
+) -> None:
+    own = optimizer()
+    with pytest.raises(error, match=f"(SequentialLR|ChainedScheduler): {message}$"):
+        make(own, [first(own, 2), second(own, 2)])
+
+
+@pytest.mark.parametrize("make", [sequential, chained])
+def test_no_schedules(make: Any) -> None:
+    with pytest.raises(ValueError, match=r"(SequentialLR|ChainedScheduler): there are no schedul"):
+        make(optimizer(), [])
+
+
+def test_the_optimizer_of_a_chain_is_that_of_its_schedules() -> None:
+    own = optimizer()
+    schedules = [manual.StepLR(own, 2), manual.StepLR(own, 3)]
+    assert manual.ChainedScheduler(schedules).optimizer is own
+    with pytest.raises(ValueError, match="ChainedScheduler: schedule 0 belongs to another"):
+        manual.ChainedScheduler(schedules, optimizer())
+    with pytest.raises(ValueError, match="ChainedScheduler: there are no schedules"):
+        manual.ChainedScheduler([])
+    with pytest.raises(TypeError, match="ChainedScheduler: schedule 0 is a NoneType"):
+        manual.ChainedScheduler([None])
+
+
+@pytest.mark.parametrize("milestones", [[], [3, 5]])
+def test_milestones_stand_between_schedules(milestones: list[int]) -> None:
+    own = optimizer()
+    message = f"^SequentialLR: {len(milestones)} milestones for 2 schedules, expected one between"
+    with pytest.raises(ValueError, match=message):
+        sequential(own, [manual.StepLR(own, 2), manual.StepLR(own, 3)], milestones)
+
+
+@pytest.mark.parametrize("kind", ["chained later", "sequential later"])
+def test_what_can_only_stand_first(kind: str) -> None:
+    schedule = combine(manual, optimizer(), kind)
+    schedule.step()
+    schedule.step()
+    inner = "ChainedScheduler" if "chained" in kind else "SequentialLR"
+    message = f"^{inner}: a SequentialLR can only begin with it, as in PyTorch"
+    with pytest.raises(NotImplementedError, match=message):
+        schedule.step()
+
+
+def test_only_a_sequence_counts() -> None:
+    for library, own in zip((manual, THEIRS), optimizers(), strict=True):
+        chain, after = combine(library, own, "chained"), combine(library, own, "sequential")
+        assert not hasattr(chain, "last_epoch")
+        assert after.last_epoch == 0
