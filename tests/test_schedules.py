@@ -135,7 +135,7 @@ def assert_same(mine: Any, theirs: Any, place: str) -> None:
         for i, (a, b) in enumerate(zip(mine, theirs, strict=True)):
             assert_same(a, b, f"{place}[{i}]")
     elif isinstance(theirs, float):
-        assert mine == pytest.approx(theirs, rel=1e-12, abs=1e-18, nan_ok=True), place
+        assert math.isclose(mine, theirs, rel_tol=1e-12, abs_tol=1e-18), place
     else:
         assert mine == theirs, place
 
