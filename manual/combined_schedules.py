@@ -6,6 +6,7 @@ ChainedScheduler    several at a time, what one makes of η the next goes on fro
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Any
 
 from .optimizer import Optimizer
 from .schedules import LRScheduler, ReduceLROnPlateau
@@ -14,7 +15,19 @@ from .schedules import LRScheduler, ReduceLROnPlateau
 class Combined(LRScheduler):
     """What both have in common: there is no η of their own, only that of the schedules inside."""
 
-    _schedulers: list[LRScheduler]
+    def gather(self, optimizer: Any, schedulers: Sequence[LRScheduler]) -> None:
+        """Take schedules in: at least one, all of this optimizer, none of which wants a metric."""
+        name = type(self).__name__
+        if not schedulers:
+            raise ValueError(f"{name}: there are no schedules")
+        for i, scheduler in enumerate(schedulers):
+            if not isinstance(scheduler, LRScheduler):
+                raise TypeError(f"{name}: schedule {i} is a {type(scheduler).__name__}")
+            if isinstance(scheduler, ReduceLROnPlateau):
+                raise ValueError(f"{name}: schedule {i} is ReduceLROnPlateau, which needs a metric")
+            if scheduler.optimizer is not optimizer:
+                raise ValueError(f"{name}: schedule {i} belongs to another optimizer")
+        self.optimizer, self._schedulers = optimizer, list(schedulers)
 
     def start_over(self) -> None:
         raise NotImplementedError(
@@ -40,15 +53,14 @@ class SequentialLR(Combined):
         milestones: Sequence[int],
         last_epoch: int = -1,
     ) -> None:
-        check_schedules(self, optimizer, schedulers)
+        # Not by the base's constructor: one of the schedules inside takes the first step.
+        self.gather(optimizer, schedulers)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 f"SequentialLR: {len(milestones)} milestones for {len(schedulers)} schedules, "
                 "expected one between each two"
             )
-        # Not by the base's constructor: one of the schedules inside takes the first step.
-        self.optimizer = optimizer
-        self._schedulers, self._milestones = list(schedulers), list(milestones)
+        self._milestones = list(milestones)
         self.last_epoch = last_epoch + 1
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"]
@@ -72,30 +84,12 @@ class ChainedScheduler(Combined):
     def __init__(
         self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None
     ) -> None:
-        optimizer = optimizer or getattr(next(iter(schedulers), None), "optimizer", None)
-        check_schedules(self, optimizer, schedulers)
         # Not by the base's constructor: the schedules inside have begun already.
-        self._schedulers = list(schedulers)
-        self.optimizer = self._schedulers[0].optimizer
+        first = next(iter(schedulers), None)
+        self.gather(optimizer or getattr(first, "optimizer", None), schedulers)
         self.keep_rates()
 
     def step(self) -> None:
         for scheduler in self._schedulers:
             scheduler.step()
         self.keep_rates()
-
-
-def check_schedules(
-    outer: LRScheduler, optimizer: Optimizer | None, schedulers: Sequence[LRScheduler]
-) -> None:
-    """Raise unless there are schedules, all of one optimizer, none of which wants a metric."""
-    name = type(outer).__name__
-    if not schedulers:
-        raise ValueError(f"{name}: there are no schedules")
-    for i, scheduler in enumerate(schedulers):
-        if not isinstance(scheduler, LRScheduler):
-            raise TypeError(f"{name}: schedule {i} is a {type(scheduler).__name__}")
-        if isinstance(scheduler, ReduceLROnPlateau):
-            raise ValueError(f"{name}: schedule {i} is ReduceLROnPlateau, which needs a metric")
-        if scheduler.optimizer is not optimizer:
-            raise ValueError(f"{name}: schedule {i} belongs to another optimizer")

@@ -379,7 +379,7 @@ class CosineAnnealingLR(LRScheduler):
         t, T, m = self.last_epoch, self.T_max, self.eta_min
         if self._is_initial:
             return group["lr"]
-        if (t - 1 - T) % (2 * T) == 0:
+        if (t - 1) % (2 * T) == T:
             return group["lr"] + (base - m) * (1 - math.cos(math.pi / T)) / 2
         ratio = (1 + math.cos(math.pi * t / T)) / (1 + math.cos(math.pi * (t - 1) / T))
         return ratio * (group["lr"] - m) + m
