@@ -467,16 +467,15 @@ def step(schedule: Any, t: int) -> None:
     schedule.step(*([1 + math.cos(t)] if hasattr(schedule, "patience") else []))
 
 
-def without_values(options: dict) -> dict:
-    """The options with other values in the functions, which a state is to bring along."""
-    return {
-        key: Falling(9.0)
-        if isinstance(value, Falling)
-        else [Falling(9.0) if isinstance(v, Falling) else v for v in value]
-        if key == "lr_lambda" and isinstance(value, list | tuple)
-        else value
-        for key, value in options.items()
-    }
+def with_other_functions(options: dict) -> dict:
+    """The options with another rate in each function that has one, for a state to bring along."""
+
+    def other(value: Any) -> Any:
+        if isinstance(value, Falling):
+            return Falling(9.0)
+        return [other(item) for item in value] if isinstance(value, list | tuple) else value
+
+    return {key: other(value) for key, value in options.items()}
 
 
 PLATEAU: list[tuple[str, dict[str, Any]]] = [
@@ -488,25 +487,27 @@ RESUMABLE = [*SCHEDULES, *PLATEAU, *((kind, {}) for kind in COMBINED if "later" 
 
 @starts_inside
 @cases(RESUMABLE)
-@pytest.mark.parametrize("way", ["theirs to mine", "mine to theirs", "mine to mine"])
+@pytest.mark.parametrize("way", ["theirs to mine", "mine to theirs"])
 def test_a_state_goes_on_on_either_side(name: str, options: dict, way: str) -> None:
     mine, theirs = sides(name, options)
+
+    def both_step(t: int) -> None:
+        assert tried(lambda: step(mine, t))[1] is tried(lambda: step(theirs, t))[1], f"t = {t}"
+
     for t in range(7):
-        before = tried(lambda t=t: step(mine, t))[1], tried(lambda t=t: step(theirs, t))[1]
-    again = sides(name, without_values(options))
-    source = theirs if way.startswith("theirs") else mine
-    target = again[1] if way.endswith("theirs") else again[0]
+        both_step(t)
+    again, their_again = sides(name, with_other_functions(options))
+    source, target = (theirs, again) if way == "theirs to mine" else (mine, their_again)
     target.optimizer.load_state_dict(source.optimizer.state_dict())
     target.load_state_dict(source.state_dict())
-    mine, theirs = (mine, target) if way.endswith("theirs") else (target, theirs)
-    assert before[0] is before[1]
+    mine, theirs = (again, theirs) if way == "theirs to mine" else (mine, their_again)
     for t in range(7, 15):
         assert_equal_sides(mine, theirs, f"t = {t}")
-        assert tried(lambda t=t: step(mine, t))[1] is tried(lambda t=t: step(theirs, t))[1]
+        both_step(t)
 
 
 @every_schedule
-@pytest.mark.parametrize("last_epoch", [0, 1, 4, 5, 8])
+@pytest.mark.parametrize("last_epoch", [0, 4, 5])
 def test_going_on_from_a_last_epoch(name: str, options: dict, last_epoch: int) -> None:
     pair = optimizers()
     for schedule in both(name, options, pair):
@@ -574,10 +575,17 @@ EVERY = {**SIMPLEST, **dict(reversed(PLATEAU)), "sequential": {}, "chained": {}}
 COMBINED_NAMES = {"sequential": "SequentialLR", "chained": "ChainedScheduler"}
 
 
+def stepped(name: str) -> dict[str, Any]:
+    """The state of such a schedule one step later."""
+    schedule, _ = sides(name, EVERY[name])
+    step(schedule, 0)
+    return schedule.state_dict()
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_a_state_that_lacks_something(name: str) -> None:
     schedule, _ = sides(name, EVERY[name])
-    state = schedule.state_dict()
+    state = stepped(name)
     lacking = sorted({"_last_lr", max(state)})
     for key in lacking:
         del state[key]
@@ -588,7 +596,7 @@ def test_a_state_that_lacks_something(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_a_state_with_more_than_that(name: str) -> None:
     schedule, _ = sides(name, EVERY[name])
-    state = {**schedule.state_dict(), "verbose": False, "much": 1}
+    state = {**stepped(name), "verbose": False, "much": 1}
     name = COMBINED_NAMES.get(name, name)
     refused(schedule, state, f"{name}.load_state_dict: unexpected much, verbose")
 
@@ -626,15 +634,13 @@ CHANGED = [
 def test_a_state_of_something_else(name: str, change: dict, message: str) -> None:
     schedule, _ = sides(name, EVERY[name])
     place = f"{COMBINED_NAMES.get(name, name)}.load_state_dict"
-    refused(schedule, {**schedule.state_dict(), **change}, f"{place}: {message}")
+    refused(schedule, {**stepped(name), **change}, f"{place}: {message}")
 
 
 @pytest.mark.parametrize("kind", ["sequential", "chained"])
 def test_a_state_that_does_not_fit_inside(kind: str) -> None:
     schedule, _ = sides(kind, {})
-    other, _ = sides(kind, {})
-    step(other, 0)
-    state = other.state_dict()
+    state = stepped(kind)
     del state["_schedulers"][1]["gamma"]
     refused(schedule, state, "ExponentialLR.load_state_dict: missing gamma")
 
