@@ -1,7 +1,8 @@
 """Schedules: how the learning rate η changes from step to step.
 
-Each says what η is at t = 0 and how ηₜ follows from ηₜ₋₁, so that several can act on one optimizer
-one after the other. b is the η that the optimizer was made with.
+Each says how ηₜ follows from ηₜ₋₁, so that several can act on one optimizer one after the other,
+and most say what it is from b alone, where they begin anew. b is the η that the optimizer was made
+with.
 
     StepLR                       b γ^⌊t/k⌋
     MultiStepLR                  b γ^(milestones passed)
@@ -70,7 +71,7 @@ class LRScheduler:
                     )
 
     def next(self, group: Group, base: float) -> float:
-        """η at t = last_epoch, from the η before it, group["lr"]."""
+        """η at t = last_epoch, from the η before it, group["lr"]; base is b."""
         raise NotImplementedError(f"{type(self).__name__} has no next")
 
     def closed_form(self, group: Group, base: float) -> float:
@@ -78,7 +79,7 @@ class LRScheduler:
         return self.next(group, base)
 
     def first_step(self) -> None:
-        """Go to the first t, t = 0 if nothing was before, where most leave η as it is."""
+        """Go to t = last_epoch + 1, 0 at the beginning, where most leave η as it is."""
         self._step_count = 0
         self._is_initial = True
         self.step()

@@ -703,24 +703,41 @@ def test_a_group_that_is_added_later(saved: str) -> None:
         assert schedule.base_lrs == [0.2, 0.05, 0.8]
 
 
-def test_a_group_that_is_added_later_starts_over_from_its_own_rate() -> None:
-    optimizer, _ = optimizers()
-    parts = [manual.StepLR(optimizer, 1), manual.ConstantLR(optimizer, 0.5)]
-    schedule = manual.SequentialLR(optimizer, parts, [2])
-    with_a_third_group((optimizer, optimizers()[1]))
+@pytest.mark.parametrize(("own", "rate"), [({}, 0.4), ({"initial_lr": 0.6}, 0.3)], ids=str)
+def test_a_group_that_is_added_later_starts_over(own: dict, rate: float) -> None:
+    pair = optimizers()
+    parts = [manual.StepLR(pair[0], 1), manual.ConstantLR(pair[0], 0.5)]
+    schedule = manual.SequentialLR(pair[0], parts, [2])
+    with_a_third_group(pair)
+    pair[0].param_groups[2].update(own)
     step(schedule, 0)
     step(schedule, 1)
-    assert schedule.get_last_lr() == pytest.approx([0.1, 0.025, 0.4])
+    assert schedule.get_last_lr() == pytest.approx([0.1, 0.025, rate])
+
+
+def test_a_state_with_a_group_more_is_loaded_into_a_schedule_that_has_not_seen_it() -> None:
+    before, after = optimizers(), optimizers()
+    with_a_third_group(before)
+    source = manual.ExponentialLR(before[0], 0.5)
+    schedule = manual.ExponentialLR(after[0], 0.5)
+    with_a_third_group(after)
+    schedule.load_state_dict(source.state_dict())
+    assert schedule.base_lrs == schedule.get_last_lr() == [0.2, 0.05, 0.8]
 
 
 def test_a_plateau_cuts_a_group_that_was_added_later() -> None:
     pair = optimizers()
     mine, theirs = both("ReduceLROnPlateau", {"patience": 0, "min_lr": 0.03}, pair)
+    state = theirs.state_dict()
     with_a_third_group(pair)
+    again = manual.ReduceLROnPlateau(pair[0])
+    again.load_state_dict(state)
     for _ in range(4):
-        mine.step(1.0)
+        assert_equal_sides(again, theirs, "with a third group")
+        again.step(1.0)
         theirs.step(1.0)
-        assert_equal_sides(mine, theirs, "with a third group")
+    mine.load_state_dict(theirs.state_dict())
+    assert_equal_sides(mine, theirs, "at the end")
 
 
 @pytest.mark.parametrize(
