@@ -20,6 +20,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from types import FunctionType
 from typing import Any, ClassVar
 
@@ -216,8 +217,8 @@ def taken(mine: Any, entry: Any) -> Any:
 
 
 def kind(value: Any) -> type:
-    """What may stand for what in a state: a dict, a list, a text, or anything else."""
-    return next((made for made in (dict, list, str) if isinstance(value, made)), object)
+    """What can only replace its like in a state: a dict, list, text or number; the rest is None."""
+    return next((like for like in (dict, list, str, Real) if isinstance(value, like)), object)
 
 
 def at_least(schedule: str, name: str, value: float, least: float) -> None:

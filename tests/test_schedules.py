@@ -605,6 +605,8 @@ CHANGED = [
     ("StepLR", {"_last_lr": [0.1] * 3}, "_last_lr has 3 entries, expected 2"),
     ("StepLR", {"base_lrs": [0.1] * 3}, "base_lrs has 3 entries, expected 2"),
     ("StepLR", {"base_lrs": 0.1}, "base_lrs is 0.1, expected one like [0.2, 0.05]"),
+    ("StepLR", {"last_epoch": None}, "last_epoch is None, expected one like 0"),
+    ("StepLR", {"base_lrs": [0.1, None]}, "base_lrs is None, expected one like 0.05"),
     ("StepLR", {"gamma": [0.1]}, "gamma is [0.1], expected one like 0.1"),
     ("StepLR", {"gamma": "0.1"}, "gamma is '0.1', expected one like 0.1"),
     ("MultiStepLR", {"milestones": [3]}, "milestones is [3], expected one like Counter("),
