@@ -6,25 +6,49 @@ OneCycleLR    once up and further down
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 from .optimizer import Optimizer
 from .schedules import Group, LRScheduler, at_least
 
 
 class MomentumSchedule(LRScheduler):
-    """One that also moves the momentum, or Adam's β₁, between two values of its own."""
+    """One that may also move the momentum, or Adam's β₁, between two values of its own."""
+
+    def cycle(
+        self,
+        momentum: bool,
+        base_momentum: float | list[float],
+        max_momentum: float | list[float],
+        begins: bool,
+    ) -> tuple[list[float], list[float]]:
+        """Take up momentum, if wanted, and, if this begins, give both values to the groups.
+
+        Returns:
+            base_momentum and max_momentum of each group.
+        """
+        lows = self.per_group("base_momentum", base_momentum)
+        highs = self.per_group("max_momentum", max_momentum)
+        self.cycle_momentum = momentum
+        if momentum:
+            defaults = self.optimizer.defaults
+            if not defaults.keys() & {"momentum", "betas"}:
+                raise ValueError(
+                    f"{type(self).__name__}: cycle_momentum, but "
+                    f"{type(self.optimizer).__name__} has none"
+                )
+            self.use_beta1 = "betas" in defaults
+            if begins:
+                for group, low, high in zip(self.optimizer.param_groups, lows, highs, strict=True):
+                    group["base_momentum"], group["max_momentum"] = low, high
+        return lows, highs
 
     def set_momentum(self, group: Group, momentum: float) -> None:
-        if "betas" in group:
+        if self.use_beta1:
             group["betas"] = (momentum, *group["betas"][1:])
         else:
             group["momentum"] = momentum
-
-    def check_momentum(self, optimizer: Optimizer) -> None:
-        if not optimizer.defaults.keys() & {"momentum", "betas"}:
-            raise ValueError(
-                f"{type(self).__name__}: cycle_momentum, but {type(optimizer).__name__} has none"
-            )
 
 
 class CyclicLR(MomentumSchedule):
@@ -59,31 +83,32 @@ class CyclicLR(MomentumSchedule):
         down = step_size_up if step_size_down is None else step_size_down
         at_least("CyclicLR", "step_size_up", step_size_up, 1)
         at_least("CyclicLR", "step_size_down", down, 0)
+        self.attach(optimizer)
         self.total_size = float(step_size_up + down)
         self.step_ratio = step_size_up / self.total_size
-        self.mode, self.gamma, self.cycle_momentum = mode, gamma, cycle_momentum
+        self.mode, self.gamma = mode, gamma
+        self._scale_fn_custom = scale_fn
         self.scale_mode = scale_mode
-        self._scale_fn = scale_fn
-        self.max_lrs = self.per_group("max_lr", max_lr, optimizer)
-        self.base_momentums = self.per_group("base_momentum", base_momentum, optimizer)
-        self.max_momentums = self.per_group("max_momentum", max_momentum, optimizer)
+        if scale_fn is None:  # each mode has its own
+            self.scale_mode = "iterations" if mode == "exp_range" else "cycle"
+        lows = self.per_group("base_lr", base_lr)
+        self.max_lrs = self.per_group("max_lr", max_lr)
+        momentums = self.cycle(cycle_momentum, base_momentum, max_momentum, last_epoch == -1)
         if cycle_momentum:
-            self.check_momentum(optimizer)
-        lows = self.per_group("base_lr", base_lr, optimizer)
-        for group, low in zip(optimizer.param_groups, lows, strict=True):
-            group["lr"] = low
+            self.base_momentums, self.max_momentums = momentums
+        if last_epoch == -1:
+            for group, low in zip(optimizer.param_groups, lows, strict=True):
+                group["lr"] = low
         super().__init__(optimizer, last_epoch)
         self.base_lrs = lows  # also where an earlier schedule has set initial_lr
 
     def scale(self, cycle: int) -> float:
-        if self._scale_fn is not None:
-            return self._scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        x = cycle if self.scale_mode == "cycle" else self.last_epoch
+        if self._scale_fn_custom is not None:
+            return self._scale_fn_custom(x)
         if self.mode == "exp_range":
-            return self.gamma**self.last_epoch
-        return 1.0 if self.mode == "triangular" else 1 / 2.0 ** (cycle - 1)
-
-    def first(self, group: Group, base: float) -> float:
-        return self.next(group, base)
+            return self.gamma**x
+        return 1.0 if self.mode == "triangular" else 1 / 2.0 ** (x - 1)
 
     def next(self, group: Group, base: float) -> float:
         cycle = math.floor(1 + self.last_epoch / self.total_size)
@@ -91,11 +116,11 @@ class CyclicLR(MomentumSchedule):
         rising = x <= self.step_ratio
         height = x / self.step_ratio if rising else (x - 1) / (self.step_ratio - 1)
         height *= self.scale(cycle)
-        own = self.number(group)
+        peak = self.own(group, "max_lrs")
         if self.cycle_momentum:
-            low, high = self.base_momentums[own], self.max_momentums[own]
+            low, high = self.own(group, "base_momentums"), self.own(group, "max_momentums")
             self.set_momentum(group, high - (high - low) * height)
-        return base + (self.max_lrs[own] - base) * height
+        return base + (peak - base) * height
 
 
 class OneCycleLR(MomentumSchedule):
@@ -126,6 +151,8 @@ class OneCycleLR(MomentumSchedule):
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR: expected total_steps, or epochs and steps_per_epoch")
+            at_least("OneCycleLR", "epochs", epochs, 1)
+            at_least("OneCycleLR", "steps_per_epoch", steps_per_epoch, 1)
             total_steps = epochs * steps_per_epoch
         at_least("OneCycleLR", "total_steps", total_steps, 1)
         if not 0 <= pct_start <= 1:
@@ -134,44 +161,53 @@ class OneCycleLR(MomentumSchedule):
             raise ValueError(
                 f"OneCycleLR: anneal_strategy is {anneal_strategy!r}, expected cos or linear"
             )
-        self.total_steps, self.anneal_strategy = total_steps, anneal_strategy
-        self.cycle_momentum = cycle_momentum
-        # (the last step of a phase, η at its end, momentum at its end)
-        peak = float(pct_start * total_steps) - 1
-        self.phases = [(peak, "max_lr", "base_momentum")]
+        self.attach(optimizer)
+        self.total_steps, self._anneal_func_type = total_steps, anneal_strategy
+        # The corners: (step, η, momentum); a phase goes from one to the next.
+        corners = [
+            (0.0, "initial_lr", "max_momentum"),
+            (float(pct_start * total_steps) - 1, "max_lr", "base_momentum"),
+            (total_steps - 1, "min_lr", "max_momentum"),
+        ]
         if three_phase:
             back = float(2 * pct_start * total_steps) - 2
-            self.phases.append((back, "initial_lr", "max_momentum"))
-        self.phases.append((total_steps - 1, "min_lr", "max_momentum"))
-        highs = self.per_group("max_lr", max_lr, optimizer)
-        lows = self.per_group("base_momentum", base_momentum, optimizer)
-        tops = self.per_group("max_momentum", max_momentum, optimizer)
+            corners.insert(2, (back, "initial_lr", "max_momentum"))
+        self._schedule_phases: list[dict[str, Any]] = [
+            {
+                "end_step": end,
+                "start_lr": start_lr,
+                "end_lr": end_lr,
+                "start_momentum": start_momentum,
+                "end_momentum": end_momentum,
+            }
+            for (_, start_lr, start_momentum), (end, end_lr, end_momentum) in pairwise(corners)
+        ]
+        highs = self.per_group("max_lr", max_lr)
+        if last_epoch == -1:
+            for group, high in zip(optimizer.param_groups, highs, strict=True):
+                group["initial_lr"], group["max_lr"] = high / div_factor, high
+                group["min_lr"] = group["initial_lr"] / final_div_factor
+        self.cycle(cycle_momentum, base_momentum, max_momentum, last_epoch == -1)
+        self.require_in_groups("initial_lr", "max_lr", "min_lr")
         if cycle_momentum:
-            self.check_momentum(optimizer)
-        for group, high, low, top in zip(optimizer.param_groups, highs, lows, tops, strict=True):
-            group["initial_lr"] = high / div_factor
-            group["max_lr"], group["min_lr"] = high, group["initial_lr"] / final_div_factor
-            if cycle_momentum:
-                group["base_momentum"], group["max_momentum"] = low, top
+            self.require_in_groups("base_momentum", "max_momentum")
         super().__init__(optimizer, last_epoch)
-
-    def first(self, group: Group, base: float) -> float:
-        return self.next(group, base)
 
     def next(self, group: Group, base: float) -> float:
         if self.last_epoch > self.total_steps:
             raise ValueError(f"OneCycleLR: step {self.last_epoch} of {self.total_steps}")
-        begin, rate, momentum = 0.0, "initial_lr", "max_momentum"
-        for end, next_rate, next_momentum in self.phases:
-            if self.last_epoch <= end or end == self.phases[-1][0]:
+        begin, last = 0.0, self._schedule_phases[-1]
+        for phase in self._schedule_phases:
+            if self.last_epoch <= phase["end_step"] or phase is last:
                 break
-            begin, rate, momentum = end, next_rate, next_momentum
-        part = (self.last_epoch - begin) / (end - begin)
+            begin = phase["end_step"]
+        part = (self.last_epoch - begin) / (phase["end_step"] - begin)
         if self.cycle_momentum:
-            self.set_momentum(group, self.anneal(group[momentum], group[next_momentum], part))
-        return self.anneal(group[rate], group[next_rate], part)
+            ends = group[phase["start_momentum"]], group[phase["end_momentum"]]
+            self.set_momentum(group, self.anneal(*ends, part))
+        return self.anneal(group[phase["start_lr"]], group[phase["end_lr"]], part)
 
     def anneal(self, start: float, end: float, part: float) -> float:
-        if self.anneal_strategy == "cos":
+        if self._anneal_func_type == "cos":
             return end + (start - end) / 2 * (math.cos(math.pi * part) + 1)
         return (end - start) * part + start

@@ -1,7 +1,8 @@
 """Schedules: how the learning rate η changes from step to step.
 
-Each says what η is at t = 0 and how ηₜ follows from ηₜ₋₁, so that several can act on one optimizer
-one after the other. b is the η that the optimizer was made with.
+Each says how ηₜ follows from ηₜ₋₁, so that several can act on one optimizer one after the other,
+and most say what it is from b alone, where they begin anew. b is the η that the optimizer was made
+with.
 
     StepLR                       b γ^⌊t/k⌋
     MultiStepLR                  b γ^(milestones passed)
@@ -16,9 +17,12 @@ one after the other. b is the η that the optimizer was made with.
 """
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from numbers import Real
+from types import FunctionType
+from typing import Any, ClassVar
 
 from .optimizer import Optimizer
 
@@ -26,59 +30,94 @@ Group = dict[str, Any]
 
 
 class LRScheduler:
-    """The base of the schedules. A subclass says what comes `first` and what comes `next`.
+    """The base of the schedules. A subclass says what comes `next`, and its `closed_form`.
 
     Args:
-        last_epoch: only −1, the beginning, is supported; `load_state_dict` goes on from later.
+        last_epoch: the t that was reached before; −1 is the beginning. A later one goes on from the
+            rates that the optimizer's groups have, with the `initial_lr` in them as b.
+    Raises:
+        TypeError: `optimizer` is none.
+        KeyError: there is a last_epoch, but a group lacks what it goes on from.
     """
 
-    _schedulers: Sequence["LRScheduler"] = ()  # the schedules inside this one
+    # The lists in a state that may be shorter than the groups, some of which were added later.
+    GROWING: ClassVar = ("base_lrs", "min_lrs", "_last_lr")
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        name = type(self).__name__
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{name}: got a {type(optimizer).__name__}, expected an Optimizer")
-        if last_epoch != -1:
-            raise NotImplementedError(f"{name}: last_epoch is not supported, use load_state_dict")
-        self.optimizer = optimizer
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
+        self.attach(optimizer)
+        if last_epoch == -1:
+            for group in optimizer.param_groups:
+                group.setdefault("initial_lr", group["lr"])
+        self.require_in_groups("initial_lr")
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
-        self.begin()
+        self.last_epoch = last_epoch
+        self._get_lr_called_within_step = False  # PyTorch's state has it
+        self.first_step()
 
-    def first(self, group: Group, base: float) -> float:
-        """η at t = 0."""
-        return group["lr"]
+    def attach(self, optimizer: Optimizer) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"{type(self).__name__}: got a {type(optimizer).__name__}, expected an Optimizer"
+            )
+        self.optimizer = optimizer
+
+    def require_in_groups(self, *names: str) -> None:
+        """Raise KeyError unless every group has these."""
+        for i, group in enumerate(self.optimizer.param_groups):
+            for name in names:
+                if name not in group:
+                    raise KeyError(
+                        f"{type(self).__name__}: group {i} has no {name} for last_epoch to go on "
+                        "from; load the optimizer's state first"
+                    )
 
     def next(self, group: Group, base: float) -> float:
-        """η at t = last_epoch, from the η before it, group["lr"]."""
+        """η at t = last_epoch, from the η before it, group["lr"]; base is b."""
         raise NotImplementedError(f"{type(self).__name__} has no next")
 
-    def begin(self) -> None:
-        """Go to t = 0."""
-        self.last_epoch = 0
-        for group, base in self.groups():
-            group["lr"] = self.first(group, base)
+    def closed_form(self, group: Group, base: float) -> float:
+        """η at t = last_epoch from b alone; where there is no such formula, what comes next."""
+        return self.next(group, base)
 
-    def restart(self) -> None:
-        """Go to t = 0 from b, whatever another schedule has made of it."""
-        for group, base in self.groups():
-            group["lr"] = base
-        self.begin()
+    def first_step(self) -> None:
+        """Go to t = last_epoch + 1, 0 at the beginning, where most leave η as it is."""
+        self._step_count = 0
+        self._is_initial = True
+        self.step()
+        self._is_initial = False
 
     def step(self) -> None:
         """Go to the next t; to be called after the optimizer's step."""
+        self._step_count += 1
         self.last_epoch += 1
+        self.set_rates(self.next)
+
+    def start_over(self) -> None:
+        """Go to t = 0 from b, whatever another schedule has made of it."""
+        self.last_epoch = 0
+        self.set_rates(self.closed_form)
+
+    def undo(self) -> None:
+        """Forget a step, but for the rates."""
+        self.last_epoch -= 1
+
+    def set_rates(self, rate: Callable[[Group, float], float]) -> None:
         for group, base in self.groups():
-            group["lr"] = self.next(group, base)
+            group["lr"] = rate(group, base)
+        self.keep_rates()
 
-    def number(self, group: Group) -> int:
-        """Which of the optimizer's groups this is."""
-        return next(i for i, own in enumerate(self.optimizer.param_groups) if own is group)
+    def keep_rates(self) -> None:
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
-    def per_group(self, name: str, value: Any, optimizer: Optimizer) -> list[Any]:
+    def groups(self) -> Iterable[tuple[Group, float]]:
+        """Each group and its b; one that was added later begins now."""
+        for group in self.optimizer.param_groups[len(self.base_lrs) :]:
+            self.base_lrs = [*self.base_lrs, group.setdefault("initial_lr", group["lr"])]
+        return zip(self.optimizer.param_groups, self.base_lrs, strict=True)
+
+    def per_group(self, name: str, value: Any) -> list[Any]:
         """One value for each group, from a list of them or one for all."""
-        groups = len(optimizer.param_groups)
+        groups = len(self.optimizer.param_groups)
         values = list(value) if isinstance(value, list | tuple) else [value] * groups
         if len(values) != groups:
             raise ValueError(
@@ -86,50 +125,100 @@ class LRScheduler:
             )
         return values
 
-    def groups(self) -> Iterable[tuple[Group, float]]:
-        """Each group and its b; one that was added later begins now."""
-        for group in self.optimizer.param_groups[len(self.base_lrs) :]:
-            self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
-        return zip(self.optimizer.param_groups, self.base_lrs, strict=True)
+    def own(self, group: Group, name: str) -> Any:
+        """This group's entry in the list of this name, which has one for each."""
+        entries = getattr(self, name)
+        number = next(i for i, each in enumerate(self.optimizer.param_groups) if each is group)
+        if number >= len(entries):
+            raise ValueError(
+                f"{type(self).__name__}: {name} has no entry for group {number}, added later"
+            )
+        return entries[number]
 
     def get_last_lr(self) -> list[float]:
-        """η of each group, as it is now."""
-        return [group["lr"] for group in self.optimizer.param_groups]
+        """η of each group, as the last step left it."""
+        return self._last_lr
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the optimizer and functions; take the optimizer's own state along with it."""
-        state = {
-            key: value
-            for key, value in vars(self).items()
-            if key != "optimizer" and not key.startswith("_")
-        }
-        if self._schedulers:
-            state["schedulers"] = [scheduler.state_dict() for scheduler in self._schedulers]
-        return state
+        """All but the optimizer, in PyTorch's layout; take the optimizer's own state along with it.
+
+        Of a function nothing is kept, of a callable object its attributes.
+        """
+        return {key: saved(value) for key, value in vars(self).items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state. Nothing is changed unless everything fits.
+        """Go on from a saved state, PyTorch's too. Nothing is changed unless everything fits.
 
         Raises:
             ValueError: its entries are not those of this schedule.
         """
         self.check_state(state_dict)
-        state = dict(state_dict)
-        for scheduler, inner in zip(self._schedulers, state.pop("schedulers", ()), strict=True):
-            scheduler.load_state_dict(inner)
-        vars(self).update(state)
+        self.take(state_dict)
 
     def check_state(self, state_dict: dict[str, Any]) -> None:
         """Raise ValueError unless it has this schedule's entries, those inside it too."""
-        own = self.state_dict().keys()
-        if own != state_dict.keys():
-            odd = ", ".join(sorted(own ^ state_dict.keys()))
-            raise ValueError(f"{type(self).__name__}.load_state_dict: missing or unexpected {odd}")
-        inside = state_dict.get("schedulers", ())
-        if len(inside) != len(self._schedulers):
-            raise ValueError(f"{type(self).__name__}.load_state_dict: {len(inside)} schedules")
-        for scheduler, inner in zip(self._schedulers, inside, strict=True):
-            scheduler.check_state(inner)
+        mine = {key: value for key, value in vars(self).items() if key != "optimizer"}
+        for problem, keys in (
+            ("missing", mine.keys() - state_dict.keys()),
+            ("unexpected", state_dict.keys() - mine.keys()),
+        ):
+            if keys:
+                names = ", ".join(sorted(keys))
+                raise ValueError(f"{type(self).__name__}.load_state_dict: {problem} {names}")
+        for key, value in mine.items():
+            self.check_entry(key, value, state_dict[key])
+
+    def check_entry(self, key: str, mine: Any, entry: Any) -> None:
+        """Raise ValueError unless an entry of a state, or of a list in it, can replace mine."""
+        place = f"{type(self).__name__}.load_state_dict: {key}"
+        if callable(mine) and not entry:
+            return
+        if kind(entry) is not kind(saved(mine)):
+            raise ValueError(f"{place} is {entry!r}, expected one like {saved(mine)!r}")
+        if isinstance(mine, LRScheduler):
+            mine.check_state(entry)
+        elif isinstance(mine, list):
+            groups = len(self.optimizer.param_groups)
+            least, most = (0, groups) if key in self.GROWING else (len(mine), len(mine))
+            if not least <= len(entry) <= most:
+                raise ValueError(f"{place} has {len(entry)} entries, expected {most}")
+            for own, other in zip(mine, entry, strict=False):
+                self.check_entry(key, own, other)
+
+    def take(self, state_dict: dict[str, Any]) -> None:
+        for key, entry in state_dict.items():
+            setattr(self, key, taken(getattr(self, key), entry))
+
+
+def saved(value: Any) -> Any:
+    """What a state has of it: of a schedule its state, of a callable object its attributes."""
+    if isinstance(value, LRScheduler):
+        return value.state_dict()
+    if isinstance(value, list):
+        return [saved(item) for item in value]
+    if callable(value):
+        attributes = None if isinstance(value, FunctionType) else getattr(value, "__dict__", None)
+        return None if attributes is None else dict(attributes)
+    return value
+
+
+def taken(mine: Any, entry: Any) -> Any:
+    """What becomes of mine with an entry of a state: the entry, or mine with what is in it."""
+    if isinstance(mine, LRScheduler):
+        mine.take(entry)
+        return mine
+    if isinstance(mine, list):
+        return [*map(taken, mine, entry), *entry[len(mine) :]]
+    if callable(mine):
+        if entry:
+            vars(mine).update(entry)
+        return mine
+    return entry
+
+
+def kind(value: Any) -> type:
+    """What can only replace its like in a state: a dict, list, text or number; the rest is None."""
+    return next((like for like in (dict, list, str, Real) if isinstance(value, like)), object)
 
 
 def at_least(schedule: str, name: str, value: float, least: float) -> None:
@@ -149,7 +238,12 @@ class StepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def next(self, group: Group, base: float) -> float:
-        return group["lr"] * (1 if self.last_epoch % self.step_size else self.gamma)
+        if self.last_epoch == 0 or self.last_epoch % self.step_size:
+            return group["lr"]
+        return group["lr"] * self.gamma
+
+    def closed_form(self, group: Group, base: float) -> float:
+        return base * self.gamma ** (self.last_epoch // self.step_size)
 
 
 class MultiStepLR(LRScheduler):
@@ -165,15 +259,17 @@ class MultiStepLR(LRScheduler):
         self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
-    def first(self, group: Group, base: float) -> float:
-        return self.next(group, base)
-
     def next(self, group: Group, base: float) -> float:
         return group["lr"] * self.gamma ** self.milestones[self.last_epoch]
 
+    def closed_form(self, group: Group, base: float) -> float:
+        return base * self.gamma ** bisect_right(
+            sorted(self.milestones.elements()), self.last_epoch
+        )
+
 
 class ConstantLR(LRScheduler):
-    """η₀ = factor · b, and b again from step total_iters on."""
+    """ηₜ = factor · b, and b again from step total_iters on."""
 
     def __init__(
         self,
@@ -182,16 +278,18 @@ class ConstantLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        if not 0 < factor <= 1:
-            raise ValueError(f"ConstantLR: factor is {factor}, expected more than 0, at most 1")
+        if not 0 <= factor <= 1:
+            raise ValueError(f"ConstantLR: factor is {factor}, expected 0 to 1")
         self.factor, self.total_iters = factor, total_iters
         super().__init__(optimizer, last_epoch)
 
-    def first(self, group: Group, base: float) -> float:
-        return group["lr"] * self.factor
-
     def next(self, group: Group, base: float) -> float:
+        if self.last_epoch == 0:
+            return group["lr"] * self.factor
         return group["lr"] * (1 / self.factor if self.last_epoch == self.total_iters else 1)
+
+    def closed_form(self, group: Group, base: float) -> float:
+        return base * (self.factor if self.last_epoch < self.total_iters else 1)
 
 
 class LinearLR(LRScheduler):
@@ -213,15 +311,18 @@ class LinearLR(LRScheduler):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def first(self, group: Group, base: float) -> float:
-        return group["lr"] * self.start_factor
-
     def next(self, group: Group, base: float) -> float:
-        if self.last_epoch > self.total_iters:
+        if self.last_epoch == 0:
+            return group["lr"] * self.start_factor
+        if self._is_initial or self.last_epoch > self.total_iters:
             return group["lr"]
         rise = self.end_factor - self.start_factor
         before = self.total_iters * self.start_factor + (self.last_epoch - 1) * rise
         return group["lr"] * (1 + rise / before)
+
+    def closed_form(self, group: Group, base: float) -> float:
+        part = min(self.total_iters, self.last_epoch) / self.total_iters
+        return base * (self.start_factor + (self.end_factor - self.start_factor) * part)
 
 
 class ExponentialLR(LRScheduler):
@@ -232,7 +333,10 @@ class ExponentialLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def next(self, group: Group, base: float) -> float:
-        return group["lr"] * self.gamma
+        return group["lr"] * (1 if self._is_initial else self.gamma)
+
+    def closed_form(self, group: Group, base: float) -> float:
+        return base * self.gamma**self.last_epoch
 
 
 class PolynomialLR(LRScheduler):
@@ -250,9 +354,13 @@ class PolynomialLR(LRScheduler):
 
     def next(self, group: Group, base: float) -> float:
         t, total = self.last_epoch, self.total_iters
-        if t > total:
+        if self._is_initial or t > total:
             return group["lr"]
         return group["lr"] * ((1 - t / total) / (1 - (t - 1) / total)) ** self.power
+
+    def closed_form(self, group: Group, base: float) -> float:
+        part = min(self.total_iters, self.last_epoch) / self.total_iters
+        return base * (1 - part) ** self.power
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -271,14 +379,24 @@ class CosineAnnealingLR(LRScheduler):
 
     def next(self, group: Group, base: float) -> float:
         t, T, m = self.last_epoch, self.T_max, self.eta_min
-        if (t - 1 - T) % (2 * T) == 0:
+        if self._is_initial:
+            return group["lr"]
+        if (t - 1) % (2 * T) == T:
             return group["lr"] + (base - m) * (1 - math.cos(math.pi / T)) / 2
         ratio = (1 + math.cos(math.pi * t / T)) / (1 + math.cos(math.pi * (t - 1) / T))
         return ratio * (group["lr"] - m) + m
 
+    def closed_form(self, group: Group, base: float) -> float:
+        wave = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+        return self.eta_min + (base - self.eta_min) * wave
+
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """CosineAnnealingLR from the top again after T_0 steps, then after T_mult times as many, …"""
+    """CosineAnnealingLR from the top again after T_0 steps, then after T_mult times as many, …
+
+    T_cur counts the steps since it was last at the top, T_i is how many it takes this time. As in
+    PyTorch, a last_epoch is taken to be in the first or second round.
+    """
 
     def __init__(
         self,
@@ -291,16 +409,23 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         at_least("CosineAnnealingWarmRestarts", "T_0", T_0, 1)
         at_least("CosineAnnealingWarmRestarts", "T_mult", T_mult, 1)
         self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
+        self.T_i, self.T_cur = T_0, last_epoch
         super().__init__(optimizer, last_epoch)
 
-    def first(self, group: Group, base: float) -> float:
-        return base
+    def step(self) -> None:
+        if self.last_epoch < 0:
+            self.last_epoch = self.T_cur = 0
+            self.T_i = self.T_0
+        else:
+            self.last_epoch += 1
+            self.T_cur += 1
+            if self.T_cur >= self.T_i:
+                self.T_cur, self.T_i = self.T_cur % self.T_i, self.T_i * self.T_mult
+        self.set_rates(self.next)
 
     def next(self, group: Group, base: float) -> float:
-        since, period = self.last_epoch, self.T_0
-        while since >= period:
-            since, period = since - period, period * self.T_mult
-        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * since / period)) / 2
+        wave = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
+        return self.eta_min + (base - self.eta_min) * wave
 
 
 class LambdaLR(LRScheduler):
@@ -312,15 +437,19 @@ class LambdaLR(LRScheduler):
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
-        self._lambdas = self.per_group("lr_lambda", lr_lambda, optimizer)
+        self.attach(optimizer)
+        self.lr_lambdas = self.per_group("lr_lambda", lr_lambda)
+        for function in self.lr_lambdas:
+            if not callable(function):
+                raise TypeError(
+                    f"{type(self).__name__}: lr_lambda is a {type(function).__name__}, "
+                    "expected a function"
+                )
         super().__init__(optimizer, last_epoch)
 
     def factor(self, group: Group) -> float:
         """λ(t) of this group."""
-        return self._lambdas[self.number(group)](self.last_epoch)
-
-    def first(self, group: Group, base: float) -> float:
-        return base * self.factor(group)
+        return self.own(group, "lr_lambdas")(self.last_epoch)
 
     def next(self, group: Group, base: float) -> float:
         return base * self.factor(group)
@@ -329,15 +458,8 @@ class LambdaLR(LRScheduler):
 class MultiplicativeLR(LambdaLR):
     """ηₜ = ηₜ₋₁ λ(t)."""
 
-    def first(self, group: Group, base: float) -> float:
-        return group["lr"]
-
     def next(self, group: Group, base: float) -> float:
-        return group["lr"] * self.factor(group)
-
-    def restart(self) -> None:
-        self.last_epoch = -1
-        self.step()
+        return group["lr"] * (1 if self._is_initial else self.factor(group))
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -345,6 +467,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     To improve is to get below best (1 − threshold) ("rel") or best − threshold ("abs"), for "max"
     above best (1 + threshold) or best + threshold. For `cooldown` steps after a cut nothing counts.
+    A cut of no more than eps is not made.
     """
 
     def __init__(
@@ -367,19 +490,24 @@ class ReduceLROnPlateau(LRScheduler):
             )
         if not factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor is {factor}, expected less than 1")
+        # Not by the base's constructor: there is no first step, and b does not matter.
+        self.attach(optimizer)
         self.mode, self.factor, self.patience = mode, factor, patience
         self.threshold, self.threshold_mode = threshold, threshold_mode
         self.cooldown, self.eps = cooldown, eps
-        self.min_lrs = self.per_group("min_lr", min_lr, optimizer)
-        self.best = math.inf if mode == "min" else -math.inf
-        self.num_bad_epochs = self.cooldown_counter = 0
-        super().__init__(optimizer)
+        self.min_lrs = self.per_group("min_lr", min_lr)
+        self.default_min_lr = None if isinstance(min_lr, list | tuple) else min_lr
+        self.best = self.mode_worse = math.inf if mode == "min" else -math.inf
+        self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
+        self.keep_rates()
 
     def improves(self, metric: float) -> bool:
-        margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1)
-        if math.isinf(self.best):
-            margin = 0
-        return metric < self.best - margin if self.mode == "min" else metric > self.best + margin
+        sign = -1 if self.mode == "min" else 1
+        if self.threshold_mode == "rel":
+            bar = self.best * (1 + sign * self.threshold)
+        else:
+            bar = self.best + sign * self.threshold
+        return metric < bar if self.mode == "min" else metric > bar
 
     def step(self, metrics: float) -> None:  # type: ignore[override]
         """Go to the next t, with the metric that was reached."""
@@ -393,8 +521,14 @@ class ReduceLROnPlateau(LRScheduler):
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
-            for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-                lower = max(group["lr"] * self.factor, least)
-                if group["lr"] - lower > self.eps:
-                    group["lr"] = lower
+            self.cut()
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+        self.keep_rates()
+
+    def cut(self) -> None:
+        if self.default_min_lr is not None:  # for groups that were added later too
+            self.min_lrs = self.per_group("min_lr", self.default_min_lr)
+        for group in self.optimizer.param_groups:
+            lower = max(group["lr"] * self.factor, self.own(group, "min_lrs"))
+            if group["lr"] - lower > self.eps:
+                group["lr"] = lower
