@@ -290,7 +290,9 @@ class Optimizer:
         places = [(flat, i) for flat in self._flats for i in range(len(flat.parameters))]
         for number, held in state.items():
             if number not in range(len(places)):
-                raise ValueError(f"{name}: state of parameter {number}, expected {len(places)}")
+                raise ValueError(
+                    f"{name}: state of parameter {number}, expected 0 to {len(places) - 1}"
+                )
             flat, i = places[number]
             for key, value in held.items():
                 wanted = () if key in self.SCALARS else flat.parameters[i].shape
