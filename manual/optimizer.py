@@ -18,9 +18,7 @@ import numpy as np
 from .module import Array, Parameter, constructor_call
 
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
-
-
-Progress = tuple[dict[str, float], frozenset[str]]  # what a parameter has of its own, see Run
+Progress = tuple[dict[str, float], frozenset[str]]  # a parameter's `scalars` and `begun`, see Run
 
 
 class Run:
@@ -31,6 +29,9 @@ class Run:
     names of the optimizer's arrays that hold something for them already.
     """
 
+    scalars: dict[str, float]
+    begun: frozenset[str]
+
     def __init__(self, flat: "Flat", first: int, last: int) -> None:
         self.flat = flat
         self.first, self.last = first, last
@@ -38,8 +39,6 @@ class Run:
         self.w = flat.data[self.span]
         self.g = flat.grad[self.span]
         self.scratch = flat.scratch[:, self.span]
-        self.scalars: dict[str, float] = {}
-        self.begun: frozenset[str] = frozenset()
         self._state: dict[str, Array] = {}
 
     @property
@@ -274,7 +273,8 @@ class Optimizer:
         """Go on from a saved state. Nothing is changed unless everything fits.
 
         Raises:
-            ValueError: the groups, or an array's shape, are not this optimizer's.
+            ValueError: the groups, their settings, the parameters' numbers or an array's shape are
+                not this optimizer's.
         """
         name = type(self).__name__
         groups, state = state_dict["param_groups"], state_dict["state"]

@@ -395,7 +395,7 @@ WRONG: list[tuple[Any, Any, type[Exception], str]] = [
         manual.Muon,
         lambda: [vector()],
         ValueError,
-        r"Muon: params is of shape \(3,\), expected 2 axes each",
+        r"^Muon: params is of shape \(3,\), expected 2 axes each$",
     ),
 ]
 
@@ -421,6 +421,21 @@ def test_groups_may_differ_in_dtype_but_not_within() -> None:
     other.grad = np.ones(3, np.float32)
     with pytest.raises(ValueError, match="a group mixes the dtypes float64 and float32"):
         optimizer.step()
+
+
+REPRS = {
+    "SGD(Ellipsis)": lambda p: manual.SGD(p),
+    "SGD(Ellipsis, lr=0.1, momentum=0.9, nesterov=True)": lambda p: manual.SGD(
+        p, 0.1, 0.9, nesterov=True
+    ),
+    "AdamW(Ellipsis, betas=(0.5, 0.9))": lambda p: manual.AdamW(p, betas=(0.5, 0.9)),
+}
+
+
+@pytest.mark.parametrize(("text", "make"), REPRS.items(), ids=range(len(REPRS)))
+def test_an_optimizer_shows_how_it_was_made(text: str, make: Any) -> None:
+    optimizer = make([vector()])
+    assert repr(optimizer) == text
 
 
 def test_an_optimizer_without_a_rule_says_so() -> None:
