@@ -127,7 +127,9 @@ def test_a_single_number() -> None:
     assert [np.shape(number) for number in mine] == [(), ()]
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda g: pickle.loads(pickle.dumps(g))])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda g: pickle.loads(pickle.dumps(g))], ids=["copy", "pickle"]
+)
 def test_a_copied_generator_goes_on_alike(copied: Any) -> None:
     generator = TorchGenerator(5)
     generator.standard_normal(3)  # an odd number: one is kept for later
@@ -135,6 +137,11 @@ def test_a_copied_generator_goes_on_alike(copied: Any) -> None:
     assert isinstance(other, TorchGenerator)
     np.testing.assert_array_equal(generator.standard_normal(5), other.standard_normal(5))
     np.testing.assert_array_equal(generator.random(5), other.random(5))
+
+
+def called(table: list[Any]) -> list[str]:
+    """An id for each row: an initializer's name, and its options and shape in the table's order."""
+    return [f"{name}-{first}-{second}" for name, first, second, *_ in table]
 
 
 UNIFORM: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
@@ -204,22 +211,22 @@ UNLIKE = {"sparse_"}  # the same distribution from other numbers
 TESTED = {name for name, *_ in UNIFORM + NORMAL + CONSTANT + ORTHOGONAL} | UNLIKE
 
 
-@pytest.mark.parametrize(("name", "options", "shape"), UNIFORM)
+@pytest.mark.parametrize(("name", "options", "shape"), UNIFORM, ids=called(UNIFORM))
 def test_uniform_numbers(name: str, options: dict, shape: tuple, dtype: Any) -> None:
     assert_same_uniform(*both(name, options, shape, dtype))
 
 
-@pytest.mark.parametrize(("name", "options", "shape"), NORMAL)
+@pytest.mark.parametrize(("name", "options", "shape"), NORMAL, ids=called(NORMAL))
 def test_normal_numbers(name: str, options: dict, shape: tuple, dtype: Any) -> None:
     assert_same_normal(*both(name, options, shape, dtype), std=options.get("std", 1.0))
 
 
-@pytest.mark.parametrize(("name", "options", "shape"), CONSTANT)
+@pytest.mark.parametrize(("name", "options", "shape"), CONSTANT, ids=called(CONSTANT))
 def test_constant_numbers(name: str, options: dict, shape: tuple, dtype: Any) -> None:
     np.testing.assert_array_equal(*both(name, options, shape, dtype), strict=True)
 
 
-@pytest.mark.parametrize(("name", "options", "shape"), ORTHOGONAL)
+@pytest.mark.parametrize(("name", "options", "shape"), ORTHOGONAL, ids=called(ORTHOGONAL))
 def test_orthogonal_numbers(name: str, options: dict, shape: tuple, dtype: Any) -> None:
     mine, theirs = both(name, options, shape, dtype)
     assert mine.dtype == dtype
@@ -367,7 +374,7 @@ BAD: list[tuple[str, tuple[int, ...], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "shape", "options", "message"), BAD)
+@pytest.mark.parametrize(("name", "shape", "options", "message"), BAD, ids=called(BAD))
 def test_bad_input_says_so(name: str, shape: tuple, options: dict, message: str) -> None:
     parameter = manual.Parameter(np.ones(shape, np.float32))
     with pytest.raises(ValueError, match=f"^{message}$"):

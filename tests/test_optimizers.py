@@ -222,8 +222,8 @@ def test_an_argument_that_nobody_knows(made: Any) -> None:
         made([manual.Parameter(np.ones((2, 2)))], momentun=0)
 
 
-@pytest.mark.parametrize("options", MUON)
-@pytest.mark.parametrize("size", [(3, 5), (5, 3), (4, 4)])
+@pytest.mark.parametrize("options", MUON, ids=str)
+@pytest.mark.parametrize("size", [(3, 5), (5, 3), (4, 4)], ids=str)
 def test_muon_in_full_precision(options: dict, size: tuple, dtype: Any) -> None:
     """With PyTorch's bfloat16 left out, so that both iterate in the weights' own dtype."""
     generator = np.random.default_rng(0)
@@ -376,7 +376,7 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("made", "options", "message"), BAD)
+@pytest.mark.parametrize(("made", "options", "message"), BAD, ids=[message for *_, message in BAD])
 def test_bad_settings_say_so(made: Any, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=f"{message}$"):
         made([manual.Parameter(np.ones((2, 2)))], **options)
@@ -408,7 +408,7 @@ WRONG: list[tuple[Any, Any, type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("made", "params", "error", "message"), WRONG)
+@pytest.mark.parametrize(("made", "params", "error", "message"), WRONG, ids=[m for *_, m in WRONG])
 def test_wrong_parameters_say_so(made: Any, params: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=f"^{message}$"):
         made(params())
@@ -440,7 +440,7 @@ REPRS = {
 }
 
 
-@pytest.mark.parametrize(("text", "make"), REPRS.items(), ids=range(len(REPRS)))
+@pytest.mark.parametrize(("text", "make"), REPRS.items(), ids=REPRS)
 def test_an_optimizer_shows_how_it_was_made(text: str, make: Any) -> None:
     optimizer = make([vector()])
     assert repr(optimizer) == text
@@ -453,7 +453,9 @@ def test_an_optimizer_without_a_rule_says_so() -> None:
         manual.Optimizer([parameter], {}).step()
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))], ids=["copy", "pickle"]
+)
 @pytest.mark.parametrize("made", VARIANTS, ids=lambda made: made.__name__)
 def test_a_copied_network_and_optimizer_train_on_alike(made: Any, copied: Any) -> None:
     pair = make_pair(named("MLP-Tanh"), np.float64)
@@ -627,6 +629,22 @@ def test_a_state_without_a_step_is_one_at_step_0(made: Any, options: dict) -> No
         second.step(range(3, 6))
         ends.append([p.data for p in second.mine])
     np.testing.assert_equal(ends[0], ends[1])
+
+
+def test_parameters_are_numbered_through_all_groups() -> None:
+    both = Both(manual.Adam, {})
+    (a, b, c), (d, e, f) = both.mine, both.theirs
+    both.optimizer = manual.Adam([{"params": [c, a], "lr": 0.1}, {"params": b}])
+    both.twin = torch.optim.Adam([{"params": [f, d], "lr": 0.1}, {"params": e}])
+    both.step(range(3))
+    mine, theirs = both.optimizer.state_dict(), both.twin.state_dict()
+    assert settings(mine) == settings(theirs)
+    assert [mine["state"][i]["step"] for i in range(3)] == [1, 3, 3]
+    other = manual.Adam([{"params": [c, a]}, {"params": [b]}])
+    other.load_state_dict(theirs)
+    for i, p in enumerate((c, a, b)):
+        np.testing.assert_array_equal(other.state_of(p)["exp_avg"], theirs["state"][i]["exp_avg"])
+        np.testing.assert_allclose(mine["state"][i]["exp_avg"], theirs["state"][i]["exp_avg"])
 
 
 def test_adagrad_goes_on_from_a_loaded_sum() -> None:
