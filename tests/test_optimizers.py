@@ -785,6 +785,22 @@ def test_zero_grad_drops_every_gradient() -> None:
     assert [p.grad for p in both.mine] == [None] * 3
 
 
+def test_parameters_that_begin_one_after_the_other() -> None:
+    """Each is then a run of its own, with its own count of steps."""
+    mine = [vector() for _ in range(6)]
+    theirs = [torch.nn.Parameter(to_torch(p.data)) for p in mine]
+    optimizer, twin = manual.Adam(mine, lr=0.1), torch.optim.Adam(theirs, lr=0.1)
+    for n in range(6):
+        for p, q in zip(mine[: n + 1], theirs, strict=False):
+            p.grad = np.cos(np.arange(3.0) + n)
+            q.grad = to_torch(p.grad)
+        optimizer.step()
+        twin.step()
+    assert [optimizer.state_of(p)["step"] for p in mine] == [6, 5, 4, 3, 2, 1]
+    for p, q in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(p.data, q.detach(), rtol=1e-14)
+
+
 def test_state_in_another_dtype_goes_on_in_the_parameters() -> None:
     """A network that is cast takes its moments along."""
     both = Both(manual.Adam, {})
