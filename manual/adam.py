@@ -10,13 +10,13 @@ The notation is that of optimizers.py; m and v are the running means of g and gÂ
 """
 
 import math
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from .module import Array
-from .optimizer import Optimizer, Run, blend
+from .optimizer import Optimizer, Params, Run, blend
 
 Betas = tuple[float, float]
 
@@ -41,7 +41,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
@@ -52,9 +52,19 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            amsgrad=amsgrad,
+            maximize=maximize,
+            decoupled_weight_decay=decoupled_weight_decay,
+        )
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g = self.decay(run, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
         (beta1, beta2), t, tmp = s.betas, run.step, run.scratch[1]
         m, v = moments(run, g, s.betas)
@@ -70,11 +80,9 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam whose weight decay goes straight to the weights. Source: Loshchilov & Hutter, 2019."""
 
-    ALWAYS: ClassVar = {"decoupled_weight_decay": True}
-
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
@@ -84,7 +92,17 @@ class AdamW(Adam):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        Optimizer.__init__(self, locals())
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            decoupled_weight_decay=True,
+            **unsupported,
+        )
 
 
 class NAdam(Optimizer):
@@ -98,7 +116,7 @@ class NAdam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 2e-3,
         betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
@@ -109,9 +127,19 @@ class NAdam(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum_decay=momentum_decay,
+            decoupled_weight_decay=decoupled_weight_decay,
+            maximize=maximize,
+        )
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g = self.decay(run, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
         (beta1, beta2), t, tmp = s.betas, run.step, run.scratch[1]
         now, ahead = (beta1 * (1 - 0.5 * 0.96 ** (n * s.momentum_decay)) for n in (t, t + 1))
@@ -136,7 +164,7 @@ class RAdam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
@@ -146,9 +174,18 @@ class RAdam(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            decoupled_weight_decay=decoupled_weight_decay,
+            maximize=maximize,
+        )
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g = self.decay(run, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
         (beta1, beta2), t, tmp = s.betas, run.step, run.scratch[1]
         m, v = moments(run, g, s.betas)
@@ -171,7 +208,7 @@ class Adamax(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 2e-3,
         betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
@@ -180,9 +217,17 @@ class Adamax(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+        )
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g = self.descent(run, s.weight_decay, s.maximize)
         (beta1, beta2), tmp = s.betas, run.scratch[1]
         m, u = run.state("exp_avg"), run.state("exp_inf")

@@ -6,12 +6,17 @@ variance fan_in · v: so a weight's variance of gain²/fan_in lets a signal keep
 to layer, and 2 gain²/(fan_in + fan_out) is the compromise with the gradient, which goes the other
 way. A uniform distribution over [−a, a] has the variance a²/3.
 
+Raises, by every function: TypeError for what is no Parameter; ValueError for an argument out of its
+range, or a parameter with too few axes.
+
 Sources: Glorot & Bengio, 2010 (xavier); He et al., 2015 (kaiming); Saxe et al., 2013 (orthogonal);
 Martens, 2010 (sparse); Matsumoto & Nishimura, 1998 (the Mersenne Twister).
 """
 
+import functools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,6 +24,10 @@ from numpy.typing import DTypeLike
 from .module import Array, Parameter
 
 Generator = np.random.Generator
+Function = TypeVar("Function", bound=Callable[..., Parameter])
+
+
+BLOCK = 16  # so many normal numbers PyTorch draws at a time; fewer in all it draws one by one
 
 
 class TorchGenerator(np.random.Generator):
@@ -46,7 +55,7 @@ class TorchGenerator(np.random.Generator):
         return _restore, (self.bit_generator.state, self._second)
 
     def random(  # type: ignore[override]
-        self, size: Any = None, dtype: DTypeLike = np.float64, out: None = None
+        self, size: Any = None, dtype: DTypeLike = np.float64
     ) -> Any:
         """Uniform in [0, 1)."""
         shape = () if size is None else tuple(np.atleast_1d(size))
@@ -60,20 +69,20 @@ class TorchGenerator(np.random.Generator):
         return drawn.reshape(shape) if size is not None else drawn[0]
 
     def standard_normal(  # type: ignore[override]
-        self, size: Any = None, dtype: DTypeLike = np.float64, out: None = None
+        self, size: Any = None, dtype: DTypeLike = np.float64
     ) -> Any:
         """Normal with mean 0 and variance 1."""
         shape = () if size is None else tuple(np.atleast_1d(size))
         count = math.prod(shape)
-        if count < 16:
+        if count < BLOCK:
             drawn = np.array([self._normal() for _ in range(count)], dtype)
         else:
             drawn = self.random(count, dtype)
-            for start in range(0, count - 15, 16):
-                _box_muller(drawn[start : start + 16])
-            if count % 16:  # the last ones once more, so that they too are a block of 16
-                drawn[-16:] = self.random(16, dtype)
-                _box_muller(drawn[-16:])
+            for start in range(0, count - BLOCK + 1, BLOCK):
+                _box_muller(drawn[start : start + BLOCK])
+            if count % BLOCK:  # the last ones once more, so that they too are a whole block
+                drawn[-BLOCK:] = self.random(BLOCK, dtype)
+                _box_muller(drawn[-BLOCK:])
         return drawn.reshape(shape) if size is not None else drawn[0]
 
     def _normal(self) -> float:
@@ -94,10 +103,11 @@ def _restore(state: Any, second: float | None) -> TorchGenerator:
 
 
 def _box_muller(block: Array) -> None:
-    """16 uniform numbers become 16 normal ones, in place."""
-    radius = np.sqrt(-2 * np.log(1 - block[:8]))
-    angle = block.dtype.type(2 * math.pi) * block[8:]
-    block[:8], block[8:] = radius * np.cos(angle), radius * np.sin(angle)
+    """A block of uniform numbers becomes one of normal numbers, in place."""
+    half = BLOCK // 2
+    radius = np.sqrt(-2 * np.log(1 - block[:half]))
+    angle = block.dtype.type(2 * math.pi) * block[half:]
+    block[:half], block[half:] = radius * np.cos(angle), radius * np.sin(angle)
 
 
 def given_or_new(generator: Generator | None) -> Generator:
@@ -119,9 +129,9 @@ def _drawable(dtype: np.dtype) -> type:
 def fused(u: Array, scale: Any, shift: Any) -> Array:
     """u · scale + shift, rounded once at the end as a processor's fused multiply-add does.
 
-    PyTorch's vectorized kernels (AVX2 and up) use it, and without it every other weight differs in
-    its last bit. float32 is computed in float64, which holds the product exactly; float64 in pairs
-    of numbers whose sum is exact.
+    PyTorch does the same on a processor with AVX2; on one without it rounds the product too, and
+    every other weight differs in its last bit. float32 is computed in float64, which holds the
+    product exactly; float64 in pairs of numbers whose sum is exact.
     Source: Dekker, 1971 (product); Knuth, 1969 (sum).
     """
     if u.dtype == np.float32:
@@ -149,19 +159,31 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         nonlinearity: linear, conv1d … conv_transpose3d, sigmoid, tanh, relu, leaky_relu, selu.
         param: the negative slope of leaky_relu, 0.01 by default.
     """
-    slope = 0.01 if param is None else param
-    gains = {
-        "sigmoid": 1.0,
-        "tanh": 5 / 3,
-        "relu": math.sqrt(2),
-        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
-        "selu": 0.75,
-    }
     linear = ("linear", *(f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)))
+    gains = {"sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
     gains |= dict.fromkeys(linear, 1.0)
-    if nonlinearity not in gains:
-        raise ValueError(f"nonlinearity is {nonlinearity!r}, expected one of {', '.join(gains)}")
-    return gains[nonlinearity]
+    if nonlinearity in gains:
+        return gains[nonlinearity]
+    if nonlinearity != "leaky_relu":
+        known = ", ".join((*gains, "leaky_relu"))
+        raise ValueError(f"nonlinearity is {nonlinearity!r}, expected one of {known}")
+    slope = 0.01 if param is None else param
+    if isinstance(slope, bool) or not isinstance(slope, int | float):
+        raise ValueError(f"leaky_relu's slope is {slope!r}, expected a number")
+    return math.sqrt(2 / (1 + slope**2))
+
+
+def initializer(function: Function) -> Function:
+    """The same function, which refuses what is no Parameter."""
+
+    @functools.wraps(function)
+    def checked(parameter: Parameter, *args: Any, **kwargs: Any) -> Parameter:
+        if not isinstance(parameter, Parameter):
+            kind = type(parameter).__name__
+            raise TypeError(f"{function.__name__}: got a {kind}, expected a Parameter")
+        return function(parameter, *args, **kwargs)
+
+    return cast(Function, checked)
 
 
 def fans(parameter: Parameter) -> tuple[int, int]:
@@ -172,18 +194,21 @@ def fans(parameter: Parameter) -> tuple[int, int]:
     return parameter.shape[1] * kernel, parameter.shape[0] * kernel
 
 
+@initializer
 def uniform_(
     parameter: Parameter, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
     """Uniform over [a, b)."""
-    if not a <= b:
-        raise ValueError(f"uniform_: a is {a}, expected no more than b, {b}")
     dtype = parameter.data.dtype
+    largest = float(np.finfo(_drawable(dtype)).max)
+    if not (0 <= b - a and max(b, -a, b - a) <= largest):
+        raise ValueError(f"uniform_: a is {a} and b {b}, expected a <= b, both and b - a finite")
     drawn = random(parameter.shape, dtype, generator)
-    parameter.data = fused(drawn, dtype.type(b - a), dtype.type(a))
+    parameter.data = fused(drawn, dtype.type(b) - dtype.type(a), dtype.type(a))
     return parameter
 
 
+@initializer
 def normal_(
     parameter: Parameter, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
@@ -192,11 +217,17 @@ def normal_(
         raise ValueError(f"normal_: std is {std}, expected at least 0")
     dtype = parameter.data.dtype
     generator = given_or_new(generator)
-    drawn = np.asarray(generator.standard_normal(parameter.shape, dtype=_drawable(dtype)))
-    parameter.data = drawn.astype(dtype, copy=False) * dtype.type(std) + dtype.type(mean)
+    # What PyTorch draws one by one it rounds to float32 only after std and mean.
+    single = isinstance(generator, TorchGenerator) and parameter.data.size < BLOCK
+    drawn = generator.standard_normal(
+        parameter.shape, dtype=np.float64 if single else _drawable(dtype)
+    )
+    wide = np.asarray(drawn, np.result_type(drawn, dtype))
+    parameter.data = fused(wide, wide.dtype.type(std), wide.dtype.type(mean)).astype(dtype)
     return parameter
 
 
+@initializer
 def trunc_normal_(
     parameter: Parameter,
     mean: float = 0.0,
@@ -211,8 +242,10 @@ def trunc_normal_(
     elsewhere uniform numbers in [a, b] are kept with a chance of their density over the largest
     there. Both draw whole arrays until every element is settled, as PyTorch does.
     """
-    if not a < b:
-        raise ValueError(f"trunc_normal_: a is {a}, expected less than b, {b}")
+    if not std > 0:
+        raise ValueError(f"trunc_normal_: std is {std}, expected more than 0")
+    if not a <= b:
+        raise ValueError(f"trunc_normal_: a is {a}, expected no more than b, {b}")
     generator = given_or_new(generator)
     low, high = (math.erf((bound - mean) / std / math.sqrt(2)) for bound in (a, b))
     plenty = (high - low) / 2 > 0.3
@@ -233,19 +266,23 @@ def trunc_normal_(
     return parameter
 
 
+@initializer
 def constant_(parameter: Parameter, val: float) -> Parameter:
     parameter.data[...] = val
     return parameter
 
 
+@initializer
 def ones_(parameter: Parameter) -> Parameter:
     return constant_(parameter, 1)
 
 
+@initializer
 def zeros_(parameter: Parameter) -> Parameter:
     return constant_(parameter, 0)
 
 
+@initializer
 def eye_(parameter: Parameter) -> Parameter:
     """The identity, or as much of it as a matrix (n, m) holds: what goes in comes out."""
     if len(parameter.shape) != 2:
@@ -254,13 +291,16 @@ def eye_(parameter: Parameter) -> Parameter:
     return parameter
 
 
+@initializer
 def dirac_(parameter: Parameter, groups: int = 1) -> Parameter:
     """The identity of a convolution: 1 in the middle of the kernel from channel i to channel i."""
     shape = parameter.shape
     if len(shape) not in (3, 4, 5):
         raise ValueError(f"dirac_: a parameter of shape {shape}, expected 3, 4 or 5 axes")
-    if shape[0] % groups:
-        raise ValueError(f"dirac_: {shape[0]} output channels, expected a multiple of {groups}")
+    if groups < 1 or shape[0] % groups:
+        raise ValueError(
+            f"dirac_: groups is {groups}, expected a divisor of the {shape[0]} output channels"
+        )
     zeros_(parameter)
     middle = tuple(size // 2 for size in shape[2:])
     for group in range(groups):
@@ -269,14 +309,16 @@ def dirac_(parameter: Parameter, groups: int = 1) -> Parameter:
     return parameter
 
 
+@initializer
 def xavier_uniform_(
     parameter: Parameter, gain: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
     """Uniform with the variance 2 gain²/(fan_in + fan_out)."""
-    a = math.sqrt(3.0) * gain * math.sqrt(2.0 / sum(fans(parameter)))
+    a = math.sqrt(3.0) * (gain * math.sqrt(2.0 / sum(fans(parameter))))  # rounded in this order
     return uniform_(parameter, -a, a, generator)
 
 
+@initializer
 def xavier_normal_(
     parameter: Parameter, gain: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
@@ -288,9 +330,10 @@ def _kaiming_std(parameter: Parameter, a: float, mode: str, nonlinearity: str) -
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"mode is {mode!r}, expected 'fan_in' or 'fan_out'")
     fan = fans(parameter)[mode == "fan_out"]
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    return calculate_gain(nonlinearity, a) / math.sqrt(max(1, fan))  # 0 if there is nothing to fill
 
 
+@initializer
 def kaiming_uniform_(
     parameter: Parameter,
     a: float = 0,
@@ -303,6 +346,7 @@ def kaiming_uniform_(
     return uniform_(parameter, -bound, bound, generator)
 
 
+@initializer
 def kaiming_normal_(
     parameter: Parameter,
     a: float = 0,
@@ -314,6 +358,7 @@ def kaiming_normal_(
     return normal_(parameter, 0.0, _kaiming_std(parameter, a, mode, nonlinearity), generator)
 
 
+@initializer
 def orthogonal_(
     parameter: Parameter, gain: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
@@ -335,6 +380,7 @@ def orthogonal_(
     return parameter
 
 
+@initializer
 def sparse_(
     parameter: Parameter, sparsity: float, std: float = 0.01, generator: Generator | None = None
 ) -> Parameter:

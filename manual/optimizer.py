@@ -7,7 +7,6 @@ A parameter's `data` and `grad` become views into those arrays: nothing is copie
 In the formulas w is a parameter, g its gradient, t the number of steps taken, this one included.
 """
 
-import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
@@ -18,13 +17,20 @@ import numpy as np
 
 from .module import Array, Parameter, constructor_call
 
+Params = Iterable[Parameter] | Iterable[dict[str, Any]]
+Progress = tuple[dict[str, float], frozenset[str]]  # a parameter's `scalars` and `begun`, see Run
+
 
 class Run:
     """Neighbours in the flat arrays that have a gradient and are equally far on: updated as one.
 
     `w` and `g` are their values and gradients, `scratch` two arrays beside them for intermediate
-    results, `scalars` the numbers that each of them carries, "step" among them.
+    results, `scalars` the numbers that each of them carries, "step" among them, and `begun` the
+    names of the optimizer's arrays that hold something for them already.
     """
+
+    scalars: dict[str, float]
+    begun: frozenset[str]
 
     def __init__(self, flat: "Flat", first: int, last: int) -> None:
         self.flat = flat
@@ -33,7 +39,6 @@ class Run:
         self.w = flat.data[self.span]
         self.g = flat.grad[self.span]
         self.scratch = flat.scratch[:, self.span]
-        self.scalars: dict[str, float] = {}
         self._state: dict[str, Array] = {}
 
     @property
@@ -41,14 +46,13 @@ class Run:
         """t: the steps taken, this one included."""
         return int(self.scalars["step"])
 
-    def state(self, name: str, initial: float = 0.0) -> Array:
-        """The optimizer's own array of this name beside `w`; at the first step all `initial`."""
+    def state(self, name: str, initial: float | Array = 0.0) -> Array:
+        """The optimizer's own array of this name beside `w`; it starts from `initial`."""
         if name not in self._state:
-            if name not in self.flat.state:
-                self.flat.state[name] = np.full_like(self.flat.data, initial)
-            self._state[name] = self.flat.state[name][self.span]
-        if self.step == 1:
+            self._state[name] = self.flat.array(name)[self.span]
+        if name not in self.begun:
             self._state[name][...] = initial
+            self.begun |= {name}
         return self._state[name]
 
     def matrices(self, *flat: Array) -> Iterator[tuple[Array, ...]]:
@@ -65,9 +69,13 @@ class Flat:
     def __init__(self, parameters: list[Parameter]) -> None:
         self.parameters = parameters
         self.offsets = [0, *np.cumsum([p.data.size for p in parameters]).tolist()]
-        self.scalars: list[dict[str, float]] = [{"step": 0} for _ in parameters]
-        self.state: dict[str, Array] = {}
+        self.forget()
         self.adopt()
+
+    def forget(self) -> None:
+        """Be as before the first step."""
+        self.progress: list[Progress] = [({}, frozenset()) for _ in self.parameters]
+        self.state: dict[str, Array] = {}
 
     def adopt(self) -> None:
         """Gather every parameter's values and gradient into this group's arrays."""
@@ -82,17 +90,27 @@ class Flat:
             parameter.move_to(self.split(self.data, i), self.split(self.grad, i))
         self._runs: dict[tuple[int, int], Run] = {}
 
+    def array(self, name: str) -> Array:
+        """The optimizer's own array of this name, beside `data`."""
+        return self.state.setdefault(name, np.zeros_like(self.data))
+
     def split(self, array: Array, i: int) -> Array:
         """The part of a flat array that belongs to parameter i, in its shape."""
         start, stop = self.offsets[i], self.offsets[i + 1]
         return array[start:stop].reshape(self.parameters[i].shape)
 
     def held(self, i: int) -> dict[str, Any]:
-        """What has been gathered for parameter i; nothing before its first step."""
-        scalars = self.scalars[i]
-        if not scalars["step"] or not (self.state or len(scalars) > 1):
-            return {}
-        return {**scalars, **{name: self.split(array, i) for name, array in self.state.items()}}
+        """What has been gathered for parameter i: numbers, and views in its shape."""
+        scalars, begun = self.progress[i]
+        return {**scalars, **{name: self.split(self.state[name], i) for name in sorted(begun)}}
+
+    def hold(self, i: int, held: Mapping[str, Any], scalars: Iterable[str]) -> None:
+        """Go on from this for parameter i; `scalars` are the names of what is a number."""
+        numbers = {name: float(held[name]) for name in scalars if name in held}
+        begun = held.keys() - numbers.keys()
+        for name in begun:
+            self.split(self.array(name), i)[...] = held[name]
+        self.progress[i] = numbers, frozenset(begun)
 
     def runs(self) -> Iterator[Run]:
         """What there is to update: the longest stretches that can be updated as one."""
@@ -101,35 +119,36 @@ class Flat:
                 self.adopt()
                 break
 
-        def how_far(i: int) -> dict[str, float] | None:
-            return self.scalars[i] if self.parameters[i].grad is not None else None
+        def how_far(i: int) -> Progress | None:
+            return self.progress[i] if self.parameters[i].grad is not None else None
 
-        for scalars, neighbours in groupby(range(len(self.parameters)), key=how_far):
-            if scalars is None:
+        for progress, neighbours in groupby(range(len(self.parameters)), key=how_far):
+            if progress is None:
                 continue
             members = list(neighbours)
             first, last = members[0], members[-1] + 1
             if (first, last) not in self._runs:
                 self._runs[first, last] = Run(self, first, last)
             run = self._runs[first, last]
-            run.scalars = {**scalars, "step": scalars["step"] + 1}
+            run.scalars, run.begun = {**progress[0]}, progress[1]
             yield run
-            self.scalars[first:last] = [run.scalars] * (last - first)
+            self.progress[first:last] = [(run.scalars, run.begun)] * (last - first)
 
 
 class Optimizer:
     """The base of the optimizers. A subclass says in `update` what happens to one flat run.
 
     Args:
-        arguments: the subclass's own, as `locals()` has them: `params`, which are parameters or
-            groups of them, dicts with `params` and settings of their own; the settings; and in
-            `unsupported` what only PyTorch has.
+        params: parameters, or groups of them: dicts with `params` and settings of their own.
+        unsupported: the arguments that are none of the subclass's own.
+        defaults: the settings of a group that has none of its own.
     Raises:
         ValueError: no parameters, one twice, mixed dtypes, or a setting out of its range.
+        TypeError: something that is no parameter, or an argument that nobody knows.
         NotImplementedError: an argument that only PyTorch has.
     """
 
-    ALWAYS: ClassVar[Mapping[str, Any]] = {}  # settings that are no arguments
+    COUNTS: ClassVar[bool] = True  # the steps of each parameter, as `step` in its state
     FROM_SCHEDULES = frozenset(("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum"))
     SCALARS = ("step", "mu_product", "eta", "mu")  # kept once for each parameter
     AT_LEAST_ZERO = (
@@ -142,35 +161,30 @@ class Optimizer:
         "momentum_decay",
     )
 
-    def __init__(self, arguments: Mapping[str, Any]) -> None:
-        unsupported = arguments.get("unsupported", {})
+    def __init__(self, params: Params, unsupported: Mapping[str, Any], **defaults: Any) -> None:
         for name, value in unsupported.items():
             if name not in ("foreach", "fused", "capturable", "differentiable"):
                 raise TypeError(f"{type(self).__name__}: there is no argument {name!r}")
             if value:
                 raise NotImplementedError(f"{type(self).__name__}: {name} is not supported")
-        own = inspect.signature(type(self)).parameters.keys() - {"params", "unsupported"}
-        self.defaults = {name: value for name, value in arguments.items() if name in own}
-        self.defaults |= self.ALWAYS
-        params = arguments["params"]
+        self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._flats: list[Flat] = []
-        given = list(params)
-        if not given:
+        entries: list[Any] = list(params)
+        if not entries:
             raise ValueError(f"{type(self).__name__}: there are no parameters to optimize")
-        for group in given if isinstance(given[0], dict) else [{"params": given}]:
+        for group in entries if isinstance(entries[0], dict) else [{"params": entries}]:
             self.add_param_group(group)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters, with settings of their own where the defaults are not wanted."""
         name = type(self).__name__
-        unknown = group.keys() - self.defaults.keys() - {"params"}
+        unknown = group.keys() - self.defaults.keys() - self.FROM_SCHEDULES - {"params"}
         if unknown:
             raise ValueError(f"{name}: a group has the unknown setting {sorted(unknown)[0]!r}")
-        given = group["params"]
-        given = [given] if isinstance(given, Parameter) else list(given)
-        settings = {**self.defaults, **group, "params": given}
-        parameters = settings["params"]
+        members = group["params"]
+        parameters = [members] if isinstance(members, Parameter) else list(members)
+        settings = {**self.defaults, **group, "params": parameters}
         if not parameters:
             raise ValueError(f"{name}: a group has no parameters")
         for parameter in parameters:
@@ -208,9 +222,11 @@ class Optimizer:
         for group, flat in zip(self.param_groups, self._flats, strict=True):
             settings = SimpleNamespace(**group)
             for run in flat.runs():
+                if self.COUNTS:
+                    run.scalars["step"] = run.scalars.get("step", 0) + 1
                 self.update(run, settings)
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         """Move `run.w` along, with the group's settings s."""
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
@@ -257,7 +273,8 @@ class Optimizer:
         """Go on from a saved state. Nothing is changed unless everything fits.
 
         Raises:
-            ValueError: the groups, or an array's shape, are not this optimizer's.
+            ValueError: the groups, their settings, the parameters' numbers or an array's shape are
+                not this optimizer's.
         """
         name = type(self).__name__
         groups, state = state_dict["param_groups"], state_dict["state"]
@@ -265,38 +282,33 @@ class Optimizer:
         own = [len(flat.parameters) for flat in self._flats]
         if sizes != own:
             raise ValueError(f"{name}: state for groups of {sizes} parameters, expected {own}")
-        for group, given in zip(self.param_groups, groups, strict=True):
-            if missing := self.defaults.keys() - given.keys():
+        for group, saved in zip(self.param_groups, groups, strict=True):
+            if missing := self.defaults.keys() - saved.keys():
                 raise ValueError(f"{name}: a group's state has no {sorted(missing)[0]}")
             # A schedule may have taken lr a rounding below 0: it is not this that would not fit.
-            self.check({**group, **given, "params": group["params"], "lr": group["lr"]})
-        parameters = [p for flat in self._flats for p in flat.parameters]
-        for i, moments in state.items():
-            for key, values in moments.items():
-                wanted = () if key in self.SCALARS else parameters[i].shape
-                if np.shape(values) != wanted:
+            self.check({**group, **saved, "params": group["params"], "lr": group["lr"]})
+        places = [(flat, i) for flat in self._flats for i in range(len(flat.parameters))]
+        for number, held in state.items():
+            if number not in range(len(places)):
+                raise ValueError(
+                    f"{name}: state of parameter {number}, expected 0 to {len(places) - 1}"
+                )
+            flat, i = places[number]
+            for key, value in held.items():
+                wanted = () if key in self.SCALARS else flat.parameters[i].shape
+                if np.shape(value) != wanted:
                     raise ValueError(
-                        f"{name}: {key} of parameter {i} has shape {np.shape(values)}, "
+                        f"{name}: {key} of parameter {number} has shape {np.shape(value)}, "
                         f"expected {wanted}"
                     )
-        first = 0
-        for group, flat, given in zip(self.param_groups, self._flats, groups, strict=True):
-            known = self.defaults.keys() | self.FROM_SCHEDULES
-            group.update({key: value for key, value in given.items() if key in known})
-            flat.state = {}
-            for i in range(len(flat.parameters)):
-                moments = state.get(first + i, {})
-                flat.scalars[i] = {"step": 0}
-                for key, values in moments.items():
-                    if key in self.SCALARS:
-                        flat.scalars[i][key] = float(values)
-                        continue
-                    whole = flat.state.setdefault(key, np.zeros_like(flat.data))
-                    flat.split(whole, i)[...] = values
-                if moments and "step" not in moments:  # PyTorch's SGD does not count
-                    flat.scalars[i]["step"] = 1
+        known = self.defaults.keys() | self.FROM_SCHEDULES
+        for group, flat, saved in zip(self.param_groups, self._flats, groups, strict=True):
+            group.update({key: value for key, value in saved.items() if key in known})
+            flat.forget()
             flat.adopt()
-            first += len(flat.parameters)
+        for number, held in state.items():
+            flat, i = places[number]
+            flat.hold(i, held, self.SCALARS)
 
     def __repr__(self) -> str:
         return constructor_call(type(self), {"params": ..., **self.defaults})
@@ -309,38 +321,67 @@ def blend(mean: Array, values: Array, beta: float, scratch: Array) -> None:
 
 
 def clip_grad_norm_(
-    parameters: Parameter | Iterable[Parameter], max_norm: float, norm_type: float = 2.0
+    parameters: Parameter | Iterable[Parameter],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Any:
     """Scale all gradients by one factor, so that together they are no longer than max_norm.
 
-    g ← g · min(1, max_norm/(‖g‖ + 1e-6)), ‖g‖ over all gradients as one vector.
+    g ← g · min(1, max_norm/(‖g‖ + 1e-6)), ‖g‖ the norm of the norms of each gradient, which for
+    every p but 0 is that of all of them as one vector.
 
     Args:
-        norm_type: the p of the norm; inf for the largest element.
+        norm_type: the p of (Σ|g|ᵖ)^(1/p); inf for the largest |g|, -inf for the smallest, 0 for how
+            many are not zero: of the norms, so that it counts the gradients that are not all zero.
     Returns:
         ‖g‖ before.
+    Raises:
+        RuntimeError: with error_if_nonfinite, where ‖g‖ is NaN or infinite; nothing is scaled.
     """
-    gradients = _gradients(parameters)
+    gradients = _gradients("clip_grad_norm_", parameters, foreach)
     if not gradients:
         return np.float32(0.0)
-    if math.isinf(norm_type):
-        norm = max(np.abs(g).max() for g in gradients)
-    else:
-        norms = np.array([(np.abs(g) ** norm_type).sum() ** (1 / norm_type) for g in gradients])
-        norm = (norms**norm_type).sum() ** (1 / norm_type)
-    factor = max_norm / (norm + 1e-6)
-    if not factor >= 1:  # so that a NaN is spread, not hidden
-        for g in gradients:
-            g *= factor
+    p = float(norm_type)
+    # What overflows or is no number shows in ‖g‖ and is spread by it: it needs no warning.
+    with np.errstate(all="ignore"):
+        norm = _norm(np.array([_norm(g, p) for g in gradients]), p)
+        if error_if_nonfinite and not np.isfinite(norm):
+            raise RuntimeError(
+                f"clip_grad_norm_: the gradients' norm is {norm}, expected a finite number"
+            )
+        factor = max_norm / (norm + 1e-6)
+        if not factor >= 1:  # so that a NaN is spread, not hidden
+            for g in gradients:
+                g *= factor
     return norm
 
 
-def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: float) -> None:
+def _norm(values: Array, p: float) -> Any:
+    size = np.abs(values)
+    if p == math.inf:
+        return size.max()
+    if p == -math.inf:
+        return size.min()
+    if p == 0:
+        return values.dtype.type(np.count_nonzero(values))
+    return (size**p).sum() ** (1 / p)
+
+
+def clip_grad_value_(
+    parameters: Parameter | Iterable[Parameter], clip_value: float, foreach: bool | None = None
+) -> None:
     """Bring every element of every gradient into [−clip_value, clip_value]."""
-    for g in _gradients(parameters):
+    for g in _gradients("clip_grad_value_", parameters, foreach):
         np.clip(g, -clip_value, clip_value, out=g)
 
 
-def _gradients(parameters: Parameter | Iterable[Parameter]) -> list[Array]:
-    given = [parameters] if isinstance(parameters, Parameter) else parameters
-    return [p.grad for p in given if p.grad is not None]
+def _gradients(
+    function: str, parameters: Parameter | Iterable[Parameter], foreach: bool | None
+) -> list[Array]:
+    """The gradients that there are and that have elements."""
+    if foreach:
+        raise NotImplementedError(f"{function}: foreach is not supported")
+    several = [parameters] if isinstance(parameters, Parameter) else parameters
+    return [p.grad for p in several if p.grad is not None and p.grad.size]

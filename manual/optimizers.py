@@ -12,13 +12,14 @@ happens in place on flat arrays, see optimizer.py; in the code `s` has the setti
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .module import Array
-from .optimizer import Optimizer, Run, blend
+from .optimizer import Optimizer, Params, Run, blend
 
 
 class SGD(Optimizer):
@@ -29,9 +30,11 @@ class SGD(Optimizer):
     w ← w − η v                         or, nesterov: w ← w − η (g + μ v)
     """
 
+    COUNTS: ClassVar = False
+
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
@@ -41,7 +44,16 @@ class SGD(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            maximize=maximize,
+        )
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
@@ -50,13 +62,12 @@ class SGD(Optimizer):
             self.require("momentum", momentum, momentum > 0, "more than 0 for nesterov")
             self.require("dampening", dampening, dampening == 0, "0 for nesterov")
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g, (tmp, tmp2) = self.descent(run, s.weight_decay, s.maximize), run.scratch
         if s.momentum:
-            v = run.state("momentum_buffer")
-            if run.step == 1:
-                v[...] = g
-            else:
+            first = "momentum_buffer" not in run.begun
+            v = run.state("momentum_buffer", g)
+            if not first:
                 v *= s.momentum
                 v += np.multiply(g, 1 - s.dampening, out=tmp2)
             g = np.add(g, np.multiply(v, s.momentum, out=tmp2), out=tmp) if s.nesterov else v
@@ -66,13 +77,13 @@ class SGD(Optimizer):
 class Adagrad(Optimizer):
     """Smaller steps for what has had large gradients. Source: Duchi et al., 2011.
 
-    s ← s + g², from an initial value on
+    s ← s + g², from an initial value on, which each group may have its own of
     w ← w − η/(1 + (t − 1) decay) g/(√s + ε)
     """
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         lr_decay: float = 0,
         weight_decay: float = 0,
@@ -82,9 +93,24 @@ class Adagrad(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+            maximize=maximize,
+        )
 
-    def update(self, run: Run, s: Any) -> None:
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        super().add_param_group(group)
+        flat, initial = self._flats[-1], self.param_groups[-1]["initial_accumulator_value"]
+        for i, parameter in enumerate(flat.parameters):  # as in PyTorch, there from the beginning
+            flat.hold(i, {"step": 0, "sum": np.full(parameter.shape, initial)}, self.SCALARS)
+
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
         total = run.state("sum", s.initial_accumulator_value)
         total += np.multiply(g, g, out=tmp)
@@ -105,7 +131,7 @@ class Adadelta(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1.0,
         rho: float = 0.9,
         eps: float = 1e-6,
@@ -114,13 +140,21 @@ class Adadelta(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            rho=rho,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+        )
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
         self.require("rho", group["rho"], 0 <= group["rho"] <= 1, "0 to 1")
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
         square, d = run.state("square_avg"), run.state("acc_delta")
         blend(square, np.multiply(g, g, out=tmp), s.rho, tmp)
@@ -139,7 +173,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -150,13 +184,23 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            alpha=alpha,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            centered=centered,
+            maximize=maximize,
+        )
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
         self.require("alpha", group["alpha"], 0 <= group["alpha"] < math.inf, "at least 0")
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
         square = run.state("square_avg")
         blend(square, np.multiply(g, g, out=tmp), s.alpha, tmp)
@@ -187,7 +231,7 @@ class Rprop(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         etas: tuple[float, float] = (0.5, 1.2),
         step_sizes: tuple[float, float] = (1e-6, 50),
@@ -195,14 +239,16 @@ class Rprop(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params, unsupported, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize
+        )
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
         shrink, grow = group["etas"]
         self.require("etas", group["etas"], 0 < shrink < 1 < grow, "0 < the first < 1 < the second")
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g, (shrink, grow) = self.descent(run, 0, s.maximize), s.etas
         before, size = run.state("prev"), run.state("step_size", s.lr)
         turn = np.sign(g * before)
@@ -223,7 +269,7 @@ class ASGD(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         lambd: float = 1e-4,
         alpha: float = 0.75,
@@ -233,9 +279,18 @@ class ASGD(Optimizer):
         maximize: bool = False,
         **unsupported: Any,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            lambd=lambd,
+            alpha=alpha,
+            t0=t0,
+            weight_decay=weight_decay,
+            maximize=maximize,
+        )
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
         eta, mu = run.scalars.get("eta", s.lr), run.scalars.get("mu", 1.0)
         average = run.state("ax")
@@ -263,9 +318,11 @@ class Muon(Optimizer):
     Source: Jordan et al., 2024.
     """
 
+    COUNTS: ClassVar = False
+
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         weight_decay: float = 0.1,
         momentum: float = 0.95,
@@ -275,7 +332,18 @@ class Muon(Optimizer):
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
     ) -> None:
-        super().__init__(locals())
+        super().__init__(
+            params,
+            {},
+            lr=lr,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            nesterov=nesterov,
+            ns_coefficients=ns_coefficients,
+            eps=eps,
+            ns_steps=ns_steps,
+            adjust_lr_fn=adjust_lr_fn,
+        )
 
     def check(self, group: Mapping[str, Any]) -> None:
         super().check(group)
@@ -288,7 +356,7 @@ class Muon(Optimizer):
             "adjust_lr_fn", group["adjust_lr_fn"], group["adjust_lr_fn"] in known, f"one of {known}"
         )
 
-    def update(self, run: Run, s: Any) -> None:
+    def update(self, run: Run, s: SimpleNamespace) -> None:
         g, buffer, u = run.g, run.state("momentum_buffer"), run.scratch[0]
         blend(buffer, g, s.momentum, u)
         u[...] = buffer

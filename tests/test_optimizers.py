@@ -1,6 +1,7 @@
-"""Optimizers against torch.optim: options, groups, frozen and late parameters, state, clipping."""
+"""Optimizers against torch.optim: options, groups, frozen and late parameters, state."""
 
 import copy
+import inspect
 import pickle
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 import manual
 from torch_ref.parity import EPS, Running, by_autograd, by_hand, carried, compare, tolerance
-from torch_ref.twin import all_in, twin_of
+from torch_ref.twin import all_in, to_torch, twin_of
 
 from .conftest import assert_agreement, make_pair, named, public
 
@@ -20,19 +21,92 @@ VARIANTS: dict[Any, list[dict[str, Any]]] = {
         {"momentum": 0.9},
         {"momentum": 0.9, "dampening": 0.3},
         {"momentum": 0.9, "nesterov": True},
+        {"momentum": 0.9, "dampening": -0.5},
         {"maximize": True},
+        {"maximize": True, "momentum": 0.9},
+        {"lr": 0.0},
     ],
-    manual.Adam: [{}, {"amsgrad": True}, {"maximize": True}, {"betas": (0.5, 0.7), "eps": 1e-3}],
-    manual.AdamW: [{}, {"amsgrad": True}, {"maximize": True}],
-    manual.NAdam: [{}, {"momentum_decay": 0.1}, {"decoupled_weight_decay": True}],
-    manual.RAdam: [{}, {"betas": (0.5, 0.6)}, {"decoupled_weight_decay": True}],
-    manual.Adamax: [{}, {"maximize": True}],
-    manual.Adagrad: [{}, {"lr_decay": 0.1}, {"initial_accumulator_value": 0.5}],
-    manual.Adadelta: [{}, {"rho": 0.5}, {"maximize": True}],
-    manual.RMSprop: [{}, {"centered": True}, {"momentum": 0.9}, {"centered": True, "alpha": 0.5}],
-    manual.Rprop: [{}, {"etas": (0.3, 1.5)}, {"step_sizes": (1e-3, 0.02)}, {"maximize": True}],
-    manual.ASGD: [{}, {"t0": 2.0, "lambd": 0.1}, {"alpha": 0.3}],
+    manual.Adam: [
+        {},
+        {"amsgrad": True},
+        {"maximize": True},
+        {"betas": (0.5, 0.7), "eps": 1e-3},
+        {"betas": (0.0, 0.0), "eps": 0.0},
+        {"decoupled_weight_decay": True, "lr": 0.1},
+    ],
+    manual.AdamW: [{}, {"amsgrad": True}, {"maximize": True}, {"betas": (0.5, 0.7), "eps": 1e-3}],
+    manual.NAdam: [
+        {},
+        {"momentum_decay": 0.1},
+        {"momentum_decay": 0.0, "maximize": True},
+        {"decoupled_weight_decay": True, "lr": 0.1},
+        {"betas": (0.0, 0.0)},
+        {"betas": (0.5, 0.7), "eps": 1e-2},
+    ],
+    manual.RAdam: [
+        {},
+        {"betas": (0.5, 0.6)},
+        {"decoupled_weight_decay": True, "lr": 0.1, "maximize": True},
+        {"betas": (0.0, 0.5), "eps": 1e-2},
+        {"betas": (0.5, 0.9), "lr": 0.1},
+    ],
+    manual.Adamax: [
+        {},
+        {"maximize": True},
+        {"betas": (0.0, 0.0), "eps": 0.0},
+        {"betas": (0.5, 0.7), "eps": 1e-2},
+    ],
+    manual.Adagrad: [
+        {},
+        {"lr_decay": 0.1},
+        {"initial_accumulator_value": 0.5},
+        {"eps": 0.1, "maximize": True},
+        {"eps": 0.0},
+    ],
+    manual.Adadelta: [
+        {},
+        {"rho": 0.5},
+        {"maximize": True},
+        {"rho": 0.0},
+        {"rho": 1.0},
+        {"eps": 1e-2, "lr": 0.1},
+    ],
+    manual.RMSprop: [
+        {},
+        {"centered": True},
+        {"momentum": 0.9},
+        {"centered": True, "alpha": 0.5},
+        {"alpha": 0.0},
+        {"alpha": 1.0, "eps": 1e-2},
+        {"centered": True, "momentum": 0.5, "maximize": True},
+    ],
+    manual.Rprop: [
+        {},
+        {"etas": (0.3, 1.5)},
+        {"step_sizes": (1e-3, 0.02)},
+        {"maximize": True},
+        {"lr": 0.0},
+    ],
+    manual.ASGD: [
+        {},
+        {"t0": 2.0, "lambd": 0.1},
+        {"t0": 0.0},
+        {"alpha": 0.3},
+        {"alpha": 0.0, "lambd": 0.5},
+        {"lambd": 0.0, "maximize": True},
+    ],
 }
+MUON = [
+    {},
+    {"nesterov": False},
+    {"adjust_lr_fn": "original"},
+    {"adjust_lr_fn": "match_rms_adamw"},
+    {"ns_steps": 3, "weight_decay": 0.0, "momentum": 0.5},
+    {"eps": 10.0, "ns_coefficients": (2.0, -1.5, 0.5)},
+    {"momentum": 0.0, "ns_steps": 1},
+]
+ALL = [*VARIANTS, manual.Muon]
+MUON_TERMS = 200  # 15 products, each of up to 5 terms, a step
 PRECISE = {dtype: 16 * eps for dtype, eps in EPS.items()}
 DECAY = [{}, {"weight_decay": 0.1}]
 MADE = [
@@ -54,8 +128,8 @@ def step_both(pair: Any, mine: Any, theirs: Any, steps: int, allowed: float) -> 
             by_autograd(pair.twin, pair.inputs, upstream)
             theirs.step()
         sides = ((pair.mine, mine), (pair.twin, theirs))
-        found = [carried(module.named_parameters(), optimizer) for module, optimizer in sides]
-        assert_agreement(running.compare(*found, allowed))
+        rows = [carried(module.named_parameters(), optimizer) for module, optimizer in sides]
+        assert_agreement(running.compare(*rows, allowed))
         for p, q in zip(pair.mine.parameters(), pair.twin.parameters(), strict=True):
             numbers = {k: v for k, v in mine.state_of(p).items() if not np.ndim(v) and k != "step"}
             for name, value in numbers.items():
@@ -72,27 +146,84 @@ def test_every_option_over_twelve_steps(made: Any, options: dict, dtype: Any) ->
 
 
 def test_every_optimizer_is_tested() -> None:
-    assert {*public(manual.Optimizer).values()} == {*VARIANTS, manual.Muon}
+    assert {*public(manual.Optimizer).values()} == {*ALL}
 
 
-@pytest.mark.parametrize("made", [*VARIANTS, manual.Muon], ids=lambda made: made.__name__)
+by_name = pytest.mark.parametrize("made", ALL, ids=lambda made: made.__name__)
+UNSUPPORTED = {"foreach", "fused", "capturable", "differentiable"}
+
+
+def parameters_of(made: Any) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(made).parameters)
+
+
+@by_name
+def test_signatures_are_pytorchs(made: Any) -> None:
+    """But for what is not supported, and that what PyTorch has behind that goes by keyword only."""
+    mine = parameters_of(made)
+    theirs = parameters_of(getattr(torch.optim, made.__name__))
+    keyword_only = False
+    expected = []
+    for name, p in theirs.items():
+        if name in UNSUPPORTED:
+            keyword_only = True
+        else:
+            kind = p.KEYWORD_ONLY if keyword_only else p.kind
+            expected.append((name, kind, p.default))
+    if theirs.keys() & UNSUPPORTED:
+        assert mine.pop("unsupported").kind is inspect.Parameter.VAR_KEYWORD
+    assert [(p.name, p.kind, p.default) for p in mine.values()] == expected
+
+
+@by_name
 def test_defaults_are_pytorchs(made: Any) -> None:
     mine = made([manual.Parameter(np.ones((2, 2)))])
     theirs = getattr(torch.optim, made.__name__)([torch.nn.Parameter(torch.ones(2, 2))])
-    for name, value in mine.defaults.items():
-        assert theirs.defaults[name] == value, name
+    supported = {k: v for k, v in theirs.defaults.items() if k not in UNSUPPORTED}
+    assert mine.defaults == supported
+    assert {k: v for k, v in mine.param_groups[0].items() if k != "params"} == supported
 
 
-MUON = [
-    {},
-    {"nesterov": False},
-    {"adjust_lr_fn": "match_rms_adamw"},
-    {"ns_steps": 3, "weight_decay": 0.0, "momentum": 0.5},
+@by_name
+def test_every_argument_arrives_under_its_name(made: Any) -> None:
+    """A setting that lands in another's place would not show while both are as by default."""
+    wanted: dict[str, Any] = {}
+    for number, (name, p) in enumerate(parameters_of(made).items(), start=2):
+        if isinstance(p.default, bool):
+            wanted[name] = name != "nesterov" and not p.default
+        elif isinstance(p.default, int | float):
+            wanted[name] = 1 / number
+        elif name == "betas":
+            wanted[name] = (0.25, 0.125)
+    optimizer = made([manual.Parameter(np.ones((2, 2)))], **wanted)
+    assert {name: optimizer.defaults[name] for name in wanted} == wanted
+
+
+UNSUPPORTED_OF = [
+    pytest.param(made, name, id=f"{made.__name__}-{name}")
+    for made in ALL
+    for name in parameters_of(getattr(torch.optim, made.__name__))
+    if name in UNSUPPORTED
 ]
 
 
-@pytest.mark.parametrize("options", MUON)
-@pytest.mark.parametrize("size", [(3, 5), (5, 3), (4, 4)])
+@pytest.mark.parametrize(("made", "name"), UNSUPPORTED_OF)
+def test_what_only_pytorch_has_is_refused(made: Any, name: str) -> None:
+    parameter = manual.Parameter(np.ones((2, 2)))
+    message = f"^{made.__name__}: {name} is not supported$"
+    with pytest.raises(NotImplementedError, match=message):
+        made([parameter], **{name: True})
+    made([parameter], **{name: False})  # as if it were not there
+
+
+@by_name
+def test_an_argument_that_nobody_knows(made: Any) -> None:
+    with pytest.raises(TypeError, match="momentun"):
+        made([manual.Parameter(np.ones((2, 2)))], momentun=0)
+
+
+@pytest.mark.parametrize("options", MUON, ids=str)
+@pytest.mark.parametrize("size", [(3, 5), (5, 3), (4, 4)], ids=str)
 def test_muon_in_full_precision(options: dict, size: tuple, dtype: Any) -> None:
     """With PyTorch's bfloat16 left out, so that both iterate in the weights' own dtype."""
     generator = np.random.default_rng(0)
@@ -107,9 +238,7 @@ def test_muon_in_full_precision(options: dict, size: tuple, dtype: Any) -> None:
         with all_in(dtype):
             twin.step()
     rows = [{("weight", ""): side.data} for side in (mine, theirs)]
-    assert_agreement(
-        compare(*rows, tolerance(200, 6))
-    )  # 15 products, each of up to 5 terms, a step
+    assert_agreement(compare(*rows, tolerance(MUON_TERMS, 6)))
 
 
 def test_muon_over_several_matrices_one_without_a_gradient() -> None:
@@ -179,38 +308,6 @@ def test_frozen_and_late_parameters(made: Any) -> None:
         step_both(pair, mine, theirs, 3, tolerance(12, 9))
 
 
-def test_state_dict_and_back() -> None:
-    pair, again = make_pair(named("MLP-Tanh"), np.float64), make_pair(named("MLP-Tanh"), np.float64)
-    mine = manual.NAdam(pair.mine.parameters(), lr=0.05)
-    for _ in range(3):
-        by_hand(pair.mine, pair.inputs, pair.upstream)
-        mine.step()
-    again.mine.load_state_dict(pair.mine.state_dict())
-    other = manual.NAdam(again.mine.parameters())
-    other.load_state_dict(mine.state_dict())
-    for _ in range(3):
-        for side, optimizer in ((pair, mine), (again, other)):
-            by_hand(side.mine, side.inputs, side.upstream)
-            optimizer.step()
-    for a, b in zip(pair.mine.parameters(), again.mine.parameters(), strict=True):
-        np.testing.assert_array_equal(a.data, b.data)
-
-
-def test_a_state_dict_that_does_not_fit_changes_nothing() -> None:
-    pair = make_pair(named("MLP-Tanh"), np.float64)
-    mine = manual.Adam(pair.mine.parameters())
-    by_hand(pair.mine, pair.inputs, pair.upstream)
-    mine.step()
-    before = mine.state_dict()
-    wrong = mine.state_dict()
-    wrong["state"][2]["exp_avg"] = np.zeros((9, 9))
-    with pytest.raises(ValueError, match=r"Adam: exp_avg of parameter 2 has shape \(9, 9\)"):
-        mine.load_state_dict(wrong)
-    np.testing.assert_equal(mine.state_dict(), before)
-    with pytest.raises(ValueError, match=r"groups of \[4\] parameters, expected \[3\]"):
-        manual.Adam(list(pair.mine.parameters())[:3]).load_state_dict(before)
-
-
 def test_parameters_are_views_into_one_array() -> None:
     pair = make_pair(named("MLP-Tanh"), np.float64)
     optimizer = manual.Adam(pair.mine.parameters())
@@ -231,73 +328,134 @@ def test_two_optimizers_in_turn_on_the_same_parameters() -> None:
             step_both(pair, a, b, 2, tolerance(12, 8))
 
 
-@pytest.mark.parametrize("norm_type", [2.0, 1.0, 3.0, float("inf")])
-@pytest.mark.parametrize("max_norm", [0.1, 1e6])
-def test_clip_grad_norm(norm_type: float, max_norm: float, dtype: Any) -> None:
-    pair = make_pair(named("MLP-Tanh"), dtype)
-    pair.gradients()
-    mine = manual.clip_grad_norm_(pair.mine.parameters(), max_norm, norm_type)
-    theirs = torch.nn.utils.clip_grad_norm_(pair.twin.parameters(), max_norm, norm_type)
-    assert np.asarray(mine).dtype == dtype
-    assert mine == pytest.approx(float(theirs), rel=PRECISE[dtype])
-    rows = [
-        {("gradient", n): p.grad for n, p in side.named_parameters()}
-        for side in (pair.mine, pair.twin)
-    ]
-    assert_agreement(compare(*rows, pair.allowed()))
+def vector() -> manual.Parameter:
+    return manual.Parameter(np.ones(3))
 
 
-def test_clip_grad_value(dtype: Any) -> None:
-    pair = make_pair(named("MLP-Tanh"), dtype)
-    pair.gradients()
-    manual.clip_grad_value_(pair.mine.parameters(), 0.25)
-    for parameter in pair.mine.parameters():
-        assert np.abs(parameter.grad).max() <= 0.25
-    torch.nn.utils.clip_grad_value_(pair.twin.parameters(), 0.25)
-    rows = [
-        {("gradient", n): p.grad for n, p in side.named_parameters()}
-        for side in (pair.mine, pair.twin)
-    ]
-    assert_agreement(compare(*rows, pair.allowed()))
-
-
-P = np.ones(3)
-BAD = [
-    (lambda: manual.SGD([]), "SGD: there are no parameters"),
-    (lambda: manual.SGD([manual.Parameter(P)], lr=-1), "SGD: lr is -1, expected at least 0"),
-    (lambda: manual.SGD([manual.Parameter(P)], lr=float("nan")), "SGD: lr is nan"),
-    (lambda: manual.SGD([manual.Parameter(P)], nesterov=True), "expected more than 0 for nesterov"),
-    (lambda: manual.Adam([manual.Parameter(P)], betas=(0.9, 1.0)), "betas is .*each in"),
-    (lambda: manual.Adam([manual.Parameter(P)], eps=float("nan")), "eps is nan"),
-    (lambda: manual.RMSprop([manual.Parameter(P)], alpha=-1), "alpha is -1"),
-    (lambda: manual.Adadelta([manual.Parameter(P)], rho=2), "rho is 2"),
-    (lambda: manual.Rprop([manual.Parameter(P)], etas=(2, 3)), "etas is"),
-    (lambda: manual.Muon([manual.Parameter(P)]), r"of shape \(3,\), expected 2 axes each"),
-    (lambda: manual.SGD([{"params": [manual.Parameter(P)], "rl": 1}]), "unknown setting 'rl'"),
+INF, NAN = float("inf"), float("nan")
+BAD: list[tuple[Any, dict[str, Any], str]] = [
+    (manual.SGD, {"lr": -1}, "SGD: lr is -1, expected at least 0"),
+    (manual.SGD, {"lr": NAN}, "SGD: lr is nan, expected at least 0"),
+    (manual.SGD, {"lr": INF}, "SGD: lr is inf, expected at least 0"),
+    (manual.SGD, {"momentum": -0.1}, "SGD: momentum is -0.1, expected at least 0"),
+    (manual.SGD, {"weight_decay": -0.1}, "SGD: weight_decay is -0.1, expected at least 0"),
+    (manual.SGD, {"nesterov": True}, "SGD: momentum is 0, expected more than 0 for nesterov"),
     (
-        lambda: manual.SGD([manual.Parameter(P), manual.Parameter(P.astype(np.float32))]),
-        "mixes the dtypes float32, float64",
+        manual.SGD,
+        {"nesterov": True, "momentum": 0.9, "dampening": 0.1},
+        "SGD: dampening is 0.1, expected 0 for nesterov",
+    ),
+    (manual.Adam, {"betas": (0.9, 1.0)}, r"Adam: betas is \(0.9, 1.0\), expected each in \[0, 1\)"),
+    (manual.Adam, {"betas": (-0.1, 0.9)}, "Adam: betas is .*, expected each in .*"),
+    (manual.AdamW, {"betas": (1, 0.9)}, "AdamW: betas is .*, expected each in .*"),
+    (manual.Adam, {"eps": NAN}, "Adam: eps is nan, expected at least 0"),
+    (manual.NAdam, {"momentum_decay": -1}, "NAdam: momentum_decay is -1, expected at least 0"),
+    (manual.Adagrad, {"lr_decay": -1}, "Adagrad: lr_decay is -1, expected at least 0"),
+    (
+        manual.Adagrad,
+        {"initial_accumulator_value": -1},
+        "initial_accumulator_value is -1, expected at least 0",
+    ),
+    (manual.RMSprop, {"alpha": -1}, "RMSprop: alpha is -1, expected at least 0"),
+    (manual.RMSprop, {"alpha": INF}, "RMSprop: alpha is inf, expected at least 0"),
+    (manual.RMSprop, {"momentum": NAN}, "RMSprop: momentum is nan, expected at least 0"),
+    (manual.Adadelta, {"rho": 1.1}, "Adadelta: rho is 1.1, expected 0 to 1"),
+    (manual.Adadelta, {"rho": -0.1}, "Adadelta: rho is -0.1, expected 0 to 1"),
+    (manual.Adadelta, {"lr": -1}, "Adadelta: lr is -1, expected at least 0"),
+    (manual.RMSprop, {"lr": -1}, "RMSprop: lr is -1, expected at least 0"),
+    (manual.Rprop, {"lr": -1}, "Rprop: lr is -1, expected at least 0"),
+    (manual.Rprop, {"etas": (0, 2)}, "Rprop: etas is .*, expected 0 < the first < 1 < the second"),
+    (manual.Rprop, {"etas": (1, 2)}, "Rprop: etas is .*, expected 0 < the first < 1 < the second"),
+    (
+        manual.Rprop,
+        {"etas": (0.5, 1)},
+        "Rprop: etas is .*, expected 0 < the first < 1 < the second",
+    ),
+    (manual.Muon, {"lr": -1}, "Muon: lr is -1, expected at least 0"),
+    (manual.Muon, {"adjust_lr_fn": "x"}, "Muon: adjust_lr_fn is x, expected one of .*_adamw.*"),
+]
+
+
+@pytest.mark.parametrize(("made", "options", "message"), BAD, ids=[message for *_, message in BAD])
+def test_bad_settings_say_so(made: Any, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=f"{message}$"):
+        made([manual.Parameter(np.ones((2, 2)))], **options)
+
+
+WRONG: list[tuple[Any, Any, type[Exception], str]] = [
+    (manual.SGD, list, ValueError, "SGD: there are no parameters to optimize"),
+    (manual.SGD, lambda: [{"params": []}], ValueError, "SGD: a group has no parameters"),
+    (manual.SGD, lambda: [vector()] * 2, ValueError, "SGD: a parameter is given more than once"),
+    (manual.SGD, lambda: [np.ones(3)], TypeError, "SGD: got a ndarray, expected a Parameter"),
+    (
+        manual.SGD,
+        lambda: [{"params": [vector()], "rl": 1, "z": 2}],
+        ValueError,
+        "SGD: a group has the unknown setting 'rl'",
+    ),
+    (
+        manual.SGD,
+        lambda: [vector(), manual.Parameter(np.ones(3, np.float32))],
+        ValueError,
+        "SGD: a group mixes the dtypes float32, float64",
+    ),
+    (
+        manual.Muon,
+        lambda: [vector()],
+        ValueError,
+        r"Muon: params is of shape \(3,\), expected 2 axes each",
     ),
 ]
 
 
-@pytest.mark.parametrize(("make", "message"), BAD)
-def test_bad_settings_say_so(make: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make()
+@pytest.mark.parametrize(("made", "params", "error", "message"), WRONG, ids=[m for *_, m in WRONG])
+def test_wrong_parameters_say_so(made: Any, params: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=f"^{message}$"):
+        made(params())
 
 
-def test_a_parameter_twice_and_no_parameter_say_so() -> None:
-    parameter = manual.Parameter(P)
-    with pytest.raises(ValueError, match="given more than once"):
-        manual.SGD([parameter, parameter])
-    with pytest.raises(TypeError, match="got a ndarray, expected a Parameter"):
-        manual.SGD([P])
-    with pytest.raises(NotImplementedError, match="Adam: foreach is not supported"):
-        manual.Adam([parameter], foreach=True)
+def test_a_parameter_in_two_groups_says_so() -> None:
+    parameter = vector()
+    optimizer = manual.SGD([{"params": parameter}])
+    with pytest.raises(ValueError, match="SGD: a parameter is given more than once"):
+        optimizer.add_param_group({"params": [parameter]})
+    assert len(optimizer.param_groups) == 1
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+def test_groups_may_differ_in_dtype_but_not_within() -> None:
+    wide, (single, other) = vector(), (manual.Parameter(np.ones(3, np.float32)) for _ in range(2))
+    optimizer = manual.SGD([{"params": wide}, {"params": [single, other]}])
+    single.cast(np.float64)
+    other.grad = np.ones(3, np.float32)
+    with pytest.raises(ValueError, match="a group mixes the dtypes float64 and float32"):
+        optimizer.step()
+
+
+REPRS = {
+    "SGD(Ellipsis)": lambda p: manual.SGD(p),
+    "SGD(Ellipsis, lr=0.1, momentum=0.9, nesterov=True)": lambda p: manual.SGD(
+        p, 0.1, 0.9, nesterov=True
+    ),
+    "AdamW(Ellipsis, betas=(0.5, 0.9))": lambda p: manual.AdamW(p, betas=(0.5, 0.9)),
+}
+
+
+@pytest.mark.parametrize(("text", "make"), REPRS.items(), ids=REPRS)
+def test_an_optimizer_shows_how_it_was_made(text: str, make: Any) -> None:
+    optimizer = make([vector()])
+    assert repr(optimizer) == text
+
+
+def test_an_optimizer_without_a_rule_says_so() -> None:
+    parameter = vector()
+    parameter.grad = np.ones(3)
+    with pytest.raises(NotImplementedError, match="Optimizer has no update"):
+        manual.Optimizer([parameter], {}).step()
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))], ids=["copy", "pickle"]
+)
 @pytest.mark.parametrize("made", VARIANTS, ids=lambda made: made.__name__)
 def test_a_copied_network_and_optimizer_train_on_alike(made: Any, copied: Any) -> None:
     pair = make_pair(named("MLP-Tanh"), np.float64)
@@ -360,19 +518,298 @@ def test_a_parameter_whose_first_gradient_comes_late(made: Any, saved: bool) -> 
         np.testing.assert_allclose(p.data, q.detach(), rtol=1e-14)
 
 
-def test_a_nan_gradient_is_not_hidden_by_clipping() -> None:
-    parameters = [manual.Parameter(np.ones(2)), manual.Parameter(np.ones(3))]
-    parameters[0].grad, parameters[1].grad = np.array([np.nan, 1]), np.arange(3.0)
-    assert np.isnan(manual.clip_grad_norm_(parameters, 1.0))
-    assert all(np.isnan(p.grad).all() for p in parameters)
+# State, in PyTorch's layout
+
+STATEFUL = [
+    pytest.param(made, options, id=f"{made.__name__}-{i}")
+    for made, variants in {**VARIANTS, manual.Muon: MUON[:2]}.items()
+    for i, options in enumerate(variants)
+    if "lr" not in options
+]
+WIDE = np.dtype(np.float64)
 
 
-def test_an_argument_that_nobody_knows() -> None:
-    with pytest.raises(TypeError, match="SGD: there is no argument 'momentun'"):
-        manual.SGD([manual.Parameter(P)], momentun=0)
+class Both:
+    """Three matrices on each side, the last of which has a gradient only from step 2 on."""
+
+    def __init__(self, made: Any, options: dict, values: list[np.ndarray] | None = None) -> None:
+        generator = np.random.default_rng(0)
+        values = values or [generator.normal(size=size) for size in ((3, 4), (4, 2), (3, 2))]
+        self.terms = MUON_TERMS if made is manual.Muon else 12
+        self.mine = [manual.Parameter(value) for value in values]
+        self.theirs = [torch.nn.Parameter(to_torch(value)) for value in values]
+        self.optimizer = made(self.mine, **options)
+        self.twin = getattr(torch.optim, made.__name__)(self.theirs, **options)
+
+    def step(self, numbers: range) -> None:
+        for n in numbers:
+            for i, (p, q) in enumerate(zip(self.mine, self.theirs, strict=True)):
+                if i < 2 or n >= 2:
+                    p.grad = np.cos(np.arange(p.data.size) + n).reshape(p.shape)
+                    q.grad = to_torch(p.grad)
+            self.optimizer.step()
+            with all_in(WIDE):
+                self.twin.step()
+
+    def assert_agreement(self, steps: int) -> None:
+        names = [str(i) for i in range(len(self.mine))]
+        mine = carried(zip(names, self.mine, strict=True), self.optimizer)
+        theirs = carried(zip(names, self.theirs, strict=True), self.twin)
+        assert_agreement(compare(mine, theirs, tolerance(self.terms, steps)))
+
+
+def tensors(state_dict: dict[str, Any]) -> dict[str, Any]:
+    state = {
+        i: {k: to_torch(v) for k, v in held.items()} for i, held in state_dict["state"].items()
+    }
+    return {**state_dict, "state": state}
+
+
+def settings(state_dict: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {name: value for name, value in group.items() if name not in UNSUPPORTED}
+        for group in state_dict["param_groups"]
+    ]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize(("made", "options"), STATEFUL)
+def test_state_dicts_go_both_ways(made: Any, options: dict, steps: int) -> None:
+    """The same entries, and from the other side's both go on as before."""
+    first = Both(made, options)
+    first.step(range(steps))
+    mine, theirs = first.optimizer.state_dict(), first.twin.state_dict()
+    assert settings(mine) == settings(theirs)
+    assert {i: {*held} for i, held in mine["state"].items()} == {
+        i: {*held} for i, held in theirs["state"].items()
+    }
+    second = Both(made, {}, [p.data for p in first.mine])
+    second.optimizer.load_state_dict(theirs)
+    with all_in(WIDE):
+        second.twin.load_state_dict(tensors(mine))
+    second.assert_agreement(steps + 1)
+    second.step(range(steps, steps + 3))
+    second.assert_agreement(steps + 3)
+    first.step(range(steps, steps + 3))
+    np.testing.assert_allclose(first.mine[2].data, second.mine[2].data, rtol=1e-12)
+    first.assert_agreement(steps + 3)
+
+
+COUNTING = [param for param in STATEFUL if param.values[0] not in (manual.SGD, manual.Muon)]
+
+
+@pytest.mark.parametrize(("made", "options"), COUNTING)
+def test_a_state_loaded_at_step_0_is_kept(made: Any, options: dict) -> None:
+    first = Both(made, options)
+    first.step(range(3))
+    saved = first.optimizer.state_dict()
+    for held in saved["state"].values():
+        held["step"] = np.float64(0)
+    second = Both(made, options, [p.data for p in first.mine])
+    second.optimizer.load_state_dict(saved)
+    with all_in(WIDE):
+        second.twin.load_state_dict(tensors(saved))
+    second.step(range(3, 6))
+    second.assert_agreement(6)
+
+
+@pytest.mark.parametrize(("made", "options"), COUNTING)
+def test_a_state_without_a_step_is_one_at_step_0(made: Any, options: dict) -> None:
+    """PyTorch refuses it with a KeyError."""
+    first = Both(made, options)
+    first.step(range(3))
+    ends = []
+    for counted in (True, False):
+        saved = first.optimizer.state_dict()
+        for held in saved["state"].values():
+            held.pop("step")
+            held.update({"step": 0} if counted else {})
+        second = Both(made, options, [p.data for p in first.mine])
+        second.optimizer.load_state_dict(saved)
+        second.step(range(3, 6))
+        ends.append([p.data for p in second.mine])
+    np.testing.assert_equal(ends[0], ends[1])
+
+
+def test_parameters_are_numbered_through_all_groups() -> None:
+    both = Both(manual.Adam, {})
+    (a, b, c), (d, e, f) = both.mine, both.theirs
+    both.optimizer = manual.Adam([{"params": [c, a], "lr": 0.1}, {"params": b}])
+    both.twin = torch.optim.Adam([{"params": [f, d], "lr": 0.1}, {"params": e}])
+    both.step(range(3))
+    mine, theirs = both.optimizer.state_dict(), both.twin.state_dict()
+    assert settings(mine) == settings(theirs)
+    assert [mine["state"][i]["step"] for i in range(3)] == [1, 3, 3]
+    other = manual.Adam([{"params": [c, a]}, {"params": [b]}])
+    other.load_state_dict(theirs)
+    for i, p in enumerate((c, a, b)):
+        np.testing.assert_array_equal(other.state_of(p)["exp_avg"], theirs["state"][i]["exp_avg"])
+        np.testing.assert_allclose(mine["state"][i]["exp_avg"], theirs["state"][i]["exp_avg"])
+
+
+def test_adagrad_goes_on_from_a_loaded_sum() -> None:
+    """lr 1, g 1 and a sum of 9 make a step of 1/√(9 + 1)."""
+    parameter = manual.Parameter(np.zeros(1))
+    optimizer = manual.Adagrad([parameter], lr=1.0, eps=0.0)
+    saved = optimizer.state_dict()
+    saved["state"][0]["sum"] = np.array([9.0])
+    optimizer.load_state_dict(saved)
+    parameter.grad = np.ones(1)
+    optimizer.step()
+    assert parameter.data == pytest.approx(-1 / np.sqrt(10))
+
+
+def test_adagrad_starts_each_group_from_its_own_value() -> None:
+    """PyTorch starts all groups from the constructor's."""
+    first, second, late = vector(), vector(), vector()
+    groups = [{"params": first}, {"params": second, "initial_accumulator_value": 3.0}]
+    optimizer = manual.Adagrad(groups, lr=1.0, initial_accumulator_value=8.0, eps=0.0)
+    optimizer.add_param_group({"params": late, "initial_accumulator_value": 0.0})
+    for parameter in (first, second, late):
+        parameter.grad = np.ones(3)
+    optimizer.step()
+    for parameter, step in ((first, 1 / 3), (second, 1 / 2), (late, 1.0)):
+        np.testing.assert_allclose(parameter.data, 1 - step, atol=1e-15)
+
+
+@pytest.mark.parametrize("made", [manual.SGD, manual.RMSprop], ids=lambda made: made.__name__)
+def test_momentum_that_sets_in_later(made: Any) -> None:
+    """SGD's first v is g, whenever that is; PyTorch's RMSprop raises a KeyError."""
+    both = Both(made, {"dampening": 0.5} if made is manual.SGD else {})
+    both.step(range(3))
+    both.optimizer.param_groups[0]["momentum"] = both.twin.param_groups[0]["momentum"] = 0.9
+    if made is manual.RMSprop:
+        for state in both.twin.state.values():
+            state["momentum_buffer"] = torch.zeros_like(state["square_avg"])
+    both.step(range(3, 6))
+    both.assert_agreement(6)
+
+
+FROM_SCHEDULES = {
+    "OneCycleLR": lambda kind, o: kind.OneCycleLR(o, max_lr=0.1, total_steps=10),
+    "CyclicLR": lambda kind, o: kind.CyclicLR(o, base_lr=0.01, max_lr=0.1),
+    "StepLR": lambda kind, o: kind.StepLR(o, step_size=3),
+}
+
+
+@pytest.mark.parametrize("start", FROM_SCHEDULES.values(), ids=FROM_SCHEDULES)
+def test_what_schedules_keep_in_groups_survives(start: Any) -> None:
+    both = Both(manual.SGD, {"momentum": 0.9})
+    start(manual, both.optimizer)
+    start(torch.optim.lr_scheduler, both.twin)
+    (mine,), (theirs,) = settings(both.optimizer.state_dict()), settings(both.twin.state_dict())
+    assert "initial_lr" in mine
+    assert {**theirs, **mine} == theirs
+    second = Both(manual.SGD, {})
+    second.optimizer.load_state_dict(both.twin.state_dict())
+    assert settings(second.optimizer.state_dict()) == [theirs]
+    parameter = vector()
+    third = manual.SGD([{**theirs, "params": parameter}])  # a group that goes on with it
+    assert third.param_groups == [{**theirs, "params": [parameter]}]
+
+
+def test_a_rate_that_a_schedule_took_below_0_by_rounding_is_no_obstacle() -> None:
+    optimizer = manual.SGD([vector()])
+    saved = optimizer.state_dict()
+    saved["param_groups"][0]["lr"] = -1e-20
+    optimizer.load_state_dict(saved)
+    assert optimizer.param_groups[0]["lr"] == -1e-20
+
+
+def spoil(state_dict: Any, *path: Any, value: Any) -> None:
+    *path, last = path
+    for key in path:
+        state_dict = state_dict[key]
+    state_dict[last] = value
+
+
+MISFITS = {
+    "shape": (
+        ("state", 2, "exp_avg", np.zeros((9, 9))),
+        r"Adam: exp_avg of parameter 2 has shape \(9, 9\), expected \(3, 2\)",
+    ),
+    "number": (
+        ("state", 1, "step", np.ones(2)),
+        r"Adam: step of parameter 1 has shape \(2,\), expected \(\)",
+    ),
+    "parameter": (("state", 3, {}), "Adam: state of parameter 3, expected 0 to 2"),
+    "negative": (("state", -1, {}), "Adam: state of parameter -1, expected 0 to 2"),
+    "group": (
+        ("param_groups", 0, "params", [0, 1]),
+        r"Adam: state for groups of \[2\] parameters, expected \[3\]",
+    ),
+    "setting": (("param_groups", 0, "eps", -1), "Adam: eps is -1, expected at least 0"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), MISFITS.values(), ids=MISFITS)
+def test_a_state_dict_that_does_not_fit_changes_nothing(change: Any, message: str) -> None:
+    both = Both(manual.Adam, {})
+    both.step(range(3))
+    before, wrong = both.optimizer.state_dict(), both.optimizer.state_dict()
+    wrong["state"][0]["exp_avg"] += 1
+    wrong["param_groups"][0]["lr"] = 0.5
+    spoil(wrong, *change[:-1], value=change[-1])
+    with pytest.raises(ValueError, match=message):
+        both.optimizer.load_state_dict(wrong)
+    np.testing.assert_equal(both.optimizer.state_dict(), before)
 
 
 def test_another_optimizers_state_is_refused() -> None:
-    parameter = manual.Parameter(P)
+    parameter = vector()
     with pytest.raises(ValueError, match="Adam: a group's state has no amsgrad"):
         manual.Adam([parameter]).load_state_dict(manual.SGD([parameter]).state_dict())
+
+
+def test_a_state_dict_is_a_copy() -> None:
+    both = Both(manual.Adam, {})
+    both.step(range(3))
+    saved = both.optimizer.state_dict()
+    before = copy.deepcopy(saved)
+    both.step(range(3, 5))
+    np.testing.assert_equal(saved, before)
+
+
+def test_no_state_for_a_stranger() -> None:
+    both = Both(manual.Adam, {})
+    both.step(range(1))
+    assert both.optimizer.state_of(vector()) == {}
+    assert both.optimizer.state_of(both.mine[2]) == {}
+    assert {*both.optimizer.state_of(both.mine[1])} == {"step", "exp_avg", "exp_avg_sq"}
+
+
+def test_zero_grad_drops_every_gradient() -> None:
+    both = Both(manual.SGD, {})
+    both.step(range(3))
+    both.optimizer.zero_grad()
+    assert [p.grad for p in both.mine] == [None] * 3
+
+
+def test_parameters_that_begin_one_after_the_other() -> None:
+    """Each is then a run of its own, with its own count of steps."""
+    mine = [vector() for _ in range(6)]
+    theirs = [torch.nn.Parameter(to_torch(p.data)) for p in mine]
+    optimizer, twin = manual.Adam(mine, lr=0.1), torch.optim.Adam(theirs, lr=0.1)
+    for n in range(6):
+        for p, q in zip(mine[: n + 1], theirs, strict=False):
+            p.grad = np.cos(np.arange(3.0) + n)
+            q.grad = to_torch(p.grad)
+        optimizer.step()
+        twin.step()
+    assert [optimizer.state_of(p)["step"] for p in mine] == [6, 5, 4, 3, 2, 1]
+    for p, q in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(p.data, q.detach(), rtol=1e-14)
+
+
+def test_state_in_another_dtype_goes_on_in_the_parameters() -> None:
+    """A network that is cast takes its moments along."""
+    both = Both(manual.Adam, {})
+    both.step(range(3))
+    for parameter in both.mine:
+        parameter.cast(np.float32)
+        parameter.grad = np.ones(parameter.shape, np.float32)
+    before = both.optimizer.state_of(both.mine[0])["exp_avg"].copy()
+    both.optimizer.step()
+    after = both.optimizer.state_of(both.mine[0])["exp_avg"]
+    assert after.dtype == np.float32
+    np.testing.assert_allclose(after, 0.9 * before + 0.1, rtol=1e-6, atol=1e-7)
