@@ -1,5 +1,6 @@
 """The shared fixtures: a by-hand module beside its twin, and the one assertion of agreement."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,8 @@ import manual
 from torch_ref.judge import CAN_JUDGE, Judgement, differences, judge, truth
 from torch_ref.one_pass import Passed, Quantities, carried, one_pass
 from torch_ref.parity import Report, Running, compare
-from torch_ref.tolerance import Shadow, Shadows
-from torch_ref.twin import all_in, to_numpy, twin_of
+from torch_ref.tolerance import Allowed, Shadow, Shadows
+from torch_ref.twin import all_in, to_numpy, to_torch, twin_of
 
 from .cases import CASES, Case
 
@@ -107,9 +108,10 @@ class Training:
         def shadow_step(shadow: Shadow) -> Quantities:
             one_pass(shadow.module, pair.inputs, upstream)
             shadow.step()
-            return carried(shadow.module, shadow.optimizer)
+            return carried(shadow.module.named_parameters(), shadow.optimizer)
 
-        mine, theirs = carried(pair.mine, self.mine), carried(pair.twin, self.theirs)
+        mine = carried(pair.mine.named_parameters(), self.mine)
+        theirs = carried(pair.twin.named_parameters(), self.theirs)
         allowed = self.shadows.follow(passed.allowed, mine, self.running.scales, shadow_step)
         return self.running.compare(mine, theirs, allowed)
 
@@ -119,6 +121,54 @@ class Training:
         for _ in range(steps):
             report = self.step()
         return report
+
+
+class Held(manual.Module):
+    """A module of nothing but parameters."""
+
+    def __init__(self, parameters: Iterable[manual.Parameter]) -> None:
+        super().__init__()
+        for i, parameter in enumerate(parameters):
+            setattr(self, str(i), parameter)
+
+
+class Updates:
+    """Parameters updated on both sides from equal gradients: only the update's own rounding shows.
+
+    Args:
+        mine, theirs: optimizers of either side, of the same parameters in the same order.
+    """
+
+    def __init__(self, mine: manual.Optimizer, theirs: torch.optim.Optimizer) -> None:
+        self.mine, self.theirs = mine, theirs
+        groups: list[dict[str, Any]] = mine.param_groups
+        self.held = Held(p for group in groups for p in group["params"])
+        self.twins = [q for group in theirs.param_groups for q in group["params"]]
+        self.shadows = Shadows(self.held, mine)
+        self.running = Running()
+
+    def step(self, gradients: Sequence[Any]) -> Report:
+        """One step of both sides, from these gradients; None for a parameter without one."""
+
+        def update(module: manual.Module) -> None:
+            for parameter, gradient in zip(module.parameters(), gradients, strict=True):
+                parameter.grad = gradient
+
+        def shadow_step(shadow: Shadow) -> Quantities:
+            update(shadow.module)
+            shadow.step()
+            return carried(shadow.module.named_parameters(), shadow.optimizer)
+
+        update(self.held)
+        self.mine.step()
+        for twin, gradient in zip(self.twins, gradients, strict=True):
+            twin.grad = None if gradient is None else to_torch(gradient)
+        with all_in(next(self.held.parameters()).data.dtype):
+            self.theirs.step()
+        mine = carried(self.held.named_parameters(), self.mine)
+        theirs = carried(((str(i), q) for i, q in enumerate(self.twins)), self.theirs)
+        allowed = self.shadows.follow(Allowed(), mine, self.running.scales, shadow_step)
+        return self.running.compare(mine, theirs, allowed)
 
 
 def make_pair(case: Case, dtype: Any, seed: int = 0) -> Pair:

@@ -187,14 +187,17 @@ class Lockstep:
             if self.compare == "steps":  # where both sides update from equal gradients
                 shadow.handed = mine.gradients
             outcome = self.hand_step(shadow.module, self.loss, shadow, x, t)
-            return outcome.quantities | carried(shadow.module, shadow.optimizer)
+            return outcome.quantities | carried(shadow.module.named_parameters(), shadow.optimizer)
 
-        own = mine.quantities | carried(self.network, self.optimizer)
+        own = mine.quantities | carried(self.parameters, self.optimizer)
         return self.shadows.follow(mine.allowed, own, self.running.scales, step)
 
     def carried(self) -> tuple[Quantities, Quantities]:
         """What each side carries from step to step: weights, and the optimizer's state."""
-        sides = ((self.network, self.optimizer), (self.twin, self.twin_optimizer))
+        sides = (
+            (self.parameters, self.optimizer),
+            (self.twin_parameters, self.twin_optimizer),
+        )
         quantities = [carried(*side) for side in sides]
         for values, (_, optimizer) in zip(quantities, sides, strict=True):
             groups: Any = optimizer.param_groups  # type: ignore[attr-defined]

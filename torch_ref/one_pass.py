@@ -7,7 +7,7 @@
 ("gradient inside", …)      its gradient
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from inspect import signature
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from manual import Module
+from manual import Module, Optimizer
 from manual.module import FLOATS, as_tuple, observed
 
 from .tolerance import Allowed, Sums
@@ -184,15 +184,13 @@ def noting(module: torch.nn.Module, parts: dict[str, torch.Tensor]) -> Iterator[
             yield part.register_forward_hook(note)
 
 
-def carried(module: Any, optimizer: Any) -> Quantities:
+def carried(parameters: Iterable[tuple[str, Any]], optimizer: Any) -> Quantities:
     """What a side carries from step to step: weights, and the optimizer's arrays beside them."""
     quantities: Quantities = {}
-    for name, parameter in module.named_parameters():
+    by_hand = isinstance(optimizer, Optimizer)
+    for name, parameter in parameters:
         quantities["weight", name] = parameter.data
-        if isinstance(module, Module):
-            state = optimizer.state_of(parameter)
-        else:
-            state = optimizer.state.get(parameter, {})
+        state = optimizer.state_of(parameter) if by_hand else optimizer.state.get(parameter, {})
         for moment in sorted(state):
             if np.ndim(to_numpy(state[moment])):
                 quantities["state", f"{moment} {name}"] = state[moment]
