@@ -176,9 +176,12 @@ class CrossEntropyLoss(NLLLoss):
         log_p, W, count, w = self.take_saved(grad_output)
         by_x = np.exp(log_p) * W.sum(axis=-1, keepdims=True) - W
         grad_input = self.to_classes(grad_output, count, by_x)
-        if not with_target:
-            return grad_input
-        if w is None:  # classes have no gradient
-            return grad_input, None
-        by_q = -(1 - self.label_smoothing) * w * log_p
-        return grad_input, self.to_classes(grad_output, count, by_q)
+        if with_target:
+            return grad_input, self.to_target(grad_output, count, w, log_p)
+        return grad_input
+
+    def to_target(self, grad_output: Any, count: Any, w: Array | None, log_p: Array) -> Any:
+        """The gradient of the target's probabilities; classes have none."""
+        if w is None:
+            return None
+        return self.to_classes(grad_output, count, -(1 - self.label_smoothing) * w * log_p)

@@ -151,7 +151,9 @@ class HalfSquaredError(Module):
     def backward(self, grad_output: Any = 1, with_target: bool = False) -> Any:
         (difference,) = self.take_saved(grad_output)
         grad_input = grad_output * difference
-        return (grad_input, -grad_input) if with_target else grad_input
+        if with_target:
+            return grad_input, -grad_input
+        return grad_input
 
 
 class PairwiseLoss(Loss):
@@ -180,7 +182,9 @@ class PairwiseLoss(Loss):
         x, t = self.take_saved(grad_output)
         g = self.expand(grad_output, self.count(x))
         grad_input = g * self.slope(x, t)
-        return (grad_input, g * self.target_slope(x, t)) if with_target else grad_input
+        if with_target:
+            return grad_input, g * self.target_slope(x, t)
+        return grad_input
 
 
 class L1Loss(PairwiseLoss):

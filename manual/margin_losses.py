@@ -83,7 +83,9 @@ class MarginRankingLoss(MarginLoss):
     def backward(self, grad_output: Any = 1, with_target: bool = False) -> tuple[Array, ...]:
         ahead, t, active = self.take_saved(grad_output)
         g = self.expand(grad_output, self.count(ahead)) * active.astype(ahead.dtype)
-        return (-g * t, g * t, -g * ahead) if with_target else (-g * t, g * t)
+        if with_target:
+            return -g * t, g * t, -g * ahead
+        return -g * t, g * t
 
 
 class SoftMarginLoss(Loss):
@@ -262,7 +264,9 @@ class MultiLabelSoftMarginLoss(Loss):
         x, t, w = self.take_saved(grad_output)
         g = self.per_sample(grad_output, self.count(x[..., 0]))
         by_x = (1 - t) * sigmoid(x) - t * sigmoid(-x)  # σ(x) − t, each part without cancellation
-        return (g * w * by_x, -g * w * x) if with_target else g * w * by_x
+        if with_target:
+            return g * w * by_x, -g * w * x
+        return g * w * by_x
 
 
 class CosineEmbeddingLoss(MarginLoss):

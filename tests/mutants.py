@@ -62,6 +62,7 @@ FILES = (
 # What only backward uses; `derivative` and the slopes are the tables of derivatives.
 BACKWARD = {
     "backward",
+    "to_target",
     "derivative",
     "slope",
     "target_slope",
@@ -178,9 +179,7 @@ def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
             left_out = kinds("forgotten-derivative", "forgotten-factor")
             yield "derivative left out", left_out, returning("np.ones_like(x)")
             yield "function for derivative", kinds("activation-for-derivative"), returning("y")
-            boolean = isinstance(first, ast.Compare) or (
-                isinstance(first, ast.BinOp) and isinstance(first.op, ast.BitAnd)
-            )
+            boolean = isinstance(first, ast.UnaryOp) and isinstance(first.op, ast.Invert)
             if not boolean:  # 0² = 0 and 1² = 1
                 yield "derivative twice", kinds("derivative-twice"), returning("(E) * (E)")
         text = ast.unparse(value)
@@ -302,7 +301,10 @@ def mutants() -> list[Mutant]:
     layers = layers_by_base()
     for file in FILES:
         for name, function in functions_of(tree_of(file)):
+            beside = {id(node) for node in beside_the_target(function)}
             for number, node in enumerate(ast.walk(function)):
+                if id(node) in beside:
+                    continue
                 for slip, (kind, right, change) in changes(node, name):
                     old = ast.unparse(node)
                     new = ast.unparse(ast.fix_missing_locations(change(copy.deepcopy(node))))
@@ -316,6 +318,14 @@ def mutants() -> list[Mutant]:
                         place = (slip, layer, line, old, new)
                         found.append(Mutant(file, name, number, kind, right, *place))
     return found
+
+
+def beside_the_target(function: ast.FunctionDef) -> Iterator[ast.AST]:
+    """What a loss returns beside its target's gradient: the same again, which a test holds equal."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "with_target":
+            for statement in node.body:
+                yield from ast.walk(statement)
 
 
 def code_named(code: CodeType, name: str) -> CodeType:

@@ -1,12 +1,13 @@
 """By hand against autograd: every case, both dtypes."""
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import pytest
 
 import manual
-from torch_ref.one_pass import flat
+from torch_ref.one_pass import flat, with_target
 from torch_ref.twin import twin_of
 
 from .cases import CASES, Case
@@ -148,3 +149,20 @@ def test_twin_goes_on_from_a_used_optimizer(optimizer: str) -> None:
         mine.step()
     pair.twin = twin_of(pair.mine)
     assert_agreement(pair.training(mine))
+
+
+TARGETS = [
+    case
+    for case in CASES
+    if "with_target" in signature(type(case.build(np.float64)[0]).backward).parameters
+]
+
+
+@pytest.mark.parametrize("case", TARGETS, ids=lambda case: case.name)
+def test_the_targets_gradient_comes_beside_the_others(case: Case) -> None:
+    """They are the same whether the target's is asked for or not."""
+    pair = make_pair(case, np.float64)
+    alone = pair.by_hand().gradients
+    for i, gradient in enumerate(with_target(pair.mine, pair.inputs, pair.upstream)):
+        if gradient is not None:
+            np.testing.assert_array_equal(gradient, alone[f"input {i}"])

@@ -111,9 +111,11 @@ def nested_as(pattern: Any, values: Iterator[Any]) -> Any:
 
 
 @cache
-def takes_target(backward: Any) -> bool:
-    """Whether a loss's `backward` can be asked for the target's gradient too."""
-    return "with_target" in signature(backward).parameters
+def target_of(forward: Any, backward: Any) -> int | None:
+    """Which of a loss's inputs is a target whose gradient `backward` gives only when asked."""
+    if "with_target" not in signature(backward).parameters:
+        return None
+    return list(signature(forward).parameters).index("target") - 1
 
 
 def _by_hand(module: Module, inputs: Sequence[Any], upstream: Upstream) -> Passed:
@@ -123,13 +125,21 @@ def _by_hand(module: Module, inputs: Sequence[Any], upstream: Upstream) -> Passe
         returned = module(*inputs)
         outputs = flat(returned)
         handed = list(upstream(outputs) if callable(upstream) else upstream)
-    options = {"with_target": True} if takes_target(type(module).backward) else {}
     nested = nested_as(as_tuple(returned), iter(handed))
-    by_input = flat(module.backward(*nested, **options))
+    by_input = flat(module.backward(*nested))
+    target = target_of(type(module).forward, type(module).backward)
+    if target is not None:
+        by_input.insert(target, with_target(module, inputs, handed)[target])
     floating = [i for i, x in enumerate(flat(inputs)) if getattr(x, "dtype", None) in FLOATS]
     gradients = {f"input {i}": g for i, g in zip(floating, by_input, strict=False) if g is not None}
     gradients |= {n: p.grad for n, p in module.named_parameters() if p.requires_grad}
     return Passed(outputs, handed, gradients, allowed=sums.allowed)
+
+
+def with_target(loss: Any, inputs: Sequence[Any], upstream: Sequence[Any]) -> list[Any]:
+    """The gradients of all inputs of a loss, its target among them."""
+    loss(*inputs)
+    return flat(loss.backward(*upstream, with_target=True))
 
 
 def _by_autograd(
