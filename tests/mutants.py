@@ -321,7 +321,7 @@ def mutants() -> list[Mutant]:
 
 
 def beside_the_target(function: ast.FunctionDef) -> Iterator[ast.AST]:
-    """What a loss returns beside its target's gradient: the same again, which a test holds equal."""
+    """What a loss returns beside its target's gradient: the same again, as a test demands."""
     for node in ast.walk(function):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "with_target":
             for statement in node.body:
