@@ -110,7 +110,7 @@ class Training:
         def shadow_step(shadow: Shadow) -> Quantities:
             one_pass(shadow.module, pair.inputs, upstream)
             shadow.step()
-            return carried(shadow.module.named_parameters(), shadow.optimizer)
+            return carried(shadow.parameters, shadow.optimizer)
 
         mine = carried(pair.mine.named_parameters(), self.mine)
         theirs = carried(pair.twin.named_parameters(), self.theirs)
@@ -159,7 +159,7 @@ class Updates:
         def shadow_step(shadow: Shadow) -> Quantities:
             update(shadow.module)
             shadow.step()
-            return carried(shadow.module.named_parameters(), shadow.optimizer)
+            return carried(shadow.parameters, shadow.optimizer)
 
         update(self.held)
         self.mine.step()

@@ -187,7 +187,7 @@ class Lockstep:
             if self.compare == "steps":  # where both sides update from equal gradients
                 shadow.handed = mine.gradients
             outcome = self.hand_step(shadow.module, self.loss, shadow, x, t)
-            return outcome.quantities | carried(shadow.module.named_parameters(), shadow.optimizer)
+            return outcome.quantities | carried(shadow.parameters, shadow.optimizer)
 
         own = mine.quantities | carried(self.parameters, self.optimizer)
         return self.shadows.follow(mine.allowed, own, self.running.scales, step)

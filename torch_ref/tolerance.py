@@ -106,18 +106,29 @@ class Moves:
         sign: two of opposite signs make the same draws, and opposite moves.
     """
 
+    DRAWN = 65_521  # directions, used over and over; no batch of numbers divides a prime
+
     def __init__(self, sign: int) -> None:
-        self.sign, self.generator = sign, np.random.default_rng(0)
+        self.signs = sign * np.random.default_rng(0).choice([-1.0, 1.0], size=self.DRAWN)
+        self.next = 0
+
+    def drawn(self, count: int) -> Array:
+        """So many directions, 1 or −1."""
+        if count > len(self.signs):
+            self.signs = np.resize(self.signs, count)
+        first = self.next if self.next + count <= len(self.signs) else 0
+        self.next = (first + count) % self.DRAWN
+        return self.signs[first : first + count]
 
     def __call__(self, values: Array, eps: float, scale: float = 0.0) -> Array:
         """Each number moved by so many eps of the largest, or of `scale` if that is larger.
 
         Zero stays zero: what is zero without rounding is zero on both sides.
         """
-        signs = self.sign * (2 * self.generator.integers(0, 2, size=values.shape) - 1)
         size = max(scale, float(np.abs(values).max(initial=0)))
-        moves = (eps * EPS[values.dtype] * size * signs).astype(values.dtype)
-        return np.where(values == 0, values, values + moves)
+        moves = self.drawn(values.size).reshape(values.shape) * (eps * EPS[values.dtype] * size)
+        moves *= values != 0
+        return values + moves.astype(values.dtype, copy=False)
 
 
 class Shadow:
@@ -136,6 +147,7 @@ class Shadow:
     def __init__(self, module: Module, optimizer: Optimizer, sign: int) -> None:
         self.module, self.optimizer = copy.deepcopy((module, optimizer))
         self.moves = Moves(sign)
+        self.parameters = list(self.module.named_parameters())
         self.allowed = Allowed()
         self.scales: Mapping[Key, float] = {}
         self.handed: Mapping[str, Array] = {}
@@ -165,15 +177,14 @@ class Shadow:
 
     def step(self) -> None:
         """The optimizer's step, from moved gradients; afterwards they are as they were."""
-        own = {n: p.grad.copy() for n, p in self.module.named_parameters() if p.grad is not None}
-        parameters = dict(self.module.named_parameters())
-        for name, gradient in own.items():
+        own = [(n, p, p.grad.copy()) for n, p in self.parameters if p.grad is not None]
+        for name, parameter, gradient in own:
             eps = ROUNDINGS if self.handed else self.allowed("gradient", name)
             scale = self.scales.get(("gradient", name), 0.0)
-            parameters[name].grad = self.moves(self.handed.get(name, gradient), eps, scale)
+            parameter.grad = self.moves(self.handed.get(name, gradient), eps, scale)
         self.optimizer.step()
-        for name, gradient in own.items():
-            parameters[name].grad = gradient
+        for _, parameter, gradient in own:
+            parameter.grad = gradient
 
 
 class Shadows:
