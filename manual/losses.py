@@ -199,7 +199,12 @@ class L1Loss(PairwiseLoss):
         return np.abs(x - t)
 
     def slope(self, x: Array, t: Array) -> Array:
-        return np.sign(x - t)
+        return sign(x - t)
+
+
+def sign(d: Array) -> Array:
+    """1, −1, or 0 for zero and, as in PyTorch, for NaN: ∞ − ∞ has no slope."""
+    return np.sign(np.where(np.isnan(d), 0, d))
 
 
 class MSELoss(PairwiseLoss):
@@ -239,7 +244,7 @@ class SmoothL1Loss(PairwiseLoss):
 
     def slope(self, x: Array, t: Array) -> Array:
         d = x - t
-        return np.where(np.abs(d) < self.beta, d / (self.beta or 1), np.sign(d))
+        return np.where(np.abs(d) < self.beta, d / (self.beta or 1), sign(d))
 
 
 class HuberLoss(PairwiseLoss):
