@@ -244,7 +244,9 @@ class SmoothL1Loss(PairwiseLoss):
 
     def slope(self, x: Array, t: Array) -> Array:
         d = x - t
-        return np.where(np.abs(d) < self.beta, d / (self.beta or 1), sign(d))
+        if self.beta == 0:  # L1
+            return sign(d)
+        return np.where(np.abs(d) < self.beta, d / self.beta, np.sign(d))
 
 
 class HuberLoss(PairwiseLoss):
@@ -464,7 +466,7 @@ class GaussianNLLLoss(Loss):
         others = [size for size, own in zip(column.shape, input.shape, strict=False) if size != own]
         if column.ndim != input.ndim or others not in ([], [1]):
             raise ValueError(f"{self!r}: var has shape {var.shape}, expected {input.shape}")
-        check_within(self, "var", var, 0, math.inf)
+        check_within(self, "var", np.where(np.isnan(var), 0, var), 0, math.inf)  # NaN is let through
         v = np.maximum(column, self.eps)
         difference = input - t
         self.save_for_backward(difference, v, target.shape, var.shape)

@@ -365,14 +365,14 @@ class TripletMarginLoss(MarginLoss):
             swapped = (other < far) + far.dtype.type(0.5) * (other == far)
             far = np.minimum(far, other)
         short = near - far + self.margin
-        self.save_for_backward(by_near, by_far, by_other, swapped, short >= 0)
+        self.save_for_backward(by_near, by_far, by_other, swapped, short >= 0, anchor.shape)
         return self.reduced(np.maximum(short, 0))
 
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
-        by_near, by_far, by_other, swapped, active = self.take_saved(grad_output)
+        by_near, by_far, by_other, swapped, active, shape = self.take_saved(grad_output)
         g = self.expand(grad_output, self.count(by_near[..., 0])) * active.astype(by_near.dtype)
         near = g[..., np.newaxis] * by_near
         far = (g * (1 - swapped))[..., np.newaxis] * by_far
         other = (g * swapped)[..., np.newaxis] * by_other
-        near, far, other = (part.reshape(by_near.shape) for part in (near, far, other))
+        near, far, other = (part.reshape(shape) for part in (near, far, other))
         return near - far, -near - other, far + other

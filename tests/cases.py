@@ -440,6 +440,29 @@ def losses() -> Iterator[Case]:
         )
     }
     yield from each(manual.GaussianNLLLoss, spread, [{}, {"full": True}])
+    # One variance, or one target, is used along an axis: its gradient is the sum of its uses.
+    used_often = {
+        "".join(f"-{name}={'x'.join(map(str, shape)) or 'number'}" for name, shape in own.items()): (
+            lambda g, own=own: (
+                g.normal(size=(4, 3)),
+                np.asarray(g.normal(size=own.get("target", (4, 3)))),
+                g.uniform(0.2, 2, size=own.get("var", (4, 3))),
+            )
+        )
+        for own in (
+            {"var": (1, 3)},
+            {"var": (4,)},
+            {"var": (4, 1)},
+            {"target": (1, 3)},
+            {"target": (3,)},
+            {"target": (4, 1)},
+            {"target": (1, 1)},
+            {"target": ()},
+            {"target": (1, 3), "var": (4,)},
+            {"target": (4, 1), "var": (1, 3)},
+        )
+    }
+    yield from each(manual.GaussianNLLLoss, used_often)
     # A variance below eps counts as eps, but gets the gradient all the same.
     yield from each(manual.GaussianNLLLoss, spread, [{"eps": 0.5}], smooth=False)
 
