@@ -206,6 +206,16 @@ def labels(shape: tuple[int, ...]) -> Draw:
     return draw
 
 
+def densities(*shapes: tuple[int, ...]) -> Draw:
+    """Means, a target and variances of these shapes."""
+    mean, target, var = shapes
+    return lambda g: (
+        g.normal(size=mean),
+        np.asarray(g.normal(size=target)),
+        np.asarray(g.uniform(0.2, 2, size=var)),
+    )
+
+
 def exactly(*values: float) -> Draw:
     """One input, with just these values."""
     return lambda g: (np.array(values),)
@@ -442,24 +452,20 @@ def losses() -> Iterator[Case]:
     yield from each(manual.GaussianNLLLoss, spread, [{}, {"full": True}])
     # One variance, or one target, is used along an axis: its gradient is the sum of its uses.
     used_often = {
-        "".join(f"-{name}={'x'.join(map(str, shape)) or 'number'}" for name, shape in own.items()): (
-            lambda g, own=own: (
-                g.normal(size=(4, 3)),
-                np.asarray(g.normal(size=own.get("target", (4, 3)))),
-                g.uniform(0.2, 2, size=own.get("var", (4, 3))),
-            )
+        f"-target={'x'.join(map(str, target)) or 'number'}-var={'x'.join(map(str, var))}": (
+            densities((4, 3), target, var)
         )
-        for own in (
-            {"var": (1, 3)},
-            {"var": (4,)},
-            {"var": (4, 1)},
-            {"target": (1, 3)},
-            {"target": (3,)},
-            {"target": (4, 1)},
-            {"target": (1, 1)},
-            {"target": ()},
-            {"target": (1, 3), "var": (4,)},
-            {"target": (4, 1), "var": (1, 3)},
+        for target, var in (
+            ((4, 3), (1, 3)),
+            ((4, 3), (4,)),
+            ((4, 3), (4, 1)),
+            ((1, 3), (4, 3)),
+            ((3,), (4, 3)),
+            ((4, 1), (4, 3)),
+            ((1, 1), (4, 3)),
+            ((), (4, 3)),
+            ((1, 3), (4,)),
+            ((4, 1), (1, 3)),
         )
     }
     yield from each(manual.GaussianNLLLoss, used_often)

@@ -169,7 +169,9 @@ def test_nan_backward_is_one_of_pytorchs_answers(name: str, dtype: Any) -> None:
     assert len(answers) == 1 or name.partition("-")[0] in VARY
 
 
-@pytest.mark.parametrize("name", [n for n in RECIPES if n.partition("-")[0] not in VECTORIZED_AT_NAN])
+@pytest.mark.parametrize(
+    "name", [n for n in RECIPES if n.partition("-")[0] not in VECTORIZED_AT_NAN]
+)
 def test_nan_as_pytorchs_scalar_code(name: str, dtype: Any) -> None:
     with np.errstate(all="ignore"):
         assert_agreement(filled(name, NAN, 1, dtype).gradients())
@@ -609,7 +611,9 @@ def test_an_ignored_class_and_probabilities(ignored: int) -> None:
 
 @pytest.mark.parametrize("ignored", [-1, -100])
 def test_what_names_no_class_is_no_matter_to_probabilities(ignored: int, dtype: Any) -> None:
-    case = Case("CrossEntropyLoss", plain(manual.CrossEntropyLoss, None, None, ignored), SHARES.draw)
+    case = Case(
+        "CrossEntropyLoss", plain(manual.CrossEntropyLoss, None, None, ignored), SHARES.draw
+    )
     assert_agreement(make_pair(case, dtype).gradients())
 
 
