@@ -466,9 +466,8 @@ class GaussianNLLLoss(Loss):
         others = [size for size, own in zip(column.shape, input.shape, strict=False) if size != own]
         if column.ndim != input.ndim or others not in ([], [1]):
             raise ValueError(f"{self!r}: var has shape {var.shape}, expected {input.shape}")
-        check_within(
-            self, "var", np.where(np.isnan(var), 0, var), 0, math.inf
-        )  # NaN is let through
+        known = np.where(np.isnan(var), 0, var)  # NaN is let through
+        check_within(self, "var", known, 0, math.inf)
         v = np.maximum(column, self.eps)
         difference = input - t
         self.save_for_backward(difference, v, target.shape, var.shape)

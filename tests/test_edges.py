@@ -537,6 +537,48 @@ def test_every_module_takes_numbers_or_refuses_them() -> None:
     assert covered | NOT_NUMBERS == public(manual.Module).keys()
 
 
+# ---- no samples
+
+NONE, NO_CLASSES = np.zeros((0, 3)), np.zeros(0, np.int64)
+NO_NUMBERS = NONE[:, 0]
+TAKE_NOTHING: dict[Any, list[tuple[Any, ...]]] = {
+    **{
+        made: [(NONE, NONE)]
+        for made in (
+            manual.L1Loss,
+            manual.MSELoss,
+            manual.SmoothL1Loss,
+            manual.HuberLoss,
+            manual.BCELoss,
+            manual.BCEWithLogitsLoss,
+            manual.KLDivLoss,
+            manual.PoissonNLLLoss,
+            manual.HingeEmbeddingLoss,
+            manual.SoftMarginLoss,
+            manual.MultiLabelSoftMarginLoss,
+        )
+    },
+    manual.NLLLoss: [(NONE, NO_CLASSES)],
+    manual.CrossEntropyLoss: [(NONE, NO_CLASSES), (NONE, NONE)],
+    manual.GaussianNLLLoss: [(NONE, NONE, NONE)],
+    manual.MarginRankingLoss: [(NO_NUMBERS, NO_NUMBERS, NO_NUMBERS)],
+    manual.CosineEmbeddingLoss: [(NONE, NONE, NO_NUMBERS)],
+    manual.TripletMarginLoss: [(NONE, NONE, NONE)],
+}
+EMPTY = [
+    edge(f"{made.__name__}-{reduction}-{i}", plain(made, reduction=reduction), *inputs)
+    for made, variants in TAKE_NOTHING.items()
+    for i, inputs in enumerate(variants)
+    for reduction in REDUCTIONS
+]
+
+
+@pytest.mark.parametrize("case", EMPTY)
+def test_no_samples(case: Case, dtype: Any) -> None:
+    """What PyTorch's other two losses make of it stands in test_pytorch_is_off.py."""
+    assert_agreement(make_pair(case, dtype).gradients())
+
+
 # ---- targets in whole numbers
 
 SIGNED = ("int8", "int16", "int32", "int64")

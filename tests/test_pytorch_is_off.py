@@ -164,6 +164,7 @@ LOGITS = manual.BCEWithLogitsLoss()
         (-30.0, F64, 1e-2, 2e-2),
         (-33.5, F64, 1, 1),
     ],
+    ids=str,
 )
 def test_bce_with_logits_of_what_did_not_happen(
     x: float, dtype: Any, least: float, most: float
@@ -180,6 +181,7 @@ def test_bce_with_logits_of_what_did_not_happen(
         (25.7, F64, 1e-6, 1e-4),
         (36.75, F64, 1, 1),
     ],
+    ids=str,
 )
 def test_bce_with_logits_backward_of_what_happened(
     x: float, dtype: Any, least: float, most: float
