@@ -721,7 +721,7 @@ def test_arguments_by_position(name: str, dtype: Any) -> None:
 
 
 def test_every_loss_has_all_its_arguments_by_position() -> None:
-    """As many as PyTorch's constructor takes, but for those of MarginRankingLoss's default."""
+    """As many as PyTorch's constructor takes; GaussianNLLLoss's go by name only."""
     taken = {
         name: sum(
             parameter.kind is Parameter.POSITIONAL_OR_KEYWORD
