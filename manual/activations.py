@@ -356,7 +356,7 @@ class GELU(Elementwise):
     """
 
     CUBIC = 0.044715
-    SATURATED = 50.0  # here every dtype has Φ = 0 or 1 and x φ = 0, so that no x³ need overflow
+    SATURATED = 160.0  # here every dtype has Φ = 0 or 1 and x φ = 0, so that no x³ need overflow
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()

@@ -146,7 +146,9 @@ class CrossEntropyLoss(NLLLoss):
         if likely:
             self.check_input(input)
             self.check_input(target, input.dtype, "target")
-            if target.shape != input.shape or input.ndim == 0:
+            if input.ndim == 0:
+                raise ValueError(f"{self!r}: input is a number, expected (C,), (N, C) or (N, C, …)")
+            if target.shape != input.shape:
                 raise ValueError(
                     f"{self!r}: target has shape {target.shape}, expected {input.shape}"
                 )

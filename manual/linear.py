@@ -228,6 +228,8 @@ class Unflatten(Module):
     def forward(self, input: Array) -> Array:
         x = self.check_input(input)
         check_axis(self, x, self.dim)
+        if x.ndim == 0:
+            raise ValueError(f"{self!r}: input is a number, which has no axes")
         dim = self.dim % x.ndim
         try:
             split = np.empty(x.shape[dim]).reshape(self.unflattened_size).shape

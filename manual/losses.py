@@ -199,7 +199,12 @@ class L1Loss(PairwiseLoss):
         return np.abs(x - t)
 
     def slope(self, x: Array, t: Array) -> Array:
-        return np.sign(x - t)
+        return sign(x - t)
+
+
+def sign(d: Array) -> Array:
+    """1, −1, or 0 for zero and, as in PyTorch, for NaN: ∞ − ∞ has no slope."""
+    return np.sign(np.where(np.isnan(d), 0, d))
 
 
 class MSELoss(PairwiseLoss):
@@ -239,7 +244,9 @@ class SmoothL1Loss(PairwiseLoss):
 
     def slope(self, x: Array, t: Array) -> Array:
         d = x - t
-        return np.where(np.abs(d) < self.beta, d / (self.beta or 1), np.sign(d))
+        if self.beta == 0:  # L1
+            return sign(d)
+        return np.where(np.abs(d) < self.beta, d / self.beta, np.sign(d))
 
 
 class HuberLoss(PairwiseLoss):
@@ -459,7 +466,8 @@ class GaussianNLLLoss(Loss):
         others = [size for size, own in zip(column.shape, input.shape, strict=False) if size != own]
         if column.ndim != input.ndim or others not in ([], [1]):
             raise ValueError(f"{self!r}: var has shape {var.shape}, expected {input.shape}")
-        check_within(self, "var", var, 0, math.inf)
+        known = np.where(np.isnan(var), 0, var)  # NaN is let through
+        check_within(self, "var", known, 0, math.inf)
         v = np.maximum(column, self.eps)
         difference = input - t
         self.save_for_backward(difference, v, target.shape, var.shape)

@@ -151,9 +151,9 @@ class MultiMarginLoss(MarginLoss):
         self.check_indices(target, "target", 0, x.shape[-1] - 1)
         true = target[..., np.newaxis]
         rivals = np.arange(x.shape[-1]) != true
-        with np.errstate(invalid="ignore"):  # ∞ − ∞, where the true class stands for itself
+        with np.errstate(invalid="ignore"):  # ∞ − ∞ has no size, and counts nothing
             z = self.margin - np.take_along_axis(x, true, axis=-1) + x
-        short = np.where(rivals, np.maximum(z, 0), 0)
+        short = np.where(rivals & (z > 0), z, 0)
         w: Any = 1
         if self.weight is not None:
             self.check_input(self.weight, input.dtype, "weight")
@@ -217,9 +217,9 @@ class MultiLabelMarginLoss(Loss):
         times = (target[..., np.newaxis] == np.arange(classes)) & listed[..., np.newaxis]
         true = times.sum(axis=-2).astype(x.dtype)  # (*, C): 1 for what is in T
         pairs = true[..., :, np.newaxis] * (true == 0)[..., np.newaxis, :]  # (*, j, i)
-        with np.errstate(invalid="ignore"):  # ∞ − ∞, of what is no such pair
+        with np.errstate(invalid="ignore"):  # ∞ − ∞ has no size, and counts nothing
             lead = x[..., :, np.newaxis] - x[..., np.newaxis, :]
-        short = np.where(pairs > 0, np.maximum(1 - lead, 0), 0)
+        short = np.where((pairs > 0) & (lead < 1), 1 - lead, 0)
         self.save_for_backward(pairs * (short > 0) / x.dtype.type(classes), input.shape)
         return self.reduced((pairs * short).sum(axis=(-2, -1)) / x.dtype.type(classes))
 
@@ -365,13 +365,14 @@ class TripletMarginLoss(MarginLoss):
             swapped = (other < far) + far.dtype.type(0.5) * (other == far)
             far = np.minimum(far, other)
         short = near - far + self.margin
-        self.save_for_backward(by_near, by_far, by_other, swapped, short >= 0)
+        self.save_for_backward(by_near, by_far, by_other, swapped, short >= 0, anchor.shape)
         return self.reduced(np.maximum(short, 0))
 
     def backward(self, grad_output: Any = 1) -> tuple[Array, Array, Array]:
-        by_near, by_far, by_other, swapped, active = self.take_saved(grad_output)
+        by_near, by_far, by_other, swapped, active, shape = self.take_saved(grad_output)
         g = self.expand(grad_output, self.count(by_near[..., 0])) * active.astype(by_near.dtype)
         near = g[..., np.newaxis] * by_near
         far = (g * (1 - swapped))[..., np.newaxis] * by_far
         other = (g * swapped)[..., np.newaxis] * by_other
+        near, far, other = (part.reshape(shape) for part in (near, far, other))
         return near - far, -near - other, far + other

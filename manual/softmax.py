@@ -29,6 +29,8 @@ class GLU(Module):
     def forward(self, input: Array) -> Array:
         x = self.check_input(input)
         check_axis(self, x, self.dim)
+        if x.ndim == 0:
+            raise ValueError(f"{self!r}: input is a number, which has no halves")
         if x.shape[self.dim] % 2:
             raise ValueError(
                 f"{self!r}: input's axis {self.dim} has {x.shape[self.dim]} elements, "

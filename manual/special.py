@@ -61,7 +61,7 @@ def normal_cdf(z: Array) -> Array:
     on, where 100 levels settle every dtype here.
     Source: Abramowitz & Stegun 26.2.14.
     """
-    t = np.clip(np.abs(z), 2, 50)
+    t = np.clip(np.abs(z), 2, 160)
     fraction = t
     for k in range(100, 0, -1):
         fraction = t + k / fraction

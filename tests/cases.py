@@ -206,6 +206,16 @@ def labels(shape: tuple[int, ...]) -> Draw:
     return draw
 
 
+def densities(*shapes: tuple[int, ...]) -> Draw:
+    """Means, a target and variances of these shapes."""
+    mean, target, var = shapes
+    return lambda g: (
+        g.normal(size=mean),
+        np.asarray(g.normal(size=target)),
+        np.asarray(g.uniform(0.2, 2, size=var)),
+    )
+
+
 def exactly(*values: float) -> Draw:
     """One input, with just these values."""
     return lambda g: (np.array(values),)
@@ -440,6 +450,25 @@ def losses() -> Iterator[Case]:
         )
     }
     yield from each(manual.GaussianNLLLoss, spread, [{}, {"full": True}])
+    # One variance, or one target, is used along an axis: its gradient is the sum of its uses.
+    used_often = {
+        f"-target={'x'.join(map(str, target)) or 'number'}-var={'x'.join(map(str, var))}": (
+            densities((4, 3), target, var)
+        )
+        for target, var in (
+            ((4, 3), (1, 3)),
+            ((4, 3), (4,)),
+            ((4, 3), (4, 1)),
+            ((1, 3), (4, 3)),
+            ((3,), (4, 3)),
+            ((4, 1), (4, 3)),
+            ((1, 1), (4, 3)),
+            ((), (4, 3)),
+            ((1, 3), (4,)),
+            ((4, 1), (1, 3)),
+        )
+    }
+    yield from each(manual.GaussianNLLLoss, used_often)
     # A variance below eps counts as eps, but gets the gradient all the same.
     yield from each(manual.GaussianNLLLoss, spread, [{"eps": 0.5}], smooth=False)
 
