@@ -67,7 +67,7 @@ REFUSED = [
     (lambda: manual.MSELoss()(X, X[:4]), ValueError, r"target has shape \(4, 3\), expected"),
     (lambda: manual.MSELoss()(X, X[:1]), ValueError, "target has shape"),  # no broadcasting
     (lambda: manual.MSELoss()(X, X.astype(F64)), TypeError, "target is float64, expected float32"),
-    (lambda: manual.BCELoss()(X * 2, X), ValueError, "input has values from 2 to 2, expected 0 to"),
+    (lambda: manual.BCELoss()(X * 2, X), ValueError, "input has values from 2.0 to 2.0, expected"),
     (lambda: manual.BCELoss()(-X, X), ValueError, "input has values from -1"),
     (lambda: manual.BCELoss()(X * np.nan, X), ValueError, "input has values from nan"),
     (lambda: manual.BCELoss(np.ones(2, F32))(X, X), ValueError, r"weight of shape \(2,\)"),
