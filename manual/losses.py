@@ -113,7 +113,8 @@ def check_within(loss: Module, name: str, values: Array, low: float, high: float
     if values.size and not (low <= values.min() and values.max() <= high):
         wanted = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
         raise ValueError(
-            f"{loss!r}: {name} has values from {values.min()} to {values.max()}, expected {wanted}"
+            f"{loss!r}: {name} has values from {values.min()!s} to {values.max()!s}, "
+            f"expected {wanted}"
         )
 
 
