@@ -36,7 +36,7 @@ class Refusal:
         return not set(range(self.first, self.last + 1)).isdisjoint(executed)
 
 
-def refuses(node: ast.AST) -> bool:
+def refuses(node: ast.stmt) -> bool:
     """Whether this is a `raise`, or a statement that calls `….error(…)`."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         return isinstance(node.value.func, ast.Attribute) and node.value.func.attr == "error"
@@ -45,10 +45,10 @@ def refuses(node: ast.AST) -> bool:
 
 def refusals(source: str, path: Path) -> Iterator[Refusal]:
     """Every refusal of a source text, in the order of its lines."""
-    nodes = [node for node in ast.walk(ast.parse(source)) if refuses(node)]
-    for node in sorted(nodes, key=lambda node: node.lineno):  # type: ignore[attr-defined]
+    statements = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt))
+    for node in sorted(filter(refuses, statements), key=lambda node: node.lineno):
         text = " ".join((ast.get_source_segment(source, node) or "").split())
-        yield Refusal(path, node.lineno, node.end_lineno, text)  # type: ignore[attr-defined]
+        yield Refusal(path, node.lineno, node.end_lineno or node.lineno, text)
 
 
 def of_the_packages() -> list[Refusal]:
