@@ -378,7 +378,8 @@ class KLDivLoss(PairwiseLoss):
     def loss(self, x: Array, t: Array) -> Array:
         if self.log_target:
             return np.exp(t) * (t - x)
-        return t * np.log(np.where(t > 0, t, 1)) - t * x  # t log t is 0 at 0
+        with np.errstate(invalid="ignore"):  # a negative t has no log: NaN, as in PyTorch
+            return t * np.log(np.where(t == 0, 1, t)) - t * x  # t log t is 0 at 0
 
     def slope(self, x: Array, t: Array) -> Array:
         return -np.exp(t) if self.log_target else -t
@@ -386,7 +387,7 @@ class KLDivLoss(PairwiseLoss):
     def target_slope(self, x: Array, t: Array) -> Array:
         if self.log_target:
             return np.exp(t) * (t - x + 1)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             return np.log(t) - x + 1
 
 

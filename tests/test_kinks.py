@@ -165,6 +165,19 @@ def test_kl_divergence_of_a_class_that_never_is_costs_nothing() -> None:
     assert loss.backward(np.ones(3))[1] == 0
 
 
+@pytest.mark.parametrize("t", [-0.5, np.nan])
+def test_kl_divergence_of_what_is_no_probability_is_nan(t: float) -> None:
+    """Of that element alone; by hand it was finite for a negative t."""
+    x, target = np.log([0.5, 0.25, 0.25]), np.array([0.5, t, 0.5])
+    loss = manual.KLDivLoss(reduction="none")
+    theirs = torch.nn.KLDivLoss(reduction="none")(*map(torch.from_numpy, (x, target)))
+    np.testing.assert_allclose(loss(x, target), theirs, rtol=1e-14)
+    assert np.isnan(loss(x, target)).tolist() == [False, True, False]
+    loss.forget_passes()
+    loss(x, target)
+    assert np.isnan(loss.backward(np.ones(3), with_target=True)[1][1])
+
+
 @pytest.mark.parametrize("blank", [0, 4])
 def test_ctc_with_the_first_and_the_last_class_as_blank(blank: int) -> None:
     """One sample spells nothing, one has as many steps as labels."""

@@ -67,6 +67,7 @@ def backward_of(module: manual.Module, *inputs: Any) -> Callable[[], Any]:
     return lambda: module.backward(np.ones_like(module(*inputs)))
 
 
+MIXED: list[Any] = [manual.Tanh(), 2.0, manual.Tanh()]
 # What is done, the error, what it says
 BY_HAND: dict[str, tuple[Callable[[], Any], type, str]] = {
     "a module without forward": (
@@ -105,7 +106,7 @@ BY_HAND: dict[str, tuple[Callable[[], Any], type, str]] = {
         "Sequential has no named arguments: iterate over its modules",
     ),
     "a module among numbers": (
-        lambda: manual.Sequential(*[manual.Tanh(), 2.0, manual.Tanh()]),
+        lambda: manual.Sequential(*MIXED),
         TypeError,
         "Sequential: got a float, expected modules",
     ),

@@ -248,6 +248,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     network = {"weights": [[[1.0]]], "biases": [[0.5]], "x": [[1.0]], "t": [[1.0]]}
     (tmp_path / "numbered.json").write_text(json.dumps({**network, "activation": 3}))
     (tmp_path / "mixed.json").write_text(json.dumps({**network, "activation": ["tanh", 3]}))
+    (tmp_path / "losses.json").write_text(json.dumps({**network, "loss": ["mse"]}))
+    (tmp_path / "huge.json").write_text(json.dumps({**network, "lr": 10**400}))
+    (tmp_path / "text.json").write_text(json.dumps({**network, "x": [[1, "2"]]}))
     with (tmp_path / "several.npy").open("wb") as file:
         np.savez(file, a=X, b=X)
     np.save(tmp_path / "five.npy", X)
@@ -303,6 +306,9 @@ WORDS = {
     "explain list.json": "list.json: expected an object with weights, biases, x and t",
     "explain numbered.json": "numbered.json: activation: expected a name, or one for each layer",
     "explain mixed.json": "mixed.json: activation: expected a name, or one for each layer",
+    "explain losses.json": "explain: losses.json: loss: expected a name, not ['mse']",
+    "explain huge.json": "explain: huge.json: lr: expected a number, not 1000000",
+    "explain text.json": "explain: text.json: x: expected numbers in lists of equal length",
     "explain --step 20001": "--step 20001: expected at most 20,000",
 }
 
