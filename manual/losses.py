@@ -113,7 +113,7 @@ def check_within(loss: Module, name: str, values: Array, low: float, high: float
     if values.size and not (low <= values.min() and values.max() <= high):
         wanted = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
         raise ValueError(
-            f"{loss!r}: {name} has values from {values.min():g} to {values.max():g}, "
+            f"{loss!r}: {name} has values from {values.min()!s} to {values.max()!s}, "
             f"expected {wanted}"
         )
 
@@ -385,7 +385,8 @@ class KLDivLoss(PairwiseLoss):
     def loss(self, x: Array, t: Array) -> Array:
         if self.log_target:
             return np.exp(t) * (t - x)
-        return t * np.log(np.where(t > 0, t, 1)) - t * x  # t log t is 0 at 0
+        with np.errstate(invalid="ignore"):  # a negative t has no log: NaN, as in PyTorch
+            return t * np.log(np.where(t == 0, 1, t)) - t * x  # t log t is 0 at 0
 
     def slope(self, x: Array, t: Array) -> Array:
         return -np.exp(t) if self.log_target else -t
@@ -393,7 +394,7 @@ class KLDivLoss(PairwiseLoss):
     def target_slope(self, x: Array, t: Array) -> Array:
         if self.log_target:
             return np.exp(t) * (t - x + 1)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             return np.log(t) - x + 1
 
 

@@ -58,8 +58,12 @@ class HingeEmbeddingLoss(MarginLoss):
 
 def check_signs(loss: Loss, target: Array) -> None:
     """Raise ValueError unless every target is 1 or −1."""
-    if not (np.abs(target) == 1).all():
-        raise ValueError(f"{loss!r}: target has other values than 1 and -1")
+    wrong = np.abs(target) != 1
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"{loss!r}: target has {target[place]!s} at {list(place)}, expected 1 or -1"
+        )
 
 
 class MarginRankingLoss(MarginLoss):

@@ -200,6 +200,18 @@ INDEXES = {
         lambda i: i["gradients"].update(gamma=i["gradients"]["bias"]),
         "the reference has no gradient gamma",
     ),
+    "two upstream gradients": (
+        lambda i: i["upstream"].update({"1": i["upstream"]["0"]}),
+        "2 upstream gradients, the reference has 1 outputs",
+    ),
+    "an upstream gradient's shape": (
+        lambda i: i["upstream"].update(i["inputs"]),
+        "upstream gradient 0 has the shape (5, 3), the reference's output (5, 4)",
+    ),
+    "an input's shape": (
+        lambda i: i["inputs"].update(i["upstream"]),
+        "the reference does not take this bundle: mat1 and mat2 shapes cannot be multiplied",
+    ),
     "nothing": (
         lambda i: [i.update({g: {}}) for g in ("outputs", "gradients")] + [i.update(trajectory=[])],
         "no output, gradient or trajectory",
@@ -240,6 +252,13 @@ def test_what_was_given_in_another_dtype_is_refused(
     code, _, err = run(capsys, "check", str(bundle), *LINEAR)
     assert code == 2
     assert "upstream 0: float32, expected float64" in err
+
+
+def test_half_precision_is_refused(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(bundle, "inputs", "0", lambda x: x.astype(np.float16))
+    code, _, err = run(capsys, "check", str(bundle), *LINEAR)
+    assert code == 2
+    assert "float16, expected float32 or float64" in err
 
 
 def test_random_numbers_make_no_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,7 @@ REFUSED = [
     (lambda: manual.MSELoss()(X, X[:4]), ValueError, r"target has shape \(4, 3\), expected"),
     (lambda: manual.MSELoss()(X, X[:1]), ValueError, "target has shape"),  # no broadcasting
     (lambda: manual.MSELoss()(X, X.astype(F64)), TypeError, "target is float64, expected float32"),
-    (lambda: manual.BCELoss()(X * 2, X), ValueError, "input has values from 2 to 2, expected 0 to"),
+    (lambda: manual.BCELoss()(X * 2, X), ValueError, "input has values from 2.0 to 2.0, expected"),
     (lambda: manual.BCELoss()(-X, X), ValueError, "input has values from -1"),
     (lambda: manual.BCELoss()(X * np.nan, X), ValueError, "input has values from nan"),
     (lambda: manual.BCELoss(np.ones(2, F32))(X, X), ValueError, r"weight of shape \(2,\)"),
@@ -84,7 +84,7 @@ REFUSED = [
     (lambda: manual.CrossEntropyLoss(label_smoothing=2), ValueError, "label_smoothing is 2"),
     (lambda: manual.NLLLoss()(X, X[:, 0]), TypeError, "target is float32, expected integers"),
     (lambda: manual.NLLLoss()(X, X), ValueError, r"target has shape \(5, 3\), expected \(5,\)"),
-    (lambda: manual.HingeEmbeddingLoss()(X, X * 0), ValueError, "other values than 1 and -1"),
+    (lambda: manual.HingeEmbeddingLoss()(X, X * 0), ValueError, "0.0 at .0, 0., expected 1 or -1"),
     (lambda: manual.MultiMarginLoss(p=3), ValueError, "p is 3"),
     (
         lambda: manual.MultiMarginLoss()(X, np.full(5, 3)),

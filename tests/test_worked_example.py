@@ -1,13 +1,15 @@
 """The article's example: three forms, one set of numbers, and where its figures come from."""
 
+import re
 import subprocess
 import sys
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, product
 
 import numpy as np
 import pytest
 
+from manual.__main__ import main
 from manual.worked_example import (
     BIASES,
     FIGURES,
@@ -111,6 +113,65 @@ def test_manual_alone_prints_the_example() -> None:
     values = {line[0]: line[1] for line in lines if line and line[0] in FORMS}
     assert len(values) == 3
     assert len(set(values.values())) == 1
+
+
+def shows(text: str, value: float) -> bool:
+    """Whether the text is this number, rounded to as many decimals as it has."""
+    return abs(float(text) - value) < 0.501 * 10.0 ** -len(text.partition(".")[2])
+
+
+def test_what_is_printed_is_what_was_computed(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m manual`: its columns, its reasons, and every figure."""
+    main()
+    title, table, reasons, rules, forms = capsys.readouterr().out.strip("\n").split("\n\n")
+    assert title == "The article's 2-2-2 sigmoid network, every quantity computed by hand"
+
+    headings, *lines = table.splitlines()
+    assert re.split(" {2,}", headings.strip()) == ["the article", "by hand"]
+    correct = rounds({f.said_of for f in FIGURES})
+    by_hand, marks = {}, {}
+    for one, line in zip(FIGURES, lines, strict=True):
+        name, printed, by_hand[one.name], *mark = re.split(" {2,}", line)
+        assert (name, printed) == (one.name, one.printed)
+        assert shows(by_hand[one.name], correct[one.said_of][one.quantity]), name
+        assert bool(mark) == bool(one.why), name
+        marks.update(dict.fromkeys(mark, one.why))
+    facts = {
+        "E before": "0.298371109",
+        "w1 after": "0.149780716",
+        "E after 1 round": "0.291027774",
+        "E after 10,000": "0.0000351019",
+        "o1 after 10,000": "0.015913620",
+        "o2 after 10,000": "0.984064274",
+    }
+    assert by_hand.items() >= facts.items()
+
+    heading, *lines = reasons.splitlines()
+    assert heading == "What the article prints there is"
+    first = {one.why: one for one in reversed(FIGURES)}
+    assert lines == [f"{mark} {why}: {first[why].digits}" for mark, why in marks.items()]
+
+    headings, *lines = rules.splitlines()[1:]
+    assert re.split(" {2,}", headings) == ["rule", "biases", "after 1", "after 10,000"]
+    printed_errors = {}
+    for line, (rule, biases) in zip(lines, product(RULES, BIASES), strict=True):
+        *names, after_1, after_10_000 = line.split()
+        assert names == [rule, biases]
+        run = rounds({1, 10_000}, rule, biases)
+        assert shows(after_1, run[1]["E_total"])
+        assert shows(after_10_000, run[10_000]["E_total"])
+        printed_errors[rule, biases] = after_1, after_10_000
+    assert printed_errors["early", "fixed"][0] == "0.291027924"
+    assert printed_errors["simultaneous", "trained"] == ("0.280471447", "0.0000024476")
+    assert printed_errors["simultaneous", "shared"] == ("0.285750887", "0.0000043553")
+
+    heading, *lines = forms.splitlines()
+    assert heading == "The same round in three forms (learning rate 0.5): E after 1 round"
+    for line, (name, form) in zip(lines, FORMS.items(), strict=True):
+        own, value = line.split()
+        assert own == name
+        assert shows(value, next(islice(form(), 1, None))["E_total"])
+        assert float(value) == pytest.approx(0.2910277737, abs=5e-11)
 
 
 def test_manual_imports_nothing_but_numpy() -> None:

@@ -297,7 +297,10 @@ def compared(
         raise CandidateError(
             f"{bundle.directory}: the reference has no {unknown[0]}; it has {known}"
         )
-    sample = Sample.of(reference, [to_torch(x) for x in inputs], handed)
+    try:
+        sample = Sample.of(reference, [to_torch(x) for x in inputs], handed)
+    except NotImplementedError as error:
+        raise CandidateError(f"the reference cannot be followed: {error}") from None
     position = {name: i for i, name in enumerate(sample.tapes[0].order())}
     keys = sorted(mine, key=lambda key: position.get(key[1], -1) if key[0] == "gradient" else -1)
     report = compare(

@@ -86,7 +86,7 @@ class Candidate:
 
     def load(self, parameters: Mapping[str, Array]) -> None:
         """Give it the reference's numbers."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no load")
 
     def restore(self, parameters: Mapping[str, Array]) -> None:
         """Give it its own numbers back."""
@@ -94,11 +94,11 @@ class Candidate:
             self.load(parameters)
 
     def forward(self, inputs: Sequence[Any]) -> list[Array]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
         """The gradients, by the reference's names: "input 0" …, and the parameters'."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def zero_grad(self) -> None:
         """Where gradients accumulate, start again."""

@@ -342,7 +342,7 @@ class Check:
         ):
             try:
                 self.shapes_of_outputs(inputs)
-            except (CandidateError, ValueError):
+            except CandidateError:
                 continue  # PyTorch itself refuses this batch, or is not finite there
             try:
                 run = self.run(inputs)
@@ -365,7 +365,7 @@ class Check:
         with torch.no_grad():
             outputs = outputs_of(reference, [to_torch(x) for x in inputs])
         if not all(bool(torch.isfinite(y).all()) for y in outputs):
-            raise ValueError("the reference itself is not finite there")
+            raise CandidateError("the reference itself is not finite on these inputs")
         return [tuple(y.shape) for y in outputs]
 
     def trained(self, checked: Checked, allowed: Allowed) -> None:

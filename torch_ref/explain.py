@@ -380,15 +380,18 @@ def read_description(path: Path) -> Description:
     weights = [array(w, f"{path}: weights of layer {i}") for i, w in enumerate(given["weights"], 1)]
     biases = [array(b, f"{path}: bias of layer {i}") for i, b in enumerate(given["biases"], 1)]
     loss = given.get("loss", "mse")
+    if not isinstance(loss, str):
+        raise DescriptionError(f"{path}: loss: expected a name, not {loss!r}")
     names = given.get("activation", "sigmoid")
     if isinstance(names, str):
         names = [*[names] * (len(weights) - 1), "identity"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DescriptionError(f"{path}: activation: expected a name, or one for each layer")
+    x = array(given["x"], f"{path}: x")
     t = array(given["t"], f"{path}: t", whole=loss == "cross-entropy")
     lr = given.get("lr", 0.1)
-    if isinstance(lr, bool) or not isinstance(lr, int | float):
-        raise DescriptionError(f"{path}: lr: expected a number, not {lr!r}")
+    if isinstance(lr, bool) or not isinstance(lr, int | float) or lr > 1e300:
+        raise DescriptionError(f"{path}: lr: expected a number, not {lr!r:.20}")
     try:
         return checked(
             Description(
@@ -396,7 +399,7 @@ def read_description(path: Path) -> Description:
                 tuple(biases),
                 tuple(map(activation_named, names)),
                 loss,
-                array(given["x"], f"{path}: x"),
+                x,
                 t,
                 float(lr),
             )

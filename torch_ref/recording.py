@@ -316,7 +316,10 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         _places(reference, recorder),
         recorder,
     ):
-        returned = torch.func.functionalize(run_reference)(state, inputs)
+        try:
+            returned = torch.func.functionalize(run_reference)(state, inputs)
+        except RuntimeError as error:  # also NotImplementedError, which is one
+            raise NotImplementedError(" ".join(str(error).split())) from error
     for tensor in tree_flatten(returned)[0]:
         tape.outputs.append(recorder.values[id(tensor)])
     tape._close()

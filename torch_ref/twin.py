@@ -24,7 +24,7 @@ def to_torch(value: Any) -> Any:
     """Arrays become tensors with their own memory, dtypes become PyTorch's; all else stays."""
     if isinstance(value, np.dtype):
         if value not in DTYPES:
-            raise TypeError(f"PyTorch has no {value}")
+            raise TypeError(f"dtype is {value}, expected float32 or float64, as PyTorch has them")
         return DTYPES[value]
     if isinstance(value, np.ndarray | np.generic):
         return torch.from_numpy(np.array(value))
