@@ -1,6 +1,5 @@
 """The shared fixtures: a by-hand module beside its twin, and the one assertion of agreement."""
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +17,7 @@ from torch_ref.twin import all_in, to_numpy, to_torch, twin_of
 
 from .cases import CASES, Case
 
-# One thread, unless it is threads that are to be tried.
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+torch.set_num_threads(1)
 
 NO_JUDGE = "longdouble is no wider than float64 here: nothing can be judged"
 DTYPES = [np.dtype(np.float32), np.dtype(np.float64)]

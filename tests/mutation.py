@@ -19,14 +19,13 @@ from types import CodeType, FrameType
 from typing import Any
 
 import pytest
-from _pytest.runner import runtestprotocol
 
 from torch_ref.parity import table
 
 from .planting import Mutant, function_of, mutants, plant
 
 LEAST = 0.98  # of what changes anything must be noticed
-SECONDS = 60  # for one mutant; one that runs on for ever is noticed too
+SECONDS = 40  # for one test; a change that runs on for ever is noticed too
 MOST = 400  # tests for one mutant, spread over all that go through its function
 # Left out: those that look at the tests themselves, or at the diagnosis of others' code.
 NOT_ASKED = (
@@ -51,17 +50,23 @@ class Runner:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         asked = sample(session.items)
         through = self.watched(asked)
-        print(f"{len(asked)} tests, {len(self.chosen)} mutants", flush=True)
+        print(
+            f"{len(self.chosen)} mutants; {len(asked)} of {len(session.items)} tests are asked, "
+            f"for one mutant {MOST} at most",
+            flush=True,
+        )
         waiting = list(self.chosen)[::-1]
         running: dict[int, Mutant] = {}
         while waiting or running:
             while waiting and len(running) < self.jobs:
                 mutant = waiting.pop()
-                code = function_of(mutant.module, mutant.function).__code__
+                code = function_of(mutant).__code__
                 running[self.forked(mutant, spread(through.get(name_of(code), [])))] = mutant
             process, status = os.wait()
             mutant = running.pop(process)
             self.results[mutant] = outcome(status)
+            if self.results[mutant] == "not planted":
+                raise SystemExit(f"not planted: {mutant}")
             if self.results[mutant] in ("survived", "no test"):
                 print(f"{self.results[mutant]}: {mutant}", flush=True)
         return True
@@ -95,11 +100,12 @@ class Runner:
         if process:
             return process
         quiet()
-        signal.alarm(SECONDS)
         if not items:
             os._exit(3)
         try:
             plant(mutant)
+        except LookupError:
+            os._exit(4)
         except Exception:
             os._exit(1)  # it is not even Python, or has no value for a default
         os._exit(int(any(failed(item) for item in items)))
@@ -124,7 +130,7 @@ def sample(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 def outcome(status: int) -> str:
     if os.WIFSIGNALED(status):
         return "hangs" if os.WTERMSIG(status) == signal.SIGALRM else "crashes"
-    return {0: "survived", 3: "no test"}.get(os.WEXITSTATUS(status), "killed")
+    return {0: "survived", 3: "no test", 4: "not planted"}.get(os.WEXITSTATUS(status), "killed")
 
 
 def quiet() -> None:
@@ -134,8 +140,24 @@ def quiet() -> None:
     os.dup2(nowhere, 2)
 
 
+class Reports:
+    """Whether any test failed."""
+
+    failed = False
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.failed |= report.failed
+
+
 def failed(item: pytest.Item) -> bool:
-    return any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
+    """Run one test, its warnings turned to errors as always."""
+    reports = Reports()
+    item.config.pluginmanager.register(reports)
+    signal.alarm(SECONDS)
+    item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+    signal.alarm(0)
+    item.config.pluginmanager.unregister(reports)
+    return reports.failed
 
 
 def name_of(code: CodeType) -> str:
@@ -226,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     start = time.monotonic()
     runner = Runner(chosen, options.jobs)
-    quietly = ["-q", "-s", "-n", "0", "-p", "no:cacheprovider", "--assert=plain", "tests"]
+    quietly = ["-qq", "-s", "-n", "0", "-p", "no:cacheprovider", "--assert=plain", "tests"]
     pytest.main(quietly, plugins=[runner])
     print(f"\n{summary(runner.results)}\n\n{time.monotonic() - start:.0f} s")
     return int(len(runner.results) < len(chosen) or share(runner.results) < LEAST)

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType, FunctionType, ModuleType
@@ -50,13 +51,14 @@ class Mutant:
     """One change.
 
     Attributes:
-        module, function: where, the function by its qualified name.
+        module, function, first: where: the function's qualified name and first line.
         number: of the node among the function's nodes; of what is done there, `variant`.
         kind: the kind of change.
     """
 
     module: str
     function: str
+    first: int
     number: int
     variant: int
     kind: str
@@ -83,7 +85,7 @@ def source_of(module: str) -> str:
 def functions_of(
     tree: ast.Module | ast.ClassDef, prefix: str = ""
 ) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """The functions and methods, by their qualified names."""
+    """The functions and methods, with their qualified names; a setter has its getter's."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             yield prefix + node.name, node
@@ -115,8 +117,26 @@ def replaced(**fields: Any) -> Callable[[Any], ast.AST]:
     return change
 
 
+def ignoring(name: str, default: ast.expr) -> Callable[[Any], ast.AST]:
+    """The function that takes its default, whatever it is given."""
+
+    def change(node: Any) -> ast.AST:
+        node.body.insert(0, ast.Assign([ast.Name(name, ast.Store())], default))
+        return node
+
+    return change
+
+
 def changes(node: ast.AST) -> Iterator[Change]:
     """All that is done at one node."""
+    if isinstance(node, ast.FunctionDef):
+        arguments = node.args
+        last = arguments.args[len(arguments.args) - len(arguments.defaults) :]
+        defaults = [*zip(last, arguments.defaults, strict=True)]
+        defaults += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)  # type: ignore[arg-type]
+        for argument, default in defaults:
+            if default is not None:
+                yield "option ignored", ignoring(argument.arg, default)
     if isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARED:
         yield "comparison", replaced(ops=[COMPARED[type(node.ops[0])](), *node.ops[1:]])
     if isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in COMPUTED:
@@ -173,16 +193,19 @@ def mutants() -> list[Mutant]:
     planted = []
     for module in modules():
         for name, function in functions_of(ast.parse(source_of(module.__name__))):
-            skipped = left_alone(function)
+            skipped, first = left_alone(function), first_line(function)
             for number, node in enumerate(ast.walk(function)):
                 if id(node) in skipped or is_abstract(node):
                     continue
                 for variant, (kind, change) in enumerate(changes(node)):
-                    was = ast.unparse(node).splitlines()[0]
-                    changed = ast.fix_missing_locations(change(copy.deepcopy(node)))
-                    now = ast.unparse(changed).splitlines()[0] if changed else ""
+                    was, now = (
+                        " ".join(ast.unparse(ast.fix_missing_locations(tree)).split())[:160]
+                        for tree in (node, change(copy.deepcopy(node)))
+                    )
+                    if kind == "option ignored":
+                        was, now = str(variant), f"{name} ignores its option {variant}"
                     line = getattr(node, "lineno", function.lineno)
-                    place = (module.__name__, name, number, variant)
+                    place = (module.__name__, name, first, number, variant)
                     planted.append(Mutant(*place, kind, line, was, now))
     return planted
 
@@ -192,35 +215,48 @@ def is_abstract(node: ast.AST) -> bool:
     return isinstance(node, ast.Raise) and "has no " in ast.unparse(node)
 
 
-def code_named(code: CodeType, name: str) -> CodeType:
-    """The code of the function of this qualified name."""
+def first_line(function: ast.FunctionDef) -> int:
+    """As the function's code has it: a decorator's, if there is one."""
+    return min([function.lineno, *(d.lineno for d in function.decorator_list)])
+
+
+def code_of(code: CodeType, name: str, first: int) -> CodeType:
+    """The code of the function of this qualified name that begins at this line."""
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            if constant.co_qualname == name:
+            if (constant.co_qualname, constant.co_firstlineno) == (name, first):
                 return constant
             if name.startswith(constant.co_qualname + "."):
-                return code_named(constant, name)
+                with suppress(LookupError):
+                    return code_of(constant, name, first)
     raise LookupError(name)
 
 
-def function_of(module: str, name: str) -> FunctionType:
-    """The function of this qualified name, below any decorator."""
-    owner: Any = importlib.import_module(module)
-    *path, last = name.split(".")
+def function_of(mutant: Mutant) -> FunctionType:
+    """The function that it is planted into, below any decorator."""
+    owner: Any = importlib.import_module(mutant.module)
+    *path, last = mutant.function.split(".")
     for part in path:
         owner = getattr(owner, part)
     held = vars(owner)[last]
+    accessors: tuple[Any, ...] = (held,)
     if isinstance(held, property):
-        setter = held.fset is not None and held.fset.__qualname__ == name
-        held = held.fset if setter and held.fget is None else held.fget
-    held = getattr(held, "__func__", held)
-    return inspect.unwrap(held)
+        accessors = (held.fget, held.fset)
+    for one in accessors:
+        function = inspect.unwrap(getattr(one, "__func__", one))
+        if function.__code__.co_firstlineno == mutant.first:
+            return function
+    raise LookupError(str(mutant))
 
 
 def plant(mutant: Mutant) -> None:
     """Put the change in its place, for good: to be done in a process of its own."""
     tree = ast.parse(source_of(mutant.module))
-    function = dict(functions_of(tree))[mutant.function]
+    function = next(
+        node
+        for name, node in functions_of(tree)
+        if (name, first_line(node)) == (mutant.function, mutant.first)
+    )
     nodes = list(ast.walk(function))
     target = nodes[mutant.number]
     new = list(changes(target))[mutant.variant][1](target)
@@ -230,7 +266,8 @@ def plant(mutant: Mutant) -> None:
                 setattr(parent, name, new)
             elif isinstance(value, list) and any(entry is target for entry in value):
                 value[[entry is target for entry in value].index(True)] = new
-    made = function_of(mutant.module, mutant.function)
+    made = function_of(mutant)
+    before = made.__code__, made.__defaults__, made.__kwdefaults__
     code = compiled(tree, mutant)
     lost = [name for name in made.__code__.co_freevars if name not in code.co_freevars]
     if lost:  # what the changed code no longer uses must still be among its variables
@@ -240,11 +277,13 @@ def plant(mutant: Mutant) -> None:
     made.__defaults__ = tuple(map(valued(made), function.args.defaults)) or None
     named = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
     made.__kwdefaults__ = {a.arg: valued(made)(d) for a, d in named if d is not None} or None
+    if before == (made.__code__, made.__defaults__, made.__kwdefaults__):
+        raise LookupError(f"nothing was planted: {mutant}")
 
 
 def compiled(tree: ast.Module, mutant: Mutant) -> CodeType:
     ast.fix_missing_locations(tree)
-    return code_named(compile(tree, mutant.module, "exec"), mutant.function)
+    return code_of(compile(tree, mutant.module, "exec"), mutant.function, mutant.first)
 
 
 def valued(made: FunctionType) -> Callable[[ast.expr], Any]:
