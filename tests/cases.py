@@ -216,6 +216,26 @@ def densities(*shapes: tuple[int, ...]) -> Draw:
     )
 
 
+def between(shape: tuple[int, ...], *limits: tuple[float, float]) -> Draw:
+    """An input of this shape within each of these limits."""
+    return lambda g: tuple(np.asarray(g.uniform(*ends, size=shape)) for ends in limits)
+
+
+def logarithms(shape: tuple[int, ...], log_target: bool) -> Draw:
+    """Log-probabilities, and probabilities that are perhaps given by their logarithms too."""
+
+    def draw(g: Generator) -> tuple[Any, ...]:
+        x, target = between(shape, (0.1, 0.9), (0.1, 0.9))(g)
+        return np.log(x), np.log(target) if log_target else target
+
+    return draw
+
+
+def answers(shape: tuple[int, ...]) -> Draw:
+    """Scores, and the probabilities of a yes."""
+    return lambda g: (np.asarray(g.normal(size=shape) * 3), np.asarray(g.uniform(size=shape)))
+
+
 def exactly(*values: float) -> Draw:
     """One input, with just these values."""
     return lambda g: (np.array(values),)
@@ -405,50 +425,20 @@ def losses() -> Iterator[Case]:
     odds = {suffix: inside(shape, shape) for suffix, shape in shapes.items()}
     yield from each(manual.BCELoss, odds)
     yield from each(manual.BCELoss, {"": odds[""]}, [{"weight": w3}])
-    logits = {
-        suffix: lambda g, shape=shape: (
-            np.asarray(g.normal(size=shape) * 3),
-            np.asarray(g.uniform(size=shape)),
-        )
-        for suffix, shape in shapes.items()
-    }
+    logits = {suffix: answers(shape) for suffix, shape in shapes.items()}
     yield from each(manual.BCEWithLogitsLoss, logits)
     weights = [{"weight": w3}, {"pos_weight": w3}, {"weight": w3, "pos_weight": w3[::-1].copy()}]
     yield from each(manual.BCEWithLogitsLoss, {"": logits[""]}, weights)
     for log_target in (False, True):
-        draws = {
-            suffix: lambda g, shape=shape, log=log_target: (
-                np.log(g.uniform(0.1, 0.9, size=shape)),
-                np.log(g.uniform(0.1, 0.9, size=shape)) if log else g.uniform(0.1, 0.9, size=shape),
-            )
-            for suffix, shape in shapes.items()
-            if shape
-        }
+        draws = {s: logarithms(shape, log_target) for s, shape in shapes.items() if shape}
         variants = [{"log_target": log_target}]
         yield from each(manual.KLDivLoss, draws, variants, (*reductions, "batchmean"))
-    counts = {
-        suffix: lambda g, shape=shape: (
-            np.asarray(g.uniform(0.2, 2, size=shape)),
-            np.asarray(g.uniform(0.1, 5, size=shape)),
-        )
-        for suffix, shape in shapes.items()
-    }
+    counts = {suffix: between(shape, (0.2, 2), (0.1, 5)) for suffix, shape in shapes.items()}
     yield from each(
         manual.PoissonNLLLoss, counts, over(log_input=(True, False), full=(False, True))
     )
-    spread = {
-        suffix: lambda g, shape=shape, last=last: (
-            g.normal(size=shape),
-            g.normal(size=shape),
-            g.uniform(0.2, 2, size=(*shape[:-1], last or shape[-1])),
-        )
-        for suffix, shape, last in (
-            ("", (5, 3), 0),
-            ("-axes", (2, 3, 4), 0),
-            ("-unbatched", (7,), 0),
-            ("-shared", (5, 3), 1),
-        )
-    }
+    spread = {s: densities(shape, shape, shape) for s, shape in shapes.items() if shape}
+    spread["-shared"] = densities((5, 3), (5, 3), (5, 1))
     yield from each(manual.GaussianNLLLoss, spread, [{}, {"full": True}])
     # One variance, or one target, is used along an axis: its gradient is the sum of its uses.
     used_often = {

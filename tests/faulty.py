@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.grad
 
 Array = np.ndarray
 
@@ -25,7 +26,7 @@ class Linear:
 
     def forward(self, x: Array) -> Array:
         if not (self.bug == "stale" and hasattr(self, "x") and self.x.shape == x.shape):
-            self.x = x
+            self.x: Array = x
         return x @ self.W + self.b
 
     def backward(self, dy: Array) -> Array:
@@ -54,7 +55,7 @@ class Network:
 
     def __init__(self, sizes: tuple[int, ...] = (3, 5, 4, 2), bug: str = "") -> None:
         self.bug, self.layers = bug, len(sizes) - 1
-        self.params = {}
+        self.params: dict[str, Array] = {}
         for i, (n, m) in enumerate(pairwise(sizes), 1):
             self.params |= {f"W{i}": np.zeros((m, n)), f"b{i}": np.zeros(m)}
 
@@ -215,7 +216,8 @@ class LSTM:
     def backward(self, dy: Array) -> Array:
         dx = np.zeros_like(self.x)
         self.dWx, self.dWh, self.db = (np.zeros_like(p) for p in (self.Wx, self.Wh, self.b))
-        dh = dc = 0
+        dh: Any = 0
+        dc: Any = 0
         for t in reversed(range(len(dy))):
             before, c_before, i, f, o, g, c, h = self.saved[t]
             dh = dh + dy[t]

@@ -149,6 +149,11 @@ def starting(statement: str) -> Callable[[Any], Any]:
     return change
 
 
+def accumulating(text: str, value: ast.expr) -> Callable[[Any], Any]:
+    """Accumulate this expression of the value, E, instead."""
+    return lambda node: ast.Call(node.func, [expression(text, E=value)], node.keywords)
+
+
 def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
     """The mistakes that people make in backpropagation, where they can be planted at this node."""
     if isinstance(node, ast.FunctionDef):
@@ -223,19 +228,10 @@ def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
             yield (
                 "no gradient",
                 kinds("not-a-gradient", "other-gradient"),
-                lambda node: ast.Call(
-                    node.func, [expression("E.data", E=node.func.value)], node.keywords
-                ),
+                accumulating("E.data", node.func.value),
             )
-            given = node.args[0]
-            for name, text, right in (("sign", "-(E)", {"sign"}), ("twice", "2 * (E)", FACTOR)):
-                yield (
-                    name,
-                    kinds(right),
-                    lambda node, text=text: ast.Call(
-                        node.func, [expression(text, E=given)], node.keywords
-                    ),
-                )
+            yield "sign", kinds("sign"), accumulating("-(E)", node.args[0])
+            yield "twice", kinds(FACTOR), accumulating("2 * (E)", node.args[0])
         if node.func.attr == "at":
             array, index, values = node.args
             yield (
@@ -257,8 +253,11 @@ def slips(node: ast.AST, method: str) -> Iterator[Change]:
         turned = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
         yield "term left out", right | {"diagonal-only"}, lambda node: node.left
         yield "sign of a term", right, lambda node: ast.BinOp(node.left, turned, node.right)
-    minus = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
-    if minus and not isinstance(node.operand, ast.Constant):
+    if (
+        isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.USub)
+        and not isinstance(node.operand, ast.Constant)
+    ):
         yield "minus left out", right, lambda node: node.operand
 
 
@@ -346,7 +345,7 @@ def function_of(file: ModuleType, name: str) -> FunctionType:
     for part in path:
         owner = getattr(owner, part)
     held = vars(owner)[last]
-    return held.fget if isinstance(held, property) else held
+    return getattr(held, "fget", held)  # a property's own function
 
 
 @cache
@@ -474,7 +473,7 @@ def outcome(mutant: Mutant) -> Outcome:
 def summary(outcomes: Sequence[Outcome]) -> str:
     """The table: mutants, killed, named rightly, named wrongly, not named, by file."""
     headers = ("equivalent", "rightly", "wrongly", "not named", "by an error")
-    rows = [("", "mutants", "killed", *headers)]
+    rows: list[tuple[str, ...]] = [("", "mutants", "killed", *headers)]
     files = list(dict.fromkeys(o.mutant.file.__name__ for o in outcomes))
     for file in [*files, "all"]:
         own = [o for o in outcomes if file in ("all", o.mutant.file.__name__)]

@@ -137,6 +137,7 @@ def test_dropout_without_its_mask() -> None:
 
 def test_embedding_with_repeated_rows() -> None:
     case = named("Embedding-padding=None-1axes")
+    module: Any
     module, (rows,) = case.build(np.float64)
     assert len(set(rows)) < len(rows)
     (g,) = case.upstream(np.float64)
@@ -155,6 +156,7 @@ def test_gelu_with_the_other_forms_derivative() -> None:
     assert not np.allclose(approximate.backward(g), exact, rtol=1e-6)
     theirs = torch.from_numpy(x).requires_grad_()
     torch.nn.GELU()(theirs).backward(torch.from_numpy(g))
+    assert theirs.grad is not None
     np.testing.assert_allclose(exact, theirs.grad, rtol=1e-13, atol=1e-15)
 
 

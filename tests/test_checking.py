@@ -123,8 +123,8 @@ def test_one_of_ours_by_its_dotted_name(capsys: pytest.CaptureFixture[str]) -> N
 def test_layouts(capsys: pytest.CaptureFixture[str]) -> None:
     """Flat weights, other gate orders, a bias that is not there."""
     words = ["--against", "torch.nn.LSTM", "--args", "3", "4", "--input", "5,2,3"]
-    for layout in ("weight_ih_l0=Wx.T@ifog", "weight_hh_l0=Wh.T@ifog", "bias_ih_l0=b@ifog"):
-        words += ["--map", layout]
+    for mapped in ("weight_ih_l0=Wx.T@ifog", "weight_hh_l0=Wh.T@ifog", "bias_ih_l0=b@ifog"):
+        words += ["--map", mapped]
     code, out, err = run(capsys, f"{FAULTY}:LSTM", *words)
     assert (code, err) == (0, ""), out
     assert "bias_hh_l0 is held at zero" in out

@@ -84,6 +84,7 @@ def test_two_passes_are_run_back_last_first_where_that_is_said() -> None:
     np.testing.assert_array_equal(first, one["input 0"])
     np.testing.assert_array_equal(second, two["input 0"])
     for name, parameter in module.named_parameters():
+        assert parameter.grad is not None
         np.testing.assert_allclose(parameter.grad, one[name] + two[name], rtol=1e-14)
 
 
@@ -268,6 +269,7 @@ FIRST = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_loss_gives_what_the_network_takes(name: str) -> None:
     """`network.backward(loss.backward())`, or of a loss of several outputs `*loss.backward()`."""
+    loss: Any
     loss, inputs = FIRST[name].build(F64)
     if name == "CTCLoss":
         loss = loss.ctc
@@ -361,7 +363,11 @@ def test_a_module_is_not_replaced_by_something_else() -> None:
 
 # ---- signatures are PyTorch's
 
-MODULES = public(manual.Module) | {"ArticleNetwork": ArticleNetwork, "SharedBias": SharedBias}
+MODULES: dict[str, Any] = {
+    **public(manual.Module),
+    "ArticleNetwork": ArticleNetwork,
+    "SharedBias": SharedBias,
+}
 
 
 def signature_of(made: Any) -> list[tuple[Any, ...]]:

@@ -54,6 +54,7 @@ def test_ours_is_the_gradient_of_the_log_probabilities() -> None:
     torch.nn.CTCLoss(reduction="sum")(theirs, *map(torch.from_numpy, inputs[1:])).backward()
     steps = np.arange(len(mine))[:, np.newaxis] < inputs[2]  # within each sample's length
     expected = mine + np.exp(inputs[0]) * steps[..., np.newaxis]
+    assert theirs.grad is not None
     np.testing.assert_allclose(theirs.grad, expected, atol=1e-14)
 
 

@@ -194,7 +194,7 @@ def test_a_network_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     )
 
 
-BAD_FILES = {
+BAD_FILES: dict[str, tuple[dict[str, Any], str]] = {
     "no weights": ({"weights": None}, "weights: expected a list"),
     "missing": ({"x": ...}, "there is no x"),
     "unknown": ({"w": 1}, "w is not known"),

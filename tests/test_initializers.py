@@ -60,7 +60,7 @@ def assert_same_normal(mine: np.ndarray, theirs: np.ndarray, std: float = 1.0) -
     np.testing.assert_allclose(mine, theirs, rtol=0, atol=atol)
 
 
-def both(name: str, options: dict, shape: tuple, dtype: Any, seed: int = 0) -> Any:
+def both(name: str, options: dict, shape: tuple, dtype: Any, seed: int = 0) -> tuple[Any, Any]:
     """What an initializer and its twin fill an array with, from the same seed."""
     torch.manual_seed(seed)
     theirs = getattr(torch.nn.init, name)(torch.empty(shape, dtype=DTYPES[dtype]), **options)
@@ -86,7 +86,7 @@ def test_same_seed_same_layer(layer: str, seed: int, dtype: Any) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("size", [(3, 5), (20, 31)], ids=str)
-def test_same_seed_same_embedding(size: tuple, seed: int, dtype: Any) -> None:
+def test_same_seed_same_embedding(size: tuple[int, int], seed: int, dtype: Any) -> None:
     torch.manual_seed(seed)
     theirs = torch.nn.Embedding(*size, dtype=DTYPES[dtype])
     mine = manual.Embedding(*size, dtype=dtype, generator=TorchGenerator(seed))
@@ -313,7 +313,7 @@ NONLINEARITIES = get_args(get_type_hints(torch.nn.init.calculate_gain)["nonlinea
 
 @pytest.mark.parametrize("name", NONLINEARITIES)
 @pytest.mark.parametrize("param", [None, 0, 1, 0.3, -2])
-def test_gains(name: str, param: float | None) -> None:
+def test_gains(name: Any, param: float | None) -> None:
     assert calculate_gain(name, param) == torch.nn.init.calculate_gain(name, param)
 
 

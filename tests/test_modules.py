@@ -18,6 +18,7 @@ from .conftest import assert_agreement, make_pair
 pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")
 F32, F64 = np.float32, np.float64
 X = np.ones((5, 3), F32)
+untyped: Any = manual  # for calls that no type checker would let pass
 
 
 def linear() -> manual.Linear:
@@ -35,7 +36,7 @@ REFUSED = [
     ),
     (lambda: manual.ReLU()(np.arange(3)), TypeError, "input is int64, expected a floating dtype"),
     (lambda: manual.Linear(0, 4), ValueError, "Linear: in_features is 0, expected a whole number"),
-    (lambda: manual.Linear(3, 4.5), ValueError, "out_features is 4.5"),
+    (lambda: untyped.Linear(3, 4.5), ValueError, "out_features is 4.5"),
     (lambda: manual.Linear(3, 4, dtype="float16"), TypeError, "dtype is float16, expected float32"),
     (lambda: manual.Bilinear(2, 3, 4)(X, X), ValueError, r"input1 has shape \(5, 3\), expected"),
     (
@@ -102,8 +103,8 @@ REFUSED = [
         IndexError,
         "expected 0 to 2",
     ),
-    (lambda: manual.MSELoss(mean=True), TypeError, "unexpected keyword argument 'mean'"),
-    (lambda: manual.Sequential([linear()]), TypeError, "got a list, expected modules"),
+    (lambda: untyped.MSELoss(mean=True), TypeError, "unexpected keyword argument 'mean'"),
+    (lambda: untyped.Sequential([linear()]), TypeError, "got a list, expected modules"),
     (lambda: manual.CosineEmbeddingLoss()(X, X, [1] * 5), TypeError, "target is a list"),
     (
         lambda: manual.MultiMarginLoss(weight=np.ones(1, F32))(X, np.zeros(5, int)),
@@ -126,19 +127,19 @@ def test_what_is_refused_says_why(do: Any, error: type, message: str) -> None:
 
 
 UNSUPPORTED = [
-    (lambda: manual.Linear(3, 4, device="cpu"), "Linear: device"),
-    (lambda: manual.ReLU(inplace=True), "ReLU: inplace"),
-    (lambda: manual.SELU(True), "SELU: inplace"),
-    (lambda: manual.Hardtanh(min_value=-2), "Hardtanh: min_value"),
-    (lambda: manual.Embedding(3, 4, max_norm=1.0), "Embedding: max_norm"),
-    (lambda: manual.Embedding(3, 4, sparse=True), "Embedding: sparse"),
-    (lambda: manual.Embedding(3, 4, scale_grad_by_freq=True), "Embedding: scale_grad_by_freq"),
-    (lambda: manual.Softmax(), "Softmax: dim=None"),
-    (lambda: manual.MSELoss(size_average=True), "MSELoss: size_average"),
-    (lambda: manual.MSELoss(size_average=False), "MSELoss: size_average"),
-    (lambda: manual.Sequential({"fc": manual.Linear(3, 4)}), "Sequential: a dict of modules"),
-    (lambda: manual.CrossEntropyLoss(reduce=True), "CrossEntropyLoss: reduce"),
-    (lambda: manual.TripletMarginLoss(p=float("inf")), "TripletMarginLoss: p=inf"),
+    (lambda: untyped.Linear(3, 4, device="cpu"), "Linear: device"),
+    (lambda: untyped.ReLU(inplace=True), "ReLU: inplace"),
+    (lambda: untyped.SELU(True), "SELU: inplace"),
+    (lambda: untyped.Hardtanh(min_value=-2), "Hardtanh: min_value"),
+    (lambda: untyped.Embedding(3, 4, max_norm=1.0), "Embedding: max_norm"),
+    (lambda: untyped.Embedding(3, 4, sparse=True), "Embedding: sparse"),
+    (lambda: untyped.Embedding(3, 4, scale_grad_by_freq=True), "Embedding: scale_grad_by_freq"),
+    (lambda: untyped.Softmax(), "Softmax: dim=None"),
+    (lambda: untyped.MSELoss(size_average=True), "MSELoss: size_average"),
+    (lambda: untyped.MSELoss(size_average=False), "MSELoss: size_average"),
+    (lambda: untyped.Sequential({"fc": manual.Linear(3, 4)}), "Sequential: a dict of modules"),
+    (lambda: untyped.CrossEntropyLoss(reduce=True), "CrossEntropyLoss: reduce"),
+    (lambda: untyped.TripletMarginLoss(p=float("inf")), "TripletMarginLoss: p=inf"),
 ]
 
 
@@ -182,7 +183,7 @@ def test_a_shared_parameter_is_one_parameter() -> None:
     theirs = torch.nn.Linear(3, 3)
     twin = torch.nn.Sequential(theirs, torch.nn.Tanh(), theirs)
     assert set(network.state_dict()) == set(twin.state_dict())
-    tied = twin_of(network)
+    tied: Any = twin_of(network)
     assert tied[0] is tied[2]
     np.testing.assert_allclose(network(X), tied(torch.from_numpy(X)).detach(), rtol=1e-5)
 
@@ -289,6 +290,6 @@ def test_empty_batches_are_nan_without_a_warning() -> None:
     for loss in (manual.MSELoss(), manual.L1Loss(), manual.BCEWithLogitsLoss()):
         assert np.isnan(loss(empty, empty))
         assert all(g.shape == (0, 3) and g.dtype == F32 for g in loss.backward())
-    loss = manual.CrossEntropyLoss()
-    assert np.isnan(loss(empty, np.ones(0, int)))
-    assert loss.backward().shape == (0, 3)
+    of_classes = manual.CrossEntropyLoss()
+    assert np.isnan(of_classes(empty, np.ones(0, int)))
+    assert of_classes.backward().shape == (0, 3)

@@ -98,7 +98,7 @@ VARIANTS: dict[Any, list[dict[str, Any]]] = {
         {"lambd": 0.0, "maximize": True},
     ],
 }
-MUON = [
+MUON: list[dict[str, Any]] = [
     {},
     {"nesterov": False},
     {"adjust_lr_fn": "original"},
@@ -274,7 +274,8 @@ def test_muon_makes_singular_values_equal() -> None:
 def test_groups_have_settings_of_their_own(dtype: Any) -> None:
     pair = make_pair(named("MLP-Tanh"), dtype)
     first, *others = pair.mine.parameters()
-    mine = manual.Adam([{"params": [first], "lr": 0.1}, {"params": others}], lr=0.01)
+    groups: list[dict[str, Any]] = [{"params": [first], "lr": 0.1}, {"params": others}]
+    mine = manual.Adam(groups, lr=0.01)
     mine.param_groups[1]["weight_decay"] = 0.2
     theirs = twin_of(mine, pair.twin.parameters())
     assert [group["lr"] for group in theirs.param_groups] == [0.1, 0.01]
@@ -302,9 +303,8 @@ def test_parameters_are_views_into_one_array() -> None:
     optimizer = manual.Adam(pair.mine.parameters())
     pair.by_hand()
     optimizer.step()
-    bases = {id(p.data.base) for p in pair.mine.parameters()}
-    assert len(bases) == 1
-    assert len({id(p.grad.base) for p in pair.mine.parameters()}) == 1
+    for array in ("data", "grad"):
+        assert len({id(getattr(p, array).base) for p in pair.mine.parameters()}) == 1
 
 
 def test_two_optimizers_in_turn_on_the_same_parameters() -> None:
@@ -413,7 +413,8 @@ def test_a_parameter_in_two_groups_says_so() -> None:
 
 def test_groups_may_differ_in_dtype_but_not_within() -> None:
     wide, (single, other) = vector(), (manual.Parameter(np.ones(3, np.float32)) for _ in range(2))
-    optimizer = manual.SGD([{"params": wide}, {"params": [single, other]}])
+    groups: list[dict[str, Any]] = [{"params": wide}, {"params": [single, other]}]
+    optimizer = manual.SGD(groups)
     single.cast(np.float64)
     other.grad = np.ones(3, np.float32)
     with pytest.raises(ValueError, match="a group mixes the dtypes float64 and float32"):
@@ -624,8 +625,10 @@ def test_a_state_without_a_step_is_one_at_step_0(made: Any, options: dict) -> No
 def test_parameters_are_numbered_through_all_groups() -> None:
     both = Both(manual.Adam, {})
     (a, b, c), (d, e, f) = both.mine, both.theirs
-    both.optimizer = manual.Adam([{"params": [c, a], "lr": 0.1}, {"params": b}])
-    both.twin = torch.optim.Adam([{"params": [f, d], "lr": 0.1}, {"params": e}])
+    mine_in_groups: list[dict[str, Any]] = [{"params": [c, a], "lr": 0.1}, {"params": b}]
+    theirs_in_groups: list[dict[str, Any]] = [{"params": [f, d], "lr": 0.1}, {"params": e}]
+    both.optimizer = manual.Adam(mine_in_groups)
+    both.twin = torch.optim.Adam(theirs_in_groups)
     both.step(range(3))
     mine, theirs = both.optimizer.state_dict(), both.twin.state_dict()
     assert settings(mine) == settings(theirs)
@@ -652,7 +655,7 @@ def test_adagrad_goes_on_from_a_loaded_sum() -> None:
 def test_adagrad_starts_each_group_from_its_own_value() -> None:
     """PyTorch starts all groups from the constructor's."""
     first, second, late = vector(), vector(), vector()
-    groups = [{"params": first}, {"params": second, "initial_accumulator_value": 3.0}]
+    groups: list[Any] = [{"params": first}, {"params": second, "initial_accumulator_value": 3.0}]
     optimizer = manual.Adagrad(groups, lr=1.0, initial_accumulator_value=8.0, eps=0.0)
     optimizer.add_param_group({"params": late, "initial_accumulator_value": 0.0})
     for parameter in (first, second, late):
@@ -706,13 +709,13 @@ def test_a_rate_that_a_schedule_took_below_0_by_rounding_is_no_obstacle() -> Non
 
 
 def spoil(state_dict: Any, *path: Any, value: Any) -> None:
-    *path, last = path
-    for key in path:
+    *keys, last = path
+    for key in keys:
         state_dict = state_dict[key]
     state_dict[last] = value
 
 
-MISFITS = {
+MISFITS: dict[str, tuple[tuple[Any, ...], str]] = {
     "shape": (
         ("state", 2, "exp_avg", np.zeros((9, 9))),
         r"Adam: exp_avg of parameter 2 has shape \(9, 9\), expected \(3, 2\)",

@@ -76,7 +76,7 @@ def test_gradients_accumulate(case: Case) -> None:
     """A second forward and backward adds the same again."""
     pair = make_pair(case, np.float64)
     pair.gradients()
-    once = {name: p.grad.copy() for name, p in pair.mine.named_parameters() if p.requires_grad}
+    once = {n: p.grad.copy() for n, p in pair.mine.named_parameters() if p.grad is not None}
     pair.mine(*pair.inputs)
     pair.mine.backward(*pair.upstream)
     for name, parameter in pair.mine.named_parameters():
@@ -126,7 +126,7 @@ def test_upstream_of_another_shape_or_dtype_is_refused(case: Case) -> None:
 
 
 def test_repr_is_the_constructor_call(case: Case, dtype: Any) -> None:
-    module, _ = case.build(dtype)
+    module: Any = case.build(dtype)[0]
     if case.class_name == "CTCLoss":
         module = module.ctc
     names = {**vars(np), **vars(manual), **vars(manual.worked_example)}

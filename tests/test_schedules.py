@@ -147,7 +147,7 @@ def assert_equal_sides(mine: Any, theirs: Any, place: str) -> None:
         [{key: group[key] for key in kept & group.keys()} for group in side.optimizer.param_groups]
         for side in (mine, theirs)
     ]
-    assert_same(*groups, f"{place}: groups")
+    assert_same(groups[0], groups[1], f"{place}: groups")
     assert_same(mine.get_last_lr(), theirs.get_last_lr(), f"{place}: get_last_lr()")
     assert_same(mine.state_dict(), theirs.state_dict(), f"{place}: state")
 
@@ -648,7 +648,7 @@ def test_a_state_that_does_not_fit_inside(kind: str) -> None:
 
 
 def test_a_function_keeps_what_no_state_has() -> None:
-    own = [Falling(0.3), math.cos]
+    own: list[Any] = [Falling(0.3), math.cos]
     schedule = manual.LambdaLR(optimizers()[0], own)
     state = schedule.state_dict()
     assert state["lr_lambdas"] == [{"rate": 0.3}, None]
@@ -927,7 +927,7 @@ def test_bad_settings_say_so(
 
 def test_a_schedule_of_ones_own_needs_next() -> None:
     with pytest.raises(TypeError, match=r"^LRScheduler: got a NoneType, expected an Optimizer$"):
-        LRScheduler(None)
+        LRScheduler(None)  # type: ignore[arg-type]
     with pytest.raises(NotImplementedError, match=r"^LRScheduler has no next$"):
         LRScheduler(optimizer())
 
@@ -994,7 +994,7 @@ def test_the_optimizer_of_a_chain_is_that_of_its_schedules() -> None:
     with pytest.raises(ValueError, match="ChainedScheduler: there are no schedules"):
         manual.ChainedScheduler([])
     with pytest.raises(TypeError, match="ChainedScheduler: schedule 0 is a NoneType"):
-        manual.ChainedScheduler([None])
+        manual.ChainedScheduler([None])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("milestones", [[], [3, 5]])

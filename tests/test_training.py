@@ -62,6 +62,7 @@ def test_digits_to_the_last_bits() -> None:
     """At least 96% of unseen digits, the same predictions, weights within 1e-12 at the end."""
     pair, problem, steps = run("digits-mlp")
     assert all(step.report.agrees for step in steps)
+    assert problem.data.held_out is not None
     x, t = problem.data.held_out
     output, twin_output, *_ = pair.evaluate(x, t)
     guesses = output.argmax(axis=1)
@@ -185,7 +186,9 @@ def test_a_gradient_wrong_by_a_billionth_is_found_all_the_same(
     assert not pair.step(*next(batches)).report.agrees
 
 
-def test_a_wrong_gradient_parts_them(monkeypatch: pytest.MonkeyPatch, capsys, tmp_path) -> None:
+def test_a_wrong_gradient_parts_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     right = manual.Tanh.backward
     monkeypatch.setattr(manual.Tanh, "backward", lambda self, g: right(self, g) * (1 + 1e-9))
     assert main(["train", "xor", "--steps", "30", "--logdir", str(tmp_path)]) == 1
@@ -259,10 +262,15 @@ BAD = {
 
 
 @pytest.mark.parametrize("arguments", BAD)
-def test_bad_input_gets_one_line(arguments: str, tmp_path: Path, capsys, monkeypatch) -> None:
+def test_bad_input_gets_one_line(
+    arguments: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     try:
-        code = main(["train", *arguments.split()])
+        code: Any = main(["train", *arguments.split()])
     except SystemExit as stopped:  # argparse's own way out
         code = stopped.code
     out, err = capsys.readouterr()
@@ -283,23 +291,25 @@ def test_bad_input_as_a_process(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_loss_that_runs_off_says_so(tmp_path: Path, capsys) -> None:
+def test_a_loss_that_runs_off_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["train", "xor", "--lr", "50", "--logdir", str(tmp_path)])
     assert code == 2
     assert "--lr 50.0: the loss is" in capsys.readouterr().err
 
 
-def test_no_command_says_what_there_is(capsys) -> None:
+def test_no_command_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([])
     assert stopped.value.code == 2
     assert "expected a command: list, train" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_says_so(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_an_interrupted_run_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     taken = Lockstep.step
 
-    def step(self: Lockstep, x, t):
+    def step(self: Lockstep, x: Any, t: Any) -> Step:
         if self.steps == 5:
             raise KeyboardInterrupt
         return taken(self, x, t)
@@ -320,7 +330,9 @@ def test_a_closed_pipe_ends_it_without_a_word(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rule", ["simultaneous", "early"])
 @pytest.mark.parametrize("biases", ["fixed", "trained", "shared"])
-def test_both_columns_of_the_articles_table_agree(rule, biases, tmp_path, capsys) -> None:
+def test_both_columns_of_the_articles_table_agree(
+    rule: str, biases: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--rule", rule, "--biases", biases, "--steps", "2", "--logdir", str(tmp_path)]
     assert main(["train", "worked-example", *arguments]) == 0
     out = capsys.readouterr().out
@@ -394,7 +406,7 @@ def test_a_peak_between_two_points_is_not_lost(tmp_path: Path) -> None:
     assert logged == pytest.approx([math.log10(eps), math.log10(1e6 * eps)], rel=1e-6)
 
 
-def test_held_out_curves(tmp_path: Path, capsys) -> None:
+def test_held_out_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = replace(EXPERIMENTS["digits-mlp"].defaults, steps=60).resolve()
     assert train(settings, EXPERIMENTS["digits-mlp"].build(settings), tmp_path, "short")
     for side in ("manual", "torch"):
@@ -403,7 +415,9 @@ def test_held_out_curves(tmp_path: Path, capsys) -> None:
     assert "the same prediction for 359 of 359" in capsys.readouterr().out
 
 
-def test_a_run_never_writes_into_another(tmp_path: Path, capsys) -> None:
+def test_a_run_never_writes_into_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("xor", "xor-2"):
         assert main(["train", "xor", "--steps", "3", "--logdir", str(tmp_path)]) == 0
         assert f"runFilter=%5E{name}/" in capsys.readouterr().out

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from itertools import islice, product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_the_other_rules(rule: str, biases: str, after_1: str, after_10_000: str
 def test_autograd_gives_every_quantity_of_a_round(rule: str) -> None:
     """Each of the article's quantities, before the first round, from PyTorch's own graph."""
     problem = EXPERIMENTS["worked-example"].build(EXPERIMENTS["worked-example"].defaults.resolve())
-    twin = twin_of(problem.network)
+    twin: Any = twin_of(problem.network)
     x, t = to_torch(problem.data.x), to_torch(problem.data.t)
     autograd = article_round(twin, x, t, LEARNING_RATE, rule)
     by_hand = next(scalars(rule))
