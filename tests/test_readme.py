@@ -36,6 +36,7 @@ from torch_ref.twin import to_torch
 from .__main__ import COLUMNS, row_of
 from .conftest import NO_JUDGE
 from .mutants import EQUIVALENT, Mutant, mutants, outcome
+from .test_initializers import FUSED
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -204,6 +205,8 @@ def test_a_snippet_prints_what_its_comments_say(
     block: Block, readers_files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where a print has no comment, it prints a distance: rounding in float32."""
+    if "TorchGenerator" in block.text and not FUSED:
+        pytest.skip("it holds as PyTorch draws on a processor with AVX2, which the README says")
     exec(compile(block.text, f"README.md, {block}", "exec"), {})
     printed = capsys.readouterr().out.splitlines()
     prints = [line for line in block.text.splitlines() if line.startswith("print(")]
@@ -282,21 +285,24 @@ def test_a_report_is_what_is_printed(
 
 
 def compare_row(shown: list[str], printed: list[str], row: Row, run: Run) -> None:
-    """Each side's numbers stand at the place that it names; a right quantity's is rounding's."""
+    """Numbers stand at the place that is named; of a right quantity, rounding chooses which."""
     assert shown[:2] == printed[:2]
+    drawn = 1e-8 if FUSED else 1e-6  # weights are drawn in float32, up to its last bit
     mine, reference = (side[row.kind, row.name] for side in (run.mine, run.theirs))
     apart = []
-    for _, _, distance, at, yours, theirs in (shown, printed):
+    for (_, _, distance, at, *values), rel in ((shown, drawn), (printed, 1e-8)):
         place = tuple(map(int, at.split(",")))
-        values = float(mine[place]), float(reference[place])
-        assert (float(yours), float(theirs)) == pytest.approx(values, rel=1e-8)
-        apart.append(abs(values[0] - values[1]))
+        both = float(mine[place]), float(reference[place])
+        assert [float(value) for value in values] == pytest.approx(both, rel=rel, abs=0)
+        apart.append(abs(both[0] - both[1]))
         if row.agrees:
             assert re.fullmatch(r"0|\d\.\d+|\d+", distance)
             assert float(distance) <= row.tolerance
     if not row.agrees:
         assert shown[2] == printed[2]
-        assert apart[0] == pytest.approx(apart[1], rel=1e-8)  # the same place, or as far apart
+        assert apart[0] == pytest.approx(
+            apart[1], rel=1e-8, abs=0
+        )  # the same place, or as far apart
 
 
 # ---- The run of the worked example
@@ -334,7 +340,7 @@ def test_the_largest_distances_are_rounding(
     for kind, *row in map(cells, shown_rows):
         for relative, eps, allowed, step, tensor in (row, printed[kind]):
             assert float(eps) <= float(allowed)
-            assert float(relative) == pytest.approx(float(eps) * EPS, rel=0.1)
+            assert float(relative) == pytest.approx(float(eps) * EPS, rel=0.1, abs=0)
             assert 1 <= int(step.replace(",", "")) <= 10_000
             assert (tensor == "output") == (kind == "output")
             assert tensor in ("output", "hidden.0.weight", "output.0.weight")
