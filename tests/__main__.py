@@ -1,7 +1,6 @@
 """`python -m tests`: each class, what it uses of what is allowed, how far it is from the judge."""
 
 import warnings
-from collections import defaultdict
 from typing import Any
 
 from torch_ref.judge import CAN_JUDGE, FACTOR, NEGLIGIBLE
@@ -9,6 +8,14 @@ from torch_ref.parity import compare, table
 
 from .cases import CASES, Case
 from .conftest import DTYPES, NO_JUDGE, judged, make_pair
+
+COLUMNS = (
+    "class",
+    "cases",
+    *(f"used {dtype}" for dtype in DTYPES),
+    *(f"{side} {dtype}" for dtype in DTYPES for side in ("by hand", "torch") if CAN_JUDGE),
+    "",
+)
 
 
 def share(case: Case, dtype: Any) -> float:
@@ -18,40 +25,36 @@ def share(case: Case, dtype: Any) -> float:
     return compare(mine.quantities, theirs.quantities, mine.allowed, pair.scale).worst.share
 
 
-def main() -> int:
-    warnings.filterwarnings("ignore", "reduction: 'mean' divides the total loss")
-    counts: dict[str, int] = defaultdict(int)
-    used: dict[tuple[str, Any], float] = defaultdict(float)
-    worst: dict[tuple[str, Any], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    closer: dict[str, int] = defaultdict(int)
-    further = []
-    for case in CASES:
-        name = case.class_name
-        counts[name] += 1
-        for dtype in DTYPES:
-            if not (case.pytorch_is_off and dtype == DTYPES[1]):
-                used[name, dtype] = max(used[name, dtype], share(case, dtype))
-            for judgement in judged(case, dtype) if CAN_JUDGE else ():
-                both = worst[name, dtype]
-                both[:] = max(both[0], judgement.mine), max(both[1], judgement.theirs)
-                closer[name] += judgement.verdict == "closer than PyTorch"
+def row_of(name: str) -> tuple[tuple[str, ...], list[str]]:
+    """One class's cells, for the columns above, and where by hand is too far from the judge."""
+    cases = [case for case in CASES if case.class_name == name]
+    used, distances, further, closer = [], [], [], 0
+    for dtype in DTYPES:
+        compared = [c for c in cases if not (c.pytorch_is_off and dtype == DTYPES[1])]
+        used.append(f"{max((share(case, dtype) for case in compared), default=0):.1%}")
+        mine = theirs = 0.0
+        for case in cases if CAN_JUDGE else ():
+            for judgement in judged(case, dtype):
+                mine, theirs = max(mine, judgement.mine), max(theirs, judgement.theirs)
+                closer += judgement.verdict == "closer than PyTorch"
                 if not judgement.stands:
                     further.append(f"{case.name} {dtype}: {judgement.kind} {judgement.name}")
-    columns = [f"{side} {dtype}" for dtype in DTYPES for side in ("by hand", "torch")]
-    shares = [f"used {dtype}" for dtype in DTYPES]
-    rows = [("class", "cases", *shares, *(columns if CAN_JUDGE else ()), "")]
-    for name in sorted(counts):
-        cells = [f"{used[name, dtype]:.1%}" for dtype in DTYPES]
-        if CAN_JUDGE:
-            cells += [f"{value:.2g}" for dtype in DTYPES for value in worst[name, dtype]]
-        note = f"by hand closer in {closer[name]}" if closer[name] else ""
-        rows.append((name, str(counts[name]), *cells, note))
+        distances += [f"{mine:.2g}", f"{theirs:.2g}"] if CAN_JUDGE else []
+    note = f"by hand closer in {closer}" if closer else ""
+    return (name, str(len(cases)), *used, *distances, note), further
+
+
+def main() -> int:
+    warnings.filterwarnings("ignore", "reduction: 'mean' divides the total loss")
+    names = sorted({case.class_name for case in CASES})
+    rows, lists = zip(*(row_of(name) for name in names), strict=True)
+    further = [line for lines in lists for line in lines]
     print(
         "used: of the allowed distance between by hand and autograd, the worst case's share\n"
         "others: worst distance from the same code in extended precision, in eps of each dtype\n"
     )
-    print(table(rows, left=(0, len(rows[0]) - 1)))
-    print(f"\n{len(counts)} classes, {sum(counts.values())} cases, in both dtypes each")
+    print(table([COLUMNS, *rows], left=(0, len(COLUMNS) - 1)))
+    print(f"\n{len(names)} classes, {len(CASES)} cases, in both dtypes each")
     if not CAN_JUDGE:
         print(NO_JUDGE)
         return 0
