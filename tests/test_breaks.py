@@ -95,6 +95,7 @@ def applies(how: str, case: Case) -> bool:
     return case.proves and not case.pytorch_is_off and (trains if "parameters" in how else floating)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "case"),
     [

@@ -237,6 +237,7 @@ SUBCLASSES = {
 WITH_A_MATRIX = [case for case in CASES if np.ndim(case.build(F64)[1][0]) in (1, 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SUBCLASSES)
 @pytest.mark.parametrize("case", WITH_A_MATRIX, ids=lambda case: case.name)
 def test_subclasses_of_arrays_are_refused(case: Case, kind: str) -> None:

@@ -167,6 +167,7 @@ FIELD: dict[str, tuple[Any, str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", FIELD)
 def test_a_mistake_from_the_field_is_named(mistake: str) -> None:
     run, kind, words = FIELD[mistake]
@@ -289,6 +290,7 @@ def test_one_number_is_no_proof_of_an_early_update() -> None:
     assert "with zero for weight" in found.verdicts[0].what
 
 
+@pytest.mark.slow
 def test_a_recurrent_layer_with_the_batch_first() -> None:
     layer = torch.nn.RNN(3, 4, batch_first=True).double()
     x = to_torch(normal(2, 5, 3))

@@ -19,6 +19,7 @@ def test_there_are_enough_of_them() -> None:
     assert len({mutant.name for mutant in MISTAKES}) >= 18
 
 
+@pytest.mark.slow
 def test_a_sample_is_killed_and_named() -> None:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a mutant may divide by zero

@@ -28,6 +28,7 @@ def test_updated_weights_and_optimizer_state(case: Case, dtype: Any, optimizer: 
     assert_agreement(pair.training(OPTIMIZERS[optimizer](pair.mine.parameters())))
 
 
+@pytest.mark.slow
 def test_names_and_shapes_cross_over(pair: Pair) -> None:
     """A state dict goes across unchanged, and back."""
     state = pair.twin.state_dict()
@@ -59,6 +60,7 @@ def test_every_public_module_has_a_case() -> None:
     assert len(CASES) == len({case.name for case in CASES})
 
 
+@pytest.mark.slow
 def test_backward_changes_nothing_and_shares_nothing(pair: Pair) -> None:
     before = [np.copy(x) for x in (*pair.inputs, *pair.upstream)]
     pair.mine(*pair.inputs)
@@ -72,6 +74,7 @@ def test_backward_changes_nothing_and_shares_nothing(pair: Pair) -> None:
         assert not any(np.may_share_memory(gradient, other) for other in others)
 
 
+@pytest.mark.slow
 def test_gradients_accumulate(case: Case) -> None:
     """A second forward and backward adds the same again."""
     pair = make_pair(case, np.float64)
@@ -86,6 +89,7 @@ def test_gradients_accumulate(case: Case) -> None:
             assert parameter.grad is None
 
 
+@pytest.mark.slow
 def test_used_twice_in_one_forward(case: Case) -> None:
     """Backward goes back through the uses in reverse order, each with what its forward saved."""
     module, inputs = case.build(np.float64)
@@ -104,6 +108,7 @@ def test_used_twice_in_one_forward(case: Case) -> None:
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_backward_needs_a_forward(case: Case) -> None:
     module, inputs = case.build(np.float64)
     with pytest.raises(RuntimeError, match="backward has no forward"):
@@ -114,6 +119,7 @@ def test_backward_needs_a_forward(case: Case) -> None:
         module.backward(*case.upstream(np.float64))
 
 
+@pytest.mark.slow
 def test_upstream_of_another_shape_or_dtype_is_refused(case: Case) -> None:
     module, inputs = case.build(np.float64)
     (upstream,) = case.upstream(np.float64)
@@ -125,6 +131,7 @@ def test_upstream_of_another_shape_or_dtype_is_refused(case: Case) -> None:
     module.backward(upstream)  # what forward saved is still there
 
 
+@pytest.mark.slow
 def test_repr_is_the_constructor_call(case: Case, dtype: Any) -> None:
     module: Any = case.build(dtype)[0]
     if case.class_name == "CTCLoss":

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = """
 import numpy as np
 import torch
@@ -45,6 +47,7 @@ def test_nothing_to_do_with_it():
 """
 
 
+@pytest.mark.slow
 def test_the_fixture_fails_with_the_verdict(tmp_path: Path) -> None:
     (tmp_path / "test_theirs.py").write_text(TESTS)
     report = tmp_path / "report.json"

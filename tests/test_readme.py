@@ -161,6 +161,7 @@ def test_the_set_up_is_what_ci_runs() -> None:
     ]
 
 
+@pytest.mark.slow
 @each("commands")
 def test_the_commands_run(block: Block, readers_files: Path) -> None:
     """One after the other. Training stops after 5 steps; TensorBoard is not started."""
@@ -297,6 +298,7 @@ def compare_row(shown: list[str], printed: list[str], row: Row, run: Run) -> Non
 # ---- The run of the worked example
 
 
+@pytest.mark.slow
 def test_the_article_s_figures_are_what_is_printed() -> None:
     """By hand and by autograd, over all of its rounds."""
     settings = EXPERIMENTS["worked-example"].defaults.resolve()
@@ -315,6 +317,7 @@ def test_the_article_s_figures_are_what_is_printed() -> None:
     assert all(one < next_one for one, next_one in pairwise(places))
 
 
+@pytest.mark.slow
 def test_the_largest_distances_are_rounding(
     readers_files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,6 +46,7 @@ def run(experiment: str, **options: Any) -> tuple[Lockstep, Problem, list[Step]]
     return pair, problem, [pair.step(*next(batches)) for _ in range(settings.steps)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("biases", ["fixed", "trained", "shared"])
 @pytest.mark.parametrize("rule", ["simultaneous", "early"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -58,6 +59,7 @@ def test_worked_example_by_every_rule(rule: str, biases: str, optimizer: str) ->
     assert {row.kind for row in steps[-1].report.rows} >= {"output", "gradient", "weight"}
 
 
+@pytest.mark.slow
 def test_digits_to_the_last_bits() -> None:
     """At least 96% of unseen digits, the same predictions, weights within 1e-12 at the end."""
     pair, problem, steps = run("digits-mlp")
@@ -99,6 +101,7 @@ def test_digits_with_every_activation(activation: str, dtype: str) -> None:
     assert all(step.report.agrees for step in steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_digits_with_every_schedule(schedule: str, optimizer: str) -> None:
@@ -117,6 +120,7 @@ def test_every_public_optimizer_and_schedule_has_its_name() -> None:
     assert elementwise | {"identity", "prelu"} == {*ACTIVATIONS}
 
 
+@pytest.mark.slow
 def test_xor_needs_a_nonlinearity() -> None:
     for activation, solved in (("identity", False), ("tanh", True), ("sigmoid", True)):
         pair, problem, steps = run("xor", activation=activation)

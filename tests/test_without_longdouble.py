@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from .conftest import NO_JUDGE
+
+pytestmark = pytest.mark.slow
 
 # What NumPy says there, before anything is imported that looks at it.
 SIMULATED = "import sys, numpy; numpy.longdouble = numpy.float64\n"

@@ -33,6 +33,7 @@ def figure(name: str) -> Figure:
     return next(figure for figure in FIGURES if figure.name == name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("biases", BIASES)
 @pytest.mark.parametrize("rule", RULES)
 def test_the_three_forms_agree(rule: str, biases: str) -> None:
@@ -188,6 +189,7 @@ def test_manual_imports_nothing_but_numpy() -> None:
     assert done.stdout.strip() == "['manual']"
 
 
+@pytest.mark.slow
 def test_the_whole_trajectory_stays_in_parity() -> None:
     """Within 1e-12 of each other, relative to their own size, at every one of 10,000 rounds."""
     from torch_ref.lockstep import Lockstep
