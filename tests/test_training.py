@@ -87,6 +87,7 @@ def test_float32_is_compared_step_by_step() -> None:
     assert any((p.data != b).any() for p, b in zip(pair.network.parameters(), before, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_digits_with_every_optimizer(optimizer: str, dtype: str) -> None:
@@ -94,6 +95,7 @@ def test_digits_with_every_optimizer(optimizer: str, dtype: str) -> None:
     assert all(step.report.agrees for step in steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_digits_with_every_activation(activation: str, dtype: str) -> None:
