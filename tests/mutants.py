@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ from torch_ref.verdict import Diagnosis
 
 from .cases import CASES, Case
 from .conftest import Pair, make_pair
+from .planting import code_of, first_line, function_of, put
 
 FILES = (
     linear,
@@ -327,32 +328,16 @@ def beside_the_target(function: ast.FunctionDef) -> Iterator[ast.AST]:
                 yield from ast.walk(statement)
 
 
-def code_named(code: CodeType, name: str) -> CodeType:
-    """The code of the function of this qualified name."""
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            if constant.co_qualname == name:
-                return constant
-            if name.startswith(constant.co_qualname + "."):
-                return code_named(constant, name)
-    raise LookupError(name)
-
-
-def function_of(file: ModuleType, name: str) -> FunctionType:
-    """The function of this qualified name."""
-    owner: Any = file
-    *path, last = name.split(".")
-    for part in path:
-        owner = getattr(owner, part)
-    held = vars(owner)[last]
-    return getattr(held, "fget", held)  # a property's own function
+def function_and_line(file: ModuleType, name: str) -> tuple[FunctionType, int]:
+    """The function of this qualified name, and its first line."""
+    first = first_line(dict(functions_of(tree_of(file)))[name])
+    return function_of(file.__name__, name, first), first
 
 
 @cache
 def runs(layer: str, file: ModuleType, name: str) -> bool:
     """Whether the cases of a layer run this function at all."""
-    function = function_of(file, name)
-    code = function.__code__
+    code = function_and_line(file, name)[0].__code__
     seen = False
 
     def watch(frame: Any, event: str, argument: Any) -> None:
@@ -383,16 +368,10 @@ def planted(mutant: Mutant) -> Iterator[None]:
         if kind == mutant.name
         and ast.unparse(ast.fix_missing_locations(change(copy.deepcopy(target)))) == mutant.now
     )
-    new = change(target)
-    for parent in nodes:
-        for field, value in ast.iter_fields(parent):
-            if value is target:
-                setattr(parent, field, new)
-            elif isinstance(value, list) and any(entry is target for entry in value):
-                value[[entry is target for entry in value].index(True)] = new
+    put(nodes, target, change(target))
     ast.fix_missing_locations(tree)
-    code = code_named(compile(tree, str(mutant.file.__file__), "exec"), mutant.function)
-    made = function_of(mutant.file, mutant.function)
+    made, first = function_and_line(mutant.file, mutant.function)
+    code = code_of(compile(tree, str(mutant.file.__file__), "exec"), mutant.function, first)
     right = made.__code__
     made.__code__ = code
     try:

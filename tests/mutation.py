@@ -60,7 +60,7 @@ class Runner:
         while waiting or running:
             while waiting and len(running) < self.jobs:
                 mutant = waiting.pop()
-                code = function_of(mutant).__code__
+                code = function_of(mutant.module, mutant.function, mutant.first).__code__
                 running[self.forked(mutant, spread(through.get(name_of(code), [])))] = mutant
             process, status = os.wait()
             mutant = running.pop(process)

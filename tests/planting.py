@@ -9,7 +9,7 @@ import copy
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -232,21 +232,29 @@ def code_of(code: CodeType, name: str, first: int) -> CodeType:
     raise LookupError(name)
 
 
-def function_of(mutant: Mutant) -> FunctionType:
-    """The function that it is planted into, below any decorator."""
-    owner: Any = importlib.import_module(mutant.module)
-    *path, last = mutant.function.split(".")
+def function_of(module: str, name: str, first: int) -> FunctionType:
+    """The function of this qualified name that begins at this line, below any decorator."""
+    owner: Any = importlib.import_module(module)
+    *path, last = name.split(".")
     for part in path:
         owner = getattr(owner, part)
     held = vars(owner)[last]
-    accessors: tuple[Any, ...] = (held,)
-    if isinstance(held, property):
-        accessors = (held.fget, held.fset)
-    for one in accessors:
-        function = inspect.unwrap(getattr(one, "__func__", one))
-        if function.__code__.co_firstlineno == mutant.first:
+    accessors = (held.fget, held.fset) if isinstance(held, property) else (held,)
+    for one in filter(None, accessors):
+        function: Any = inspect.unwrap(getattr(one, "__func__", one))
+        if function.__code__.co_firstlineno == first:
             return function
-    raise LookupError(str(mutant))
+    raise LookupError(f"{module}.{name}")
+
+
+def put(nodes: Sequence[ast.AST], target: ast.AST, new: ast.AST) -> None:
+    """Put a node in another's place, wherever among these it stands."""
+    for parent in nodes:
+        for name, value in ast.iter_fields(parent):
+            if value is target:
+                setattr(parent, name, new)
+            elif isinstance(value, list) and any(entry is target for entry in value):
+                value[[entry is target for entry in value].index(True)] = new
 
 
 def plant(mutant: Mutant) -> None:
@@ -259,14 +267,8 @@ def plant(mutant: Mutant) -> None:
     )
     nodes = list(ast.walk(function))
     target = nodes[mutant.number]
-    new = list(changes(target))[mutant.variant][1](target)
-    for parent in nodes:
-        for name, value in ast.iter_fields(parent):
-            if value is target:
-                setattr(parent, name, new)
-            elif isinstance(value, list) and any(entry is target for entry in value):
-                value[[entry is target for entry in value].index(True)] = new
-    made = function_of(mutant)
+    put(nodes, target, list(changes(target))[mutant.variant][1](target))
+    made = function_of(mutant.module, mutant.function, mutant.first)
     before = made.__code__, made.__defaults__, made.__kwdefaults__
     code = compiled(tree, mutant)
     lost = [name for name in made.__code__.co_freevars if name not in code.co_freevars]

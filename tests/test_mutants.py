@@ -1,5 +1,6 @@
 """A sample of the mutation run; `python -m tests.mutants` is the whole of it."""
 
+import ast
 import warnings
 from collections import Counter
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from .conftest import make_pair
-from .mutants import EQUIVALENT, agrees, concerned, mutants, outcome, planted
+from .mutants import EQUIVALENT, FILES, agrees, concerned, mutants, outcome, planted
+from .planting import functions_of, modules, source_of
 
 MISTAKES = [mutant for mutant in mutants() if not mutant.slip]
 SAMPLE = MISTAKES[3::9]
@@ -43,3 +45,18 @@ def test_planting_is_undone() -> None:
 @pytest.mark.parametrize("name", sorted({entry[0] for entry in EQUIVALENT}))
 def test_an_equivalent_mutant_is_one_that_there_is(name: str) -> None:
     assert any(mutant.function == name for mutant in mutants())
+
+
+def test_every_file_with_a_layer_is_among_them() -> None:
+    """Those that only call other layers' backward have nothing of their own to get wrong."""
+    composed = {"manual.module", "manual.models", "manual.worked_example"}
+    with_layers = {
+        module.__name__
+        for module in modules()
+        if any(
+            name.endswith(".backward")
+            for name, _ in functions_of(ast.parse(source_of(module.__name__)))
+        )
+    }
+    assert with_layers - composed == {file.__name__ for file in FILES}
+    assert composed <= with_layers
