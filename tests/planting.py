@@ -43,6 +43,7 @@ COMPUTED = {
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
 }
+ONLY_FOR_SPEED = ("out", "strict")  # or a second look at what has been looked at
 EXTREMES = {"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum"}
 
 
@@ -166,7 +167,7 @@ def changes(node: ast.AST) -> Iterator[Change]:
             yield "slice", replaced(upper=None)
     if isinstance(node, ast.Call):
         for i in range(len(node.keywords)):
-            if node.keywords[i].arg is not None:
+            if node.keywords[i].arg not in (None, *ONLY_FOR_SPEED):
                 yield "keyword", replaced(keywords=node.keywords[:i] + node.keywords[i + 1 :])
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         name = node.func.id if isinstance(node.func, ast.Name) else name

@@ -407,3 +407,18 @@ def test_a_named_case_is_one_that_there_is() -> None:
     assert named("Linear-square").class_name == "Linear"
     with pytest.raises(StopIteration):
         named("none")
+
+
+DEPRECATED = [
+    pytest.param(name, option, value, id=f"{name}-{option}={value}")
+    for name, made in LOSSES.items()
+    for option in ("size_average", "reduce")
+    for value in (True, False)
+    if option in inspect.signature(made).parameters
+]
+
+
+@pytest.mark.parametrize(("name", "option", "value"), DEPRECATED)
+def test_what_pytorch_has_deprecated_is_refused(name: str, option: str, value: bool) -> None:
+    with pytest.raises(NotImplementedError, match=f"{name}: {option} is not supported"):
+        MODULES[name](**{option: value})
