@@ -135,6 +135,8 @@ UNSUPPORTED = [
     (lambda: untyped.Embedding(3, 4, sparse=True), "Embedding: sparse"),
     (lambda: untyped.Embedding(3, 4, scale_grad_by_freq=True), "Embedding: scale_grad_by_freq"),
     (lambda: untyped.Softmax(), "Softmax: dim=None"),
+    (lambda: untyped.LogSoftmax(), "LogSoftmax: dim=None"),
+    (lambda: untyped.Softmin(), "Softmin: dim=None"),
     (lambda: untyped.MSELoss(size_average=True), "MSELoss: size_average"),
     (lambda: untyped.MSELoss(size_average=False), "MSELoss: size_average"),
     (lambda: untyped.Sequential({"fc": manual.Linear(3, 4)}), "Sequential: a dict of modules"),
