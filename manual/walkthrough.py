@@ -213,7 +213,6 @@ def by_hand(d: Description) -> Values:
         found[f"b{number}_new"] = d.biases[number - 1] - (d.lr if d.trains_biases else 0) * db
         # What reaches neuron j of the layer below from neuron i alone: (N, i, j)
         found[f"from{number}"] = dz[:, :, np.newaxis] * d.weights[number - 1]
-    found["da0"] = g
     if d.loss == "cross-entropy":
         shifted = np.exp(a - a.max(axis=1, keepdims=True))
         found["p"] = shifted / shifted.sum(axis=1, keepdims=True)
