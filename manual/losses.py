@@ -43,7 +43,7 @@ class Loss(Module):
     OF_ROWS = False  # whether a single loss is of the last axis, not of one element
 
     def __init__(
-        self, reduction: str = "mean", size_average: None = None, reduce: None = None
+        self, size_average: None = None, reduce: None = None, reduction: str = "mean"
     ) -> None:
         super().__init__()
         refuse(self, size_average=size_average is not None, reduce=reduce is not None)
@@ -190,11 +190,6 @@ class PairwiseLoss(Loss):
 class L1Loss(PairwiseLoss):
     """l = |x − t|; at x = t the slope is taken as 0."""
 
-    def __init__(
-        self, size_average: None = None, reduce: None = None, reduction: str = "mean"
-    ) -> None:
-        super().__init__(reduction, size_average, reduce)
-
     def loss(self, x: Array, t: Array) -> Array:
         return np.abs(x - t)
 
@@ -209,11 +204,6 @@ def sign(d: Array) -> Array:
 
 class MSELoss(PairwiseLoss):
     """l = (x − t)²."""
-
-    def __init__(
-        self, size_average: None = None, reduce: None = None, reduction: str = "mean"
-    ) -> None:
-        super().__init__(reduction, size_average, reduce)
 
     def loss(self, x: Array, t: Array) -> Array:
         return np.square(x - t)
@@ -232,7 +222,7 @@ class SmoothL1Loss(PairwiseLoss):
         reduction: str = "mean",
         beta: float = 1.0,
     ) -> None:
-        super().__init__(reduction, size_average, reduce)
+        super().__init__(size_average, reduce, reduction)
         if not beta >= 0:
             raise ValueError(f"SmoothL1Loss: beta is {beta}, expected at least 0")
         self.beta = beta
@@ -253,7 +243,7 @@ class HuberLoss(PairwiseLoss):
     """l = d²/2 where |d| ≤ δ, else δ (|d| − δ/2), with d = x − t. Source: Huber, 1964."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
-        super().__init__(reduction)
+        super().__init__(reduction=reduction)
         if not delta > 0:
             raise ValueError(f"HuberLoss: delta is {delta}, expected more than 0")
         self.delta = delta
@@ -287,7 +277,7 @@ class BCELoss(PairwiseLoss):
         reduce: None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__(reduction, size_average, reduce)
+        super().__init__(size_average, reduce, reduction)
         self.register_buffer("weight", weight)
 
     def forward(self, input: Array, target: Array) -> Any:
@@ -336,7 +326,7 @@ class BCEWithLogitsLoss(PairwiseLoss):
         reduction: str = "mean",
         pos_weight: Array | None = None,
     ) -> None:
-        super().__init__(reduction, size_average, reduce)
+        super().__init__(size_average, reduce, reduction)
         self.register_buffer("weight", weight)
         self.register_buffer("pos_weight", pos_weight)
 
@@ -375,7 +365,7 @@ class KLDivLoss(PairwiseLoss):
         reduction: str = "mean",
         log_target: bool = False,
     ) -> None:
-        super().__init__(reduction, size_average, reduce)
+        super().__init__(size_average, reduce, reduction)
         self.log_target = log_target
 
     def count(self, losses: Array) -> Any:
@@ -415,7 +405,7 @@ class PoissonNLLLoss(PairwiseLoss):
         reduce: None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__(reduction, size_average, reduce)
+        super().__init__(size_average, reduce, reduction)
         self.log_input, self.full, self.eps = log_input, full, eps
 
     def forward(self, log_input: Array, target: Array) -> Any:
@@ -454,7 +444,7 @@ class GaussianNLLLoss(Loss):
     """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+        super().__init__(reduction=reduction)
         if not eps > 0:
             raise ValueError(f"GaussianNLLLoss: eps is {eps}, expected more than 0")
         self.full, self.eps = full, eps

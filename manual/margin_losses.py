@@ -22,7 +22,7 @@ class MarginLoss(Loss):
         reduce: None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__(reduction, size_average, reduce)
+        super().__init__(size_average, reduce, reduction)
         self.margin = margin
 
 
@@ -100,11 +100,6 @@ class SoftMarginLoss(Loss):
     Shapes: input, target (*); the target in the input's dtype or whole numbers. Other targets than
     ±1 are taken as they are, as in PyTorch.
     """
-
-    def __init__(
-        self, size_average: None = None, reduce: None = None, reduction: str = "mean"
-    ) -> None:
-        super().__init__(reduction, size_average, reduce)
 
     def forward(self, input: Array, target: Array) -> Any:
         target = numbers_like(self, input, target)
@@ -206,11 +201,6 @@ class MultiLabelMarginLoss(Loss):
 
     OF_ROWS = True
 
-    def __init__(
-        self, size_average: None = None, reduce: None = None, reduction: str = "mean"
-    ) -> None:
-        super().__init__(reduction, size_average, reduce)
-
     def forward(self, input: Array, target: Array) -> Any:
         x = class_scores(self, input)
         check_shape_of(self, target, input.shape)
@@ -251,7 +241,7 @@ class MultiLabelSoftMarginLoss(Loss):
         reduce: None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__(reduction, size_average, reduce)
+        super().__init__(size_average, reduce, reduction)
         self.register_buffer("weight", weight)
 
     def forward(self, input: Array, target: Array) -> Any:

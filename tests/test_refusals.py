@@ -96,7 +96,7 @@ BY_HAND: dict[str, tuple[Callable[[], Any], type, str]] = {
         "Unfinished has no loss",
     ),
     "a loss without its slope": (
-        backward_of(NoSlope("none"), X, X),
+        backward_of(NoSlope(reduction="none"), X, X),
         NotImplementedError,
         "NoSlope has no slope",
     ),
