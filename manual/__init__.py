@@ -1,34 +1,28 @@
 """Backpropagation derived by hand in NumPy.
 
-Read it in this order; each file imports only files above it:
+Read it in this order; what stands below sees only what stands above:
 
-    module             Parameter, Module, Sequential, no_grad, keep_passes: what a layer is made of
-    special            sigmoid, softplus, erf: special functions
-    initializers       how a layer's numbers start; PyTorch's own random numbers
-    linear             Linear, Bilinear, Identity, Flatten, Unflatten
-    activations        functions applied to each element
-    softmax            activations that share out one axis
-    embedding          rows of a table, looked up by number
-    dropout            leaving out a random part
-    losses             losses that compare number with number
-    class_losses       losses that compare scores with classes
-    margin_losses      losses that ask for a distance
-    ctc                the loss for a label sequence of unknown timing
-    models             whole networks built from these
-    optimizer          Optimizer: flat arrays, groups, state; clip_grad_norm_
-    optimizers         how a gradient becomes a step, from SGD to Muon
-    adam               Adam and its kin
-    schedules          how the learning rate changes
-    cyclic_schedules   the two that take it up and down
-    combined_schedules schedules made of schedules
-    worked_example     the 2-2-2 network of a well-known article, with every figure that it prints
-    walkthrough        one training step of any small network, written out
+    arrays, parameter   what an array may be; a trainable one, with its gradient
+    passes, module      what a layer is: it runs forward and backward; what waits between
+    containers          Sequential
+    special             sigmoid, softplus, erf, log softmax: special functions
+    generator           random numbers, PyTorch's own among them
+    initializers        how a layer's numbers start
+    layers/             what a network is built of: linear, activations, softmax, embedding, dropout
+    losses/             how wrong the outputs are, as one number
+    optim/              how a gradient becomes a step, from SGD to Muon
+    schedules/          how the learning rate changes
+    models/             whole networks built from these
+    article/            the 2-2-2 network of a well-known article, with every figure that it prints;
+                        one training step of any small network, written out
 
 Every class has the name, the arguments and the parameter names of its twin in torch.nn or
 torch.optim. `python -m manual` prints the worked example.
 """
 
-from .activations import (
+from .containers import Sequential
+from .generator import TorchGenerator
+from .layers.activations import (
     CELU,
     ELU,
     GELU,
@@ -52,16 +46,23 @@ from .activations import (
     Tanhshrink,
     Threshold,
 )
-from .adam import Adam, Adamax, AdamW, NAdam, RAdam
-from .class_losses import CrossEntropyLoss, NLLLoss
-from .combined_schedules import ChainedScheduler, SequentialLR
-from .ctc import CTCLoss
-from .cyclic_schedules import CyclicLR, OneCycleLR
-from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
-from .embedding import Embedding
-from .initializers import TorchGenerator
-from .linear import Bilinear, Flatten, Identity, Linear, Unflatten
-from .losses import (
+from .layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
+from .layers.embedding import Embedding
+from .layers.linear import Bilinear, Flatten, Identity, Linear, Unflatten
+from .layers.softmax import GLU, LogSoftmax, Softmax, Softmax2d, Softmin
+from .losses.classes import CrossEntropyLoss, NLLLoss
+from .losses.ctc import CTCLoss
+from .losses.margins import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    SoftMarginLoss,
+    TripletMarginLoss,
+)
+from .losses.pairwise import (
     BCELoss,
     BCEWithLogitsLoss,
     GaussianNLLLoss,
@@ -73,34 +74,22 @@ from .losses import (
     PoissonNLLLoss,
     SmoothL1Loss,
 )
-from .margin_losses import (
-    CosineEmbeddingLoss,
-    HingeEmbeddingLoss,
-    MarginRankingLoss,
-    MultiLabelMarginLoss,
-    MultiLabelSoftMarginLoss,
-    MultiMarginLoss,
-    SoftMarginLoss,
-    TripletMarginLoss,
-)
-from .models import MLP
-from .module import Module, Parameter, Sequential, keep_passes, no_grad
-from .optimizer import Optimizer, clip_grad_norm_, clip_grad_value_
-from .optimizers import ASGD, SGD, Adadelta, Adagrad, Muon, RMSprop, Rprop
-from .schedules import (
-    ConstantLR,
-    CosineAnnealingLR,
-    CosineAnnealingWarmRestarts,
-    ExponentialLR,
-    LambdaLR,
-    LinearLR,
-    MultiplicativeLR,
-    MultiStepLR,
-    PolynomialLR,
-    ReduceLROnPlateau,
-    StepLR,
-)
-from .softmax import GLU, LogSoftmax, Softmax, Softmax2d, Softmin
+from .models.mlp import MLP
+from .module import Module
+from .optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
+from .optim.adaptive import Adadelta, Adagrad, RMSprop, Rprop
+from .optim.clipping import clip_grad_norm_, clip_grad_value_
+from .optim.muon import Muon
+from .optim.optimizer import Optimizer
+from .optim.sgd import ASGD, SGD
+from .parameter import Parameter
+from .passes import keep_passes, no_grad
+from .schedules.combined import ChainedScheduler, SequentialLR
+from .schedules.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
+from .schedules.cyclic import CyclicLR, OneCycleLR
+from .schedules.decay import ExponentialLR, LambdaLR, LinearLR, MultiplicativeLR, PolynomialLR
+from .schedules.plateau import ReduceLROnPlateau
+from .schedules.stepwise import ConstantLR, MultiStepLR, StepLR
 
 __all__ = [
     "ASGD",

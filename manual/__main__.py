@@ -2,7 +2,8 @@
 
 import signal
 
-from .worked_example import BIASES, FORMS, LEARNING_RATE, RULES, figures_table, rounds
+from .article.example import BIASES, LEARNING_RATE, RULES
+from .article.figures import FORMS, figures_table, rounds
 
 
 def main() -> None:

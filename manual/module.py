@@ -1,13 +1,10 @@
-"""What every layer is made of: parameters, and modules that run forward and backward.
+"""What every layer is: a module that runs forward and backward.
 
 A module's `forward` saves what its `backward` will need; `backward` takes it off again, last in,
 first out. That order is the chain rule's own, so a module that is used twice in one forward pass
 (tied weights, a recurrent cell) needs nothing more.
 
-A forward pass is one call of a module from outside, with all the calls inside it. It waits until it
-is run backward. While one waits, another cannot be told from it: where both have gone through a
-module, backward refuses. What is only looked at belongs under `no_grad`; several passes that will
-all be run backward, last first, belong under `keep_passes`.
+Which pass a backward goes back through, passes.py tells.
 
 Backward reads the inputs and the weights as they are then. Noticing that one of them was changed in
 place since forward would take a copy or a checksum of each, which costs a small layer more than
@@ -15,231 +12,15 @@ its own work: so do not.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-Array = NDArray[Any]
-
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.longdouble))
-
-
-class Pass:
-    """One forward pass: a call of a module from outside, and all that was saved within it.
-
-    Attributes:
-        module, shapes: what was called and its inputs' shapes, for messages.
-        kept: it was run under `keep_passes`.
-        modules: those that saved something, as often as they did.
-        observers: see `observed`.
-    """
-
-    __slots__ = ("kept", "module", "modules", "observers", "shapes")
-
-    def __init__(self, module: "Module", inputs: tuple[Any, ...]) -> None:
-        self.module = type(module).__name__
-        self.shapes = [getattr(x, "shape", "…") for x in inputs]
-        self.kept = _keeping.get()
-        self.modules: list[Module] = []
-        self.observers = _observers.get()
-
-    def __str__(self) -> str:
-        return f"{self.module} on {', '.join(map(str, self.shapes))}"
-
-    def forget(self) -> None:
-        """Drop all that was saved within it: it can no longer be run backward."""
-        for module in self.modules:
-            module._saved = [saved for saved in module._saved if saved.within is not self]
-            module._overtaken = []
-        self.modules = []
-
-
-class Saved:
-    """What one `forward` handed to its `backward`, and the shapes and dtypes of its outputs."""
-
-    __slots__ = ("outputs", "values", "within")
-
-    def __init__(self, values: tuple[Any, ...], within: Pass) -> None:
-        self.values, self.within = values, within
-        self.outputs: list[Any] | None = None
-
-
-_saving: ContextVar[bool] = ContextVar("saving", default=True)
-_keeping: ContextVar[bool] = ContextVar("keeping", default=False)
-_pass: ContextVar[Pass | None] = ContextVar("pass", default=None)
-_observers: ContextVar[tuple["Observer", ...]] = ContextVar("observers", default=())
-
-
-@contextmanager
-def _within(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
-    """The variable has this value within the block."""
-    token = variable.set(value)
-    try:
-        yield value
-    finally:
-        variable.reset(token)
-
-
-def no_grad() -> AbstractContextManager[Any]:
-    """`with no_grad():` no forward pass saves anything, so none of them can be run backward.
-
-    A network that is only to be looked at, not trained, belongs inside.
-    """
-    return _within(_saving, False)
-
-
-def keep_passes() -> AbstractContextManager[Any]:
-    """`with keep_passes():` every forward pass is kept until it is run backward, the last first.
-
-    For a network that is applied to several inputs before it is run back through all of them:
-
-        with keep_passes():
-            y1, y2 = network(x1), network(x2)
-            network.backward(g2)
-            network.backward(g1)
-    """
-    return _within(_keeping, True)
-
-
-def observed(observer: "Observer") -> AbstractContextManager[Any]:
-    """Within the block, `observer` sees every call that saves something for backward.
-
-    Args:
-        observer: is called with the module, its inputs by position and by name, and its outputs;
-            what it returns takes the outputs' place.
-    """
-    return _within(_observers, (*_observers.get(), observer))
-
-
-def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
-    """`dtype` as NumPy's, float32 (PyTorch's default) for None.
-
-    Raises:
-        TypeError: it is none of float32, float64 and longdouble.
-    """
-    resolved = np.dtype(np.float32 if dtype is None else dtype)
-    if resolved not in FLOATS:
-        raise TypeError(f"dtype is {resolved}, expected float32, float64 or longdouble")
-    return resolved
-
-
-def as_tuple(value: Any) -> tuple[Any, ...]:
-    """What a forward or backward returned, as a tuple: a single array becomes a tuple of one."""
-    return value if isinstance(value, tuple) else (value,)
-
-
-def is_plain_array(value: Any) -> bool:
-    """Whether it is a NumPy array or number, and no subclass, whose operators mean other things."""
-    return type(value) is np.ndarray or isinstance(value, np.generic)
-
-
-def plain_array(what: str, values: Any) -> Array:
-    """A copy as a plain array.
-
-    Raises:
-        TypeError: it is a matrix, a masked array or another subclass, which means more than that.
-    """
-    if isinstance(values, np.ndarray) and not is_plain_array(values):
-        raise TypeError(f"{what} is a {type(values).__name__}, expected a plain NumPy array")
-    return np.array(np.asarray(values))
-
-
-def described(outputs: Any) -> Any:
-    """Shape and dtype of an output; of nested outputs, a list of theirs."""
-    if isinstance(outputs, tuple | list):
-        return [described(output) for output in outputs]
-    return getattr(outputs, "shape", ()), getattr(outputs, "dtype", None)
-
-
-class Parameter:
-    """A trainable array `data`, and in `grad` the gradient of the loss with respect to it.
-
-    `grad` is None until a backward pass reaches the parameter, and again after `zero_grad`.
-    An optimizer moves the parameters it is given into one flat array, of which `data` and `grad`
-    are views from then on; assigning to either therefore copies the values in.
-
-    Args:
-        data: its first values, copied; float32, float64 or longdouble.
-        requires_grad: with False the parameter is held fixed: backward adds nothing to it.
-    """
-
-    __slots__ = ("_data", "_grad", "_has_grad", "requires_grad")
-
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        self._data: Array = plain_array("data", data)
-        float_dtype(self._data.dtype)
-        self._grad: Array | None = None  # its storage, which outlives zero_grad
-        self._has_grad = False
-        self.requires_grad = requires_grad
-
-    @property
-    def data(self) -> Array:
-        return self._data
-
-    @data.setter
-    def data(self, values: Array) -> None:
-        self._check("data", values)
-        self._data[...] = values
-
-    @property
-    def grad(self) -> Array | None:
-        return self._grad if self._has_grad else None
-
-    @grad.setter
-    def grad(self, values: Array | None) -> None:
-        if values is None:
-            self._has_grad = False
-            return
-        self._check("grad", values)
-        if self._grad is None:
-            self._grad = np.empty_like(self._data)
-        self._grad[...] = values
-        self._has_grad = True
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._data.shape
-
-    def accumulate(self, gradient: Array) -> None:
-        """grad += gradient. A parameter that was used several times gets the sum of its uses."""
-        if not self.requires_grad:
-            return
-        total = self.grad
-        if total is None:
-            self.grad = gradient
-        else:
-            self._check("gradient", gradient)
-            np.add(total, gradient, out=total)
-
-    def move_to(self, data: Array, grad: Array) -> None:
-        """Live in these arrays from now on, taking the present values along."""
-        data[...] = self._data
-        if self._has_grad:
-            grad[...] = self._grad
-        self._data, self._grad = data, grad
-
-    def cast(self, dtype: DTypeLike) -> None:
-        """Hold the values in another dtype from now on; the gradient is dropped."""
-        self._data = self._data.astype(dtype)
-        self._grad, self._has_grad = None, False
-
-    def _check(self, what: str, values: Array) -> None:
-        # NumPy would broadcast and cast to float32 without a word; a wrong gradient must not pass.
-        if np.shape(values) != self._data.shape:
-            raise ValueError(
-                f"{what} of shape {np.shape(values)} for a parameter of shape {self._data.shape}"
-            )
-        dtype = getattr(values, "dtype", type(values).__name__)
-        if dtype != self._data.dtype:
-            raise TypeError(f"{what} in {dtype} for a parameter in {self._data.dtype}")
-
-    def __repr__(self) -> str:
-        fixed = "" if self.requires_grad else ", requires_grad=False"
-        return f"Parameter({self._data!r}{fixed})"
+from .arrays import FLOATS, Array, as_tuple, float_dtype, is_plain_array, plain_array
+from .parameter import Parameter
+from .passes import Pass, Saved, _pass, _saving, described
 
 
 class Module:
@@ -308,7 +89,7 @@ class Module:
         super().__setattr__(name, value)
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
-        """`forward`, its arguments by position or by name; see this file's head on passes."""
+        """`forward`, its arguments by position or by name; see passes.py."""
         if not _saving.get():
             return self.forward(*inputs, **named)
         within = _pass.get()
@@ -571,9 +352,6 @@ class Module:
         return constructor_call(type(self), self.arguments())
 
 
-Observer = Callable[[Module, tuple[Any, ...], dict[str, Any], Any], Any]
-
-
 def constructor_call(made: type, arguments: Mapping[str, Any]) -> str:
     """The call that makes it: required arguments by position, others where not the default."""
     written = []
@@ -589,53 +367,6 @@ def constructor_call(made: type, arguments: Mapping[str, Any]) -> str:
         elif not np.array_equal(value, parameter.default):
             written.append(f"{name}={value!r}")
     return f"{made.__name__}({', '.join(written)})"
-
-
-class Sequential(Module):
-    """One module after the other: y = fₙ(… f₂(f₁(x))).
-
-    Backward    ∂L/∂x = ∂L/∂y · fₙ′ · … · f₁′, taken from the left: last module first.
-    """
-
-    def __init__(self, *modules: Module) -> None:
-        super().__init__()
-        for module in modules:
-            if isinstance(module, Mapping):
-                raise NotImplementedError("Sequential: a dict of modules is not supported")
-            if not isinstance(module, Module):
-                raise TypeError(f"Sequential: got a {type(module).__name__}, expected modules")
-        self._inside = modules
-
-    def forward(self, input: Any) -> Any:
-        x = input
-        for module in self._inside:
-            x = module(x)
-        return x
-
-    def backward(self, g: Any) -> Any:
-        for module in reversed(self._inside):
-            g = module.backward(g)
-        return g
-
-    def children(self) -> Iterator[tuple[str, Module]]:
-        return ((str(i), module) for i, module in enumerate(self._inside))
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._inside)
-
-    def __len__(self) -> int:
-        return len(self._inside)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        """A module, or for a slice a Sequential of the same modules."""
-        chosen = self._inside[index]
-        return Sequential(*chosen) if isinstance(chosen, tuple) else chosen
-
-    def arguments(self) -> dict[str, Any]:
-        raise NotImplementedError("Sequential has no named arguments: iterate over its modules")
-
-    def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self))})"
 
 
 def refuse(module: Module, **arguments: Any) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .module import Array
+from .arrays import Array
 
 PI = np.longdouble("3.14159265358979323846264338327950288")
 
@@ -68,3 +68,9 @@ def normal_cdf(z: Array) -> Array:
     tail = np.exp(t * t / -2) / np.sqrt(z.dtype.type(2 * PI)) / fraction
     near = (1 + erf(np.clip(z, -2, 2) / np.sqrt(z.dtype.type(2)))) / 2
     return np.where(z < -2, tail, np.where(z > 2, 1 - tail, near))
+
+
+def log_softmax(x: Array, axis: int) -> Array:
+    """log(eˣᵢ / Σⱼ eˣⱼ). Taking the largest x off changes nothing and keeps e from overflow."""
+    shifted = x - x.max(axis=axis, keepdims=True, initial=-np.inf)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))

@@ -3,8 +3,8 @@
 import warnings
 from typing import Any
 
-from torch_ref.judge import CAN_JUDGE, FACTOR, NEGLIGIBLE
-from torch_ref.parity import compare, table
+from torch_ref.parity.distance import compare, table
+from torch_ref.parity.judge import CAN_JUDGE, FACTOR, NEGLIGIBLE
 
 from .cases import CASES, Case
 from .conftest import DTYPES, NO_JUDGE, judged, make_pair

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 import manual
-from manual.models import ACTIVATIONS
-from manual.worked_example import INPUTS, TARGETS, ArticleNetwork, SharedBias
+from manual.article.example import INPUTS, TARGETS
+from manual.article.modules import ArticleNetwork, SharedBias
+from manual.models.mlp import ACTIVATIONS
 from torch_ref import models
-from torch_ref.one_pass import flat
+from torch_ref.parity.one_pass import flat
 from torch_ref.twin import to_torch
 
 Generator = np.random.Generator

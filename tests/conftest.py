@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import manual
-from torch_ref.judge import CAN_JUDGE, Judgement, differences, judge, truth
-from torch_ref.one_pass import Passed, Quantities, carried, one_pass
-from torch_ref.parity import Report, Running, compare
-from torch_ref.tolerance import Allowed, Shadow, Shadows
+from torch_ref.parity.distance import Report, Running, compare
+from torch_ref.parity.judge import CAN_JUDGE, Judgement, differences, judge, truth
+from torch_ref.parity.one_pass import Passed, Quantities, carried, one_pass
+from torch_ref.parity.tolerance import Allowed, Shadow, Shadows
 from torch_ref.twin import all_in, to_numpy, to_torch, twin_of
 
 from .cases import CASES, Case

@@ -27,39 +27,20 @@ from typing import Any
 import numpy as np
 
 import manual
-from manual import (
-    activations,
-    class_losses,
-    ctc,
-    dropout,
-    embedding,
-    linear,
-    losses,
-    margin_losses,
-    softmax,
-)
-from torch_ref.diagnosis import diagnose
-from torch_ref.one_pass import one_pass
-from torch_ref.parity import table
-from torch_ref.samples import Sample
+from torch_ref.diagnosis.samples import Sample
+from torch_ref.diagnosis.search import diagnose
+from torch_ref.diagnosis.verdict import Diagnosis
+from torch_ref.parity.distance import table
+from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import to_torch
-from torch_ref.verdict import Diagnosis
 
 from .cases import CASES, Case
 from .conftest import Pair, make_pair
-from .planting import code_of, first_line, function_of, put
+from .planting import code_of, first_line, function_of, modules, put
 
-FILES = (
-    linear,
-    activations,
-    softmax,
-    embedding,
-    dropout,
-    losses,
-    class_losses,
-    margin_losses,
-    ctc,
-)
+# Where layers and losses are; what is composed of them has no formula of its own.
+ROOMS = ("manual.layers.", "manual.losses.")
+FILES = [module for module in modules() if module.__name__.startswith(ROOMS)]
 # What only backward uses; `derivative` and the slopes are the tables of derivatives.
 BACKWARD = {
     "backward",

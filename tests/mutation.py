@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from torch_ref.parity import table
+from torch_ref.parity.distance import table
 
 from .planting import Mutant, function_of, mutants, plant
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import manual
-from manual import linear
+from manual.layers import linear
 
 from .cases import CASES, Case
 from .conftest import assert_agreement, make_pair, named

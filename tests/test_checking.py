@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from torch_ref.checking import check
+from torch_ref.checking.check import check
+from torch_ref.checking.layouts import CandidateError, Layout
 from torch_ref.cli import main
-from torch_ref.layouts import CandidateError, Layout
 
 from . import faulty
 from .test_diagnosis import FIELD, deep, normal

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import manual
-from torch_ref.parity import EPS
+from torch_ref.parity.distance import EPS
 from torch_ref.twin import to_torch
 
 INF, NAN = float("inf"), float("nan")

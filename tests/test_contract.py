@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import manual
-from manual.worked_example import ArticleNetwork, SharedBias
+from manual.article.modules import ArticleNetwork, SharedBias
 from torch_ref import models
-from torch_ref.one_pass import one_pass
+from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import twin_of
 
 from .cases import CASES, Case

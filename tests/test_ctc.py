@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import manual
-from torch_ref.judge import CAN_JUDGE, differences
+from torch_ref.parity.judge import CAN_JUDGE, differences
 
 from .cases import spelling
 

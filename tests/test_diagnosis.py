@@ -7,13 +7,14 @@ import pytest
 import torch
 
 import manual
-from manual.worked_example import INPUTS, LEARNING_RATE, TARGETS, ArticleNetwork, early_update
-from torch_ref.checking import check, diagnose_step
-from torch_ref.diagnosis import diagnose
-from torch_ref.mistakes import FIXES
-from torch_ref.recording import record
-from torch_ref.report import Checked
-from torch_ref.samples import Sample
+from manual.article.example import INPUTS, LEARNING_RATE, TARGETS
+from manual.article.modules import ArticleNetwork, early_update
+from torch_ref.checking.check import check, diagnose_step
+from torch_ref.checking.report import Checked
+from torch_ref.diagnosis.kinds import FIXES
+from torch_ref.diagnosis.recording import record
+from torch_ref.diagnosis.samples import Sample
+from torch_ref.diagnosis.search import diagnose
 from torch_ref.twin import to_torch, twin_of
 
 from . import faulty

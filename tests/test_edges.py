@@ -12,9 +12,10 @@ import pytest
 import torch
 
 import manual
-from torch_ref.judge import CAN_JUDGE, truth
-from torch_ref.one_pass import one_pass
-from torch_ref.parity import Report, compare, measure
+from manual.losses.loss import Loss
+from torch_ref.parity.distance import Report, compare, measure
+from torch_ref.parity.judge import CAN_JUDGE, truth
+from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import to_torch
 
 from .cases import (
@@ -183,7 +184,7 @@ def test_nan_as_pytorchs_scalar_code(name: str, dtype: Any) -> None:
 def one(made: Any, *inputs: Any, name: str = "", **options: Any) -> Any:
     """Such a case, its losses not reduced where it has several."""
     full = made.__name__ + written(options) + name
-    if issubclass(made, manual.losses.Loss):
+    if issubclass(made, Loss):
         options = {"reduction": "none", **options}
     return edge(full, plain(made, **options), *inputs)
 
@@ -727,6 +728,6 @@ def test_every_loss_has_all_its_arguments_by_position() -> None:
             parameter.kind is Parameter.POSITIONAL_OR_KEYWORD
             for parameter in signature(getattr(torch.nn, name)).parameters.values()
         )
-        for name in public(manual.losses.Loss)
+        for name in public(Loss)
     }
     assert {name: len(arguments) for name, arguments in BY_POSITION.items()} == taken

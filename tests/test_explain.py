@@ -9,21 +9,15 @@ import numpy as np
 import pytest
 
 import manual
-from manual.walkthrough import (
-    LOSSES,
-    Description,
-    DescriptionError,
-    after,
-    by_hand,
-    drawn,
-    matrix_steps,
-    scalar_steps,
-    the_article,
-)
-from manual.worked_example import FIGURES, rounds
+from manual.article.description import LOSSES, Description, DescriptionError, drawn, the_article
+from manual.article.figures import FIGURES, rounds
+from manual.article.layer_by_layer import layer_by_layer
+from manual.article.neuron_by_neuron import neuron_by_neuron
+from manual.article.walkthrough import after, values_by_hand
 from torch_ref.cli import main
-from torch_ref.explain import both_after, by_autograd, number, rows_of, text
-from torch_ref.page import page
+from torch_ref.explaining.page import page
+from torch_ref.explaining.rows import both_after, number, rows_of, values_by_autograd
+from torch_ref.explaining.terminal import text
 
 NETWORKS: dict[str, Description] = {
     "the article": the_article(),
@@ -77,15 +71,15 @@ def written(steps: Any) -> list[str]:
 
 
 def test_the_formulas_of_the_matrices() -> None:
-    assert written(matrix_steps(NETWORKS["tanh"])) == MATRICES.split("\n")[1:-1]
+    assert written(layer_by_layer(NETWORKS["tanh"])) == MATRICES.split("\n")[1:-1]
     assert {
         "L = Σ ( a₃ − t )² / 2",
         "∂L/∂a₃ = 2 ( a₃ − t ) / 2",
         "∂L/∂z₃ = ∂L/∂a₃",
         "∂L/∂z₂ = ∂L/∂a₂ ∘ f′(z₂)",
         "W₃⁺ = W₃ − η · ∂L/∂W₃",
-    } <= {*written(matrix_steps(NETWORKS["relu"]))}
-    article = written(matrix_steps(NETWORKS["the article"]))
+    } <= {*written(layer_by_layer(NETWORKS["relu"]))}
+    article = written(layer_by_layer(NETWORKS["the article"]))
     assert {"L = ½ Σ ( t − a₂ )²", "∂L/∂a₂ = a₂ − t"} <= {*article}
     assert not [line for line in article if line.startswith("b₁⁺")]  # its biases are held fixed
 
@@ -111,9 +105,9 @@ def evaluated(formula: Any, values: Any) -> float:
 def test_a_formula_gives_what_stands_beside_it(name: str) -> None:
     """The formulas are no decoration: computed as written, each gives its quantity."""
     d = NETWORKS[name]
-    values = by_hand(d)
+    values = values_by_hand(d)
     checked = 0
-    for step in scalar_steps(d):
+    for step in neuron_by_neuron(d):
         if all(isinstance(part, str) for part in step.formula):
             continue
         found = evaluated(step.formula, values)
@@ -124,8 +118,8 @@ def test_a_formula_gives_what_stands_beside_it(name: str) -> None:
 
 def test_the_quantities_are_those_of_the_worked_example() -> None:
     d = the_article()
-    values, article = by_hand(d), rounds({0, 1})
-    named = {s.result.name: s.result.value(values) for s in scalar_steps(d)}
+    values, article = values_by_hand(d), rounds({0, 1})
+    named = {s.result.name: s.result.value(values) for s in neuron_by_neuron(d)}
     for name, key in (
         ("net_h1", "net_h1"),
         ("out_o2", "out_o2"),
@@ -137,12 +131,12 @@ def test_the_quantities_are_those_of_the_worked_example() -> None:
     ):
         assert named[name] == pytest.approx(article[0][key], rel=1e-14)
     assert named["E⁺"] == pytest.approx(article[1]["E_total"], rel=1e-14)
-    assert by_hand(after(d, values))["L"] == pytest.approx(article[1]["E_total"], rel=1e-14)
+    assert values_by_hand(after(d, values))["L"] == pytest.approx(article[1]["E_total"], rel=1e-14)
 
 
 def test_every_figure_of_the_first_round_is_shown_beside_ours() -> None:
     d = the_article()
-    rows = rows_of(d, by_hand(d), by_autograd(d), scalar=True, first=True)
+    rows = rows_of(d, values_by_hand(d), values_by_autograd(d), scalar=True, first=True)
     shown = {row.printed.name for row in rows if row.printed}
     assert {f.name for f in FIGURES if f.said_of == 0 or f.name == "E after 1 round"} <= shown
 
@@ -181,7 +175,7 @@ def test_after_some_steps(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_number_on_the_page_is_the_number_computed(name: str) -> None:
     d = NETWORKS[name]
     html = page(d, 0)
-    rows = rows_of(d, by_hand(d), by_autograd(d), True, True) if len(d.x) == 1 else []
+    rows = rows_of(d, values_by_hand(d), values_by_autograd(d), True, True) if len(d.x) == 1 else []
     for index, row in enumerate(rows):
         for side, value in (("mine", row.mine), ("theirs", row.theirs)):
             shown = re.search(f'data-key="n{index}" data-side="{side}">([^<]*)<', html)
@@ -192,7 +186,7 @@ def test_every_number_on_the_page_is_the_number_computed(name: str) -> None:
     assert not re.search(r'(src|href)="(?!#)', html)  # nothing is fetched
     for anchor in re.findall(r'href="#([^"]+)"', html):
         assert f'id="{anchor}"' in html
-    steps = [*matrix_steps(d), *(scalar_steps(d) if len(d.x) == 1 else ())]
+    steps = [*layer_by_layer(d), *(neuron_by_neuron(d) if len(d.x) == 1 else ())]
     assert html.count('<div class="step"') == len(steps)
 
 
@@ -318,8 +312,8 @@ def test_a_page_in_the_place_of_a_directory_is_not_written(tmp_path: Path) -> No
 
 
 def test_losses_have_one_name_everywhere() -> None:
-    from torch_ref import cli, loading
+    from torch_ref.models import losses
 
-    assert tuple(LOSSES) == tuple(loading.LOSSES) == cli.LOSS_NAMES
+    assert tuple(LOSSES) == tuple(losses.LOSSES)
     with pytest.raises(DescriptionError):
         drawn((3, 2), loss="hinge")

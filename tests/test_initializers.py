@@ -20,7 +20,8 @@ import torch
 
 import manual
 from manual import TorchGenerator, initializers
-from manual.initializers import calculate_gain, fused
+from manual.generator import fused
+from manual.initializers import calculate_gain
 from torch_ref.twin import DTYPES
 
 FUSED = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")

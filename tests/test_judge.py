@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch_ref.judge import CAN_JUDGE, differences, truth
+from torch_ref.parity.judge import CAN_JUDGE, differences, truth
 
 from .cases import CASES, Case
 from .conftest import NO_JUDGE, judged, make_pair

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import manual
-from manual.module import as_tuple
+from manual.arrays import as_tuple
 from torch_ref.twin import twin_of
 
 from .cases import CASES, Case, normal, plain, typed

@@ -49,7 +49,7 @@ def test_an_equivalent_mutant_is_one_that_there_is(name: str) -> None:
 
 def test_every_file_with_a_layer_is_among_them() -> None:
     """Those that only call other layers' backward have nothing of their own to get wrong."""
-    composed = {"manual.module", "manual.models", "manual.worked_example"}
+    composed = {"manual.module", "manual.containers", "manual.models.mlp", "manual.article.modules"}
     with_layers = {
         module.__name__
         for module in modules()
@@ -58,5 +58,5 @@ def test_every_file_with_a_layer_is_among_them() -> None:
             for name, _ in functions_of(ast.parse(source_of(module.__name__)))
         )
     }
-    assert with_layers - composed == {file.__name__ for file in FILES}
+    assert with_layers - composed <= {file.__name__ for file in FILES}
     assert composed <= with_layers

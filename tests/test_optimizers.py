@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import manual
-from torch_ref.one_pass import carried, one_pass
-from torch_ref.parity import compare
-from torch_ref.tolerance import EPS, Allowed
+from torch_ref.parity.distance import compare
+from torch_ref.parity.one_pass import carried, one_pass
+from torch_ref.parity.tolerance import EPS, Allowed
 from torch_ref.twin import all_in, to_torch, twin_of
 
 from .conftest import Training, Updates, assert_agreement, make_pair, named, public

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from manual.walkthrough import by_hand, drawn, the_article
-from torch_ref.explain import by_autograd, number, rows_of
-from torch_ref.page import page
+from manual.article.description import drawn, the_article
+from manual.article.walkthrough import values_by_hand
+from torch_ref.explaining.page import page
+from torch_ref.explaining.rows import number, rows_of, values_by_autograd
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
@@ -95,7 +96,7 @@ def test_the_page_is_laid_out(name: str, width: int, tmp_path: Path) -> None:
 def test_what_is_read_is_what_was_computed(name: str, tmp_path: Path) -> None:
     d = PAGES[name]
     found, _ = opened(page(d, 0), tmp_path, 1200)
-    rows = rows_of(d, by_hand(d), by_autograd(d), scalar=True, first=True)
+    rows = rows_of(d, values_by_hand(d), values_by_autograd(d), scalar=True, first=True)
     for index, row in enumerate(rows):
         assert found["numbers"][f"n{index} mine"] == number(float(row.mine))
         assert found["numbers"][f"n{index} theirs"] == number(float(row.theirs))

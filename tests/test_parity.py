@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import manual
-from torch_ref.one_pass import flat, with_target
+from manual.article import modules as article
+from torch_ref.parity.one_pass import flat, with_target
 from torch_ref.twin import twin_of
 
 from .cases import CASES, Case
@@ -136,7 +137,7 @@ def test_repr_is_the_constructor_call(case: Case, dtype: Any) -> None:
     module: Any = case.build(dtype)[0]
     if case.class_name == "CTCLoss":
         module = module.ctc
-    names = {**vars(np), **vars(manual), **vars(manual.worked_example)}
+    names = {**vars(np), **vars(manual), **vars(article)}
     again = eval(repr(module), names)
     assert repr(again) == repr(module)
     assert {n: v.dtype for n, v in again.state_dict().items()} == {

@@ -65,5 +65,5 @@ def test_the_fixture_fails_with_the_verdict(tmp_path: Path) -> None:
 
 def test_importing_the_plugin_does_not_import_torch() -> None:
     """Every pytest run of the machine imports it."""
-    code = "import sys, torch_ref.plugin; sys.exit('torch' in sys.modules)"
+    code = "import sys, torch_ref.pytest_plugin; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

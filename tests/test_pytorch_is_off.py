@@ -41,9 +41,9 @@ import pytest
 import torch
 
 import manual
-from torch_ref.judge import CAN_JUDGE, JUDGE, differences, distance, truth
-from torch_ref.one_pass import one_pass
-from torch_ref.tolerance import EPS, Allowed
+from torch_ref.parity.judge import CAN_JUDGE, JUDGE, differences, distance, truth
+from torch_ref.parity.one_pass import one_pass
+from torch_ref.parity.tolerance import EPS, Allowed
 from torch_ref.twin import to_torch, twin_of
 
 from .cases import spelling

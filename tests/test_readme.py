@@ -20,16 +20,17 @@ import numpy as np
 import pytest
 import torch
 
-from manual.worked_example import FIGURES, figures_table
-from torch_ref.article import article_round
-from torch_ref.checking import Check, Run
-from torch_ref.cli import LOSS_NAMES, main, parser
-from torch_ref.experiments import EXPERIMENTS
-from torch_ref.judge import CAN_JUDGE
-from torch_ref.lockstep import step_by_autograd
-from torch_ref.parity import Report, Row
-from torch_ref.plugin import Parity
-from torch_ref.training import side_by_side
+from manual.article.description import LOSSES
+from manual.article.figures import FIGURES, figures_table
+from torch_ref.checking.check import Check, Run
+from torch_ref.cli import main, parser
+from torch_ref.parity.distance import Report, Row
+from torch_ref.parity.judge import CAN_JUDGE
+from torch_ref.pytest_plugin import Parity
+from torch_ref.training.article import article_round
+from torch_ref.training.experiments import EXPERIMENTS
+from torch_ref.training.lockstep import step_by_autograd
+from torch_ref.training.session import side_by_side
 from torch_ref.twin import to_torch
 
 from .__main__ import COLUMNS, row_of
@@ -303,7 +304,7 @@ def test_the_article_s_figures_are_what_is_printed() -> None:
     """By hand and by autograd, over all of its rounds."""
     settings = EXPERIMENTS["worked-example"].defaults.resolve()
     problem = EXPERIMENTS["worked-example"].build(settings)
-    pair, x, t = side_by_side(settings, problem), problem.data.x, problem.data.t
+    pair, x, t = side_by_side(problem), problem.data.x, problem.data.t
     wanted = {figure.said_of for figure in FIGURES}
     autograd = {}
     for n in range(max(wanted) + 1):
@@ -416,48 +417,24 @@ def test_the_keys_of_a_bundle(readers_files: Path) -> None:
     assert sorted(key for names in keys for key in names) == sorted(index)
     assert f'`"{index["format"]}"`' in table[0][2]
     assert json.dumps(index["inputs"])[:-1] in table[1][2]
-    assert all(f"`{loss}`" in table[0][2] for loss in ("null", *LOSS_NAMES))
-
-
-BEHIND_DOTS = {  # what the house's "…" stand for, by the name before them
-    "dashboard": {"pictures"},
-    "mistakes": {
-        "argument_mistakes",
-        "derivative_mistakes",
-        "gradient_mistakes",
-        "factors",
-        "catalogue",
-    },
-    "diagnosis": {"verdict", "samples", "projection"},
-    "candidates": {"layouts", "loading", "reference"},
-    "checking": {"report"},
-    "page": {"drawing", "mathml"},
-}
+    assert all(f"`{loss}`" in table[0][2] for loss in ("null", *LOSSES))
 
 
 @pytest.mark.parametrize("directory", ["manual", "torch_ref"])
-def test_the_house_names_its_files(directory: str) -> None:
-    """Every one, once; but for the package's own `__init__` and `__main__`."""
+def test_the_house_names_its_rooms(directory: str) -> None:
+    """Every one, once, each with what it is; the rooms' own pages name the files."""
     (part,) = re.findall(rf"^{directory}/ .*\n((?:  .*\n)+)", the("house").text, re.MULTILINE)
-    listed = [
-        name
-        for line in part.splitlines()
-        for names in re.findall(r"^  (\w+\.py(?:, (?:\w+\.py|…))*) +\S", line)
-        for name in names.split(", ")
-    ]
-    named = [name.removesuffix(".py") for name in listed if name != "…"]
-    behind = [name for before, dots in pairwise(listed) if dots == "…" for name in dots_of(before)]
-    files = [path.stem for path in (ROOT / directory).glob("*.py")]
-    assert sorted(named + behind) == sorted(n for n in files if not n.startswith("__"))
-    assert len(part.splitlines()) == len(re.findall(r"^  \w+\.py", part, re.MULTILINE))
-
-
-def dots_of(before: str) -> set[str]:
-    return BEHIND_DOTS[before.removesuffix(".py")]
+    rooms = re.findall(r"^  (\w+)/ +\S", part, re.MULTILINE)
+    packages = [path.parent.name for path in (ROOT / directory).glob("*/__init__.py")]
+    assert sorted(rooms) == sorted(packages)
+    for name in re.findall(r"\w+\.py", part):
+        assert (ROOT / directory / name).exists()
 
 
 def test_the_rest_of_the_house_is_there() -> None:
     names = re.findall(r"^(\w+)/ ", the("house").text, re.MULTILINE)
     assert names == ["manual", "torch_ref", "tests", "runs"]
     assert all((ROOT / name).is_dir() for name in names if name != "runs")
-    assert all((ROOT / path).exists() for path in re.findall(r"`(\w+/\w+\.py)`", PROSE))
+    assert all(
+        (ROOT / path).exists() for path in re.findall(r"`(\w+(?:/\w+)*/(?:\w+\.py)?)`", PROSE)
+    )

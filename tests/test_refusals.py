@@ -15,16 +15,16 @@ import torch
 from torch.utils._pytree import tree_flatten
 
 import manual
-from manual.activations import Elementwise
-from manual.losses import PairwiseLoss
-from manual.walkthrough import DescriptionError, checked, drawn, the_article
-from manual.worked_example import ArticleNetwork
-from torch_ref import recording
-from torch_ref.candidates import Candidate
-from torch_ref.judge import truth
-from torch_ref.one_pass import one_pass
-from torch_ref.plugin import pytest_configure
-from torch_ref.tape import Op
+from manual.article.description import DescriptionError, checked, drawn, the_article
+from manual.article.modules import ArticleNetwork
+from manual.layers.activations import Elementwise
+from manual.losses.pairwise import PairwiseLoss
+from torch_ref.checking.candidates.base import Candidate
+from torch_ref.diagnosis import recording
+from torch_ref.diagnosis.tape import Op
+from torch_ref.parity.judge import truth
+from torch_ref.parity.one_pass import one_pass
+from torch_ref.pytest_plugin import pytest_configure
 from torch_ref.twin import to_torch, twin_of
 
 Array = np.ndarray
@@ -296,7 +296,7 @@ def test_a_part_refuses(what: str) -> None:
 
 
 def test_nothing_is_judged_where_there_is_no_wider_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch_ref.judge.CAN_JUDGE", False)
+    monkeypatch.setattr("torch_ref.parity.judge.CAN_JUDGE", False)
     with pytest.raises(RuntimeError, match="longdouble is float64 on this platform: it cannot"):
         truth(manual.Tanh(), [X], [X])
 

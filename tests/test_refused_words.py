@@ -14,12 +14,16 @@ import pytest
 import torch
 
 import manual
-from manual.walkthrough import DescriptionError, drawn
-from torch_ref import cli, loading
-from torch_ref.checking import check
+from manual.article.description import DescriptionError, drawn
+from torch_ref import cli, safe_files
+from torch_ref.checking.check import check
+from torch_ref.checking.layouts import CandidateError
 from torch_ref.cli import main
-from torch_ref.explain import WIDEST, written_out
-from torch_ref.layouts import CandidateError
+from torch_ref.commands import options
+from torch_ref.commands.train import settings_from
+from torch_ref.explaining.rows import WIDEST
+from torch_ref.explaining.terminal import written_out
+from torch_ref.training.experiments import EXPERIMENTS
 
 Array = np.ndarray
 X = np.arange(15.0).reshape(5, 3) / 8 - 1
@@ -356,11 +360,11 @@ def test_a_file_past_a_limit_is_not_read(
     monkeypatch: pytest.MonkeyPatch,
     capsys: Capture,
 ) -> None:
-    monkeypatch.setattr(loading, limit, size - 1)
+    monkeypatch.setattr(safe_files, limit, size - 1)
     assert message in refusal(words, capsys)
-    monkeypatch.setattr(loading, limit, size)
-    assert loading.read_array(files / "five.npy", "five").shape == X.shape
-    assert loading.read_json(files / "list.json") == [1]
+    monkeypatch.setattr(safe_files, limit, size)
+    assert safe_files.read_array(files / "five.npy", "five").shape == X.shape
+    assert safe_files.read_json(files / "list.json") == [1]
 
 
 def test_a_reference_that_cannot_be_followed(files: Path, capsys: Capture) -> None:
@@ -373,11 +377,11 @@ def test_a_reference_that_cannot_be_followed(files: Path, capsys: Capture) -> No
 
 
 def test_the_command_lines_numbers_on_their_bounds() -> None:
-    assert (cli.count("0"), cli.count("1000000")) == (0, 10**6)
-    assert cli.learning_rate("1e-300") == 1e-300
+    assert (options.count("0"), options.count("1000000")) == (0, 10**6)
+    assert options.learning_rate("1e-300") == 1e-300
     for words in ("xor --lr 0", "xor --steps 1 --batch-size 4 --hidden 1 --seed 0"):
-        settings = cli.settings_from(cli.parser().parse_args(["train", *words.split()]))
-        assert cli.EXPERIMENTS["xor"].build(settings).data.x.shape == (4, 2)
+        settings = settings_from(cli.parser().parse_args(["train", *words.split()]))
+        assert EXPERIMENTS["xor"].build(settings).data.x.shape == (4, 2)
 
 
 def test_the_widest_layer_that_is_written_out() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import manual
-from manual.schedules import LRScheduler
+from manual.schedules.schedule import LRScheduler
 
 from .conftest import public
 

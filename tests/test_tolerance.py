@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import manual
-from torch_ref.judge import Judgement
-from torch_ref.one_pass import Quantities, one_pass
-from torch_ref.parity import compare
-from torch_ref.tolerance import EPS, Allowed, Moves, Shadows, Sums, allowed_at_most
+from manual.passes import observed
+from torch_ref.parity.distance import compare
+from torch_ref.parity.judge import Judgement
+from torch_ref.parity.one_pass import Quantities, one_pass
+from torch_ref.parity.tolerance import EPS, Allowed, Moves, Shadows, Sums, allowed_at_most
 
 from .cases import CASES, Case
 from .conftest import OPTIMIZERS, Pair, Training, make_pair, named
@@ -179,7 +180,7 @@ def test_the_sums_of_all_calls_add_up() -> None:
         manual.Linear(3, 4, dtype=np.float64), manual.Linear(4, 2, dtype=np.float64)
     )
     sums = Sums(network)
-    with manual.module.observed(sums):
+    with observed(sums):
         network(np.ones((5, 3)))
     allowed = sums.allowed
     assert allowed("output", "0") == 3 + 4 + 2 * 16

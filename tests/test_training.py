@@ -13,22 +13,19 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import manual
-from manual.schedules import LRScheduler
-from torch_ref import lockstep
+from manual.article.figures import rounds
+from manual.optim import adam
+from manual.schedules.schedule import LRScheduler
 from torch_ref.cli import main
-from torch_ref.dashboard import DISTANCE, LOG_LOSS, OVERLAY, Dashboard, reserve
-from torch_ref.experiments import (
-    ACTIVATIONS,
-    EXPERIMENTS,
-    OPTIMIZERS,
-    SCHEDULES,
-    Problem,
-    SettingError,
-    Settings,
-    linear_floor,
-)
-from torch_ref.lockstep import Lockstep, Step
-from torch_ref.training import side_by_side, train
+from torch_ref.training import lockstep
+from torch_ref.training.dashboard import DISTANCE, LOG_LOSS, OVERLAY, Dashboard
+from torch_ref.training.experiment import Problem
+from torch_ref.training.experiments import EXPERIMENTS
+from torch_ref.training.experiments.xor import linear_floor
+from torch_ref.training.lockstep import Lockstep, Step
+from torch_ref.training.run_directory import reserve
+from torch_ref.training.session import side_by_side, train
+from torch_ref.training.settings import ACTIVATIONS, OPTIMIZERS, SCHEDULES, SettingError, Settings
 
 from .cases import ELEMENTWISE
 from .conftest import public
@@ -37,7 +34,7 @@ from .conftest import public
 def start(experiment: str, **options: Any) -> tuple[Settings, Lockstep, Problem]:
     settings = replace(EXPERIMENTS[experiment].defaults, **options).resolve()
     problem = EXPERIMENTS[experiment].build(settings)
-    return settings, side_by_side(settings, problem), problem
+    return settings, side_by_side(problem), problem
 
 
 def run(experiment: str, **options: Any) -> tuple[Lockstep, Problem, list[Step]]:
@@ -54,7 +51,7 @@ def test_worked_example_by_every_rule(rule: str, biases: str, optimizer: str) ->
     _, _, steps = run("worked-example", rule=rule, biases=biases, optimizer=optimizer, steps=200)
     assert all(step.report.agrees for step in steps)
     if optimizer == "sgd":
-        by_scalars = manual.worked_example.rounds({199}, rule, biases)[199]
+        by_scalars = rounds({199}, rule, biases)[199]
         assert steps[-1].loss == pytest.approx(by_scalars["E_total"], rel=1e-12)
     assert {row.kind for row in steps[-1].report.rows} >= {"output", "gradient", "weight"}
 
@@ -202,7 +199,7 @@ def test_a_wrong_gradient_parts_them(
 
 
 def test_a_wrong_update_parts_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manual.adam.math, "sqrt", lambda x: math.pow(x, 0.5 + 1e-8))
+    monkeypatch.setattr(adam.math, "sqrt", lambda x: math.pow(x, 0.5 + 1e-8))
     _, _, steps = run("xor", optimizer="adam", steps=3)
     assert not steps[-1].report.agrees
     assert {row.kind for row in steps[0].report.rows if not row.agrees} == {"weight"}
@@ -414,7 +411,7 @@ def test_a_peak_between_two_points_is_not_lost(tmp_path: Path) -> None:
 
 def test_held_out_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = replace(EXPERIMENTS["digits-mlp"].defaults, steps=60).resolve()
-    assert train(settings, EXPERIMENTS["digits-mlp"].build(settings), tmp_path, "short")
+    assert train(EXPERIMENTS["digits-mlp"].build(settings), tmp_path, "short")
     for side in ("manual", "torch"):
         logged = events(tmp_path / "short" / side)
         assert {"Loss/train", "Loss/val", "Accuracy/val"} <= set(logged.Tags()["scalars"])
@@ -433,7 +430,8 @@ def test_a_run_never_writes_into_another(
 
 
 def test_settings_print_as_the_command_that_made_them() -> None:
-    from torch_ref.cli import parser, settings_from
+    from torch_ref.cli import parser
+    from torch_ref.commands.train import settings_from
 
     for experiment in EXPERIMENTS.values():
         settings = experiment.defaults.resolve()

@@ -11,21 +11,13 @@ import numpy as np
 import pytest
 
 from manual.__main__ import main
-from manual.worked_example import (
-    BIASES,
-    FIGURES,
-    FORMS,
-    LEARNING_RATE,
-    RULES,
-    Figure,
-    matrices,
-    modules,
-    reproduce,
-    rounds,
-    scalars,
-)
-from torch_ref.article import article_round
-from torch_ref.experiments import EXPERIMENTS
+from manual.article.example import BIASES, LEARNING_RATE, RULES
+from manual.article.figures import FIGURES, FORMS, Figure, reproduce, rounds
+from manual.article.matrices import matrices
+from manual.article.modules import modules
+from manual.article.scalars import scalars
+from torch_ref.training.article import article_round
+from torch_ref.training.experiments import EXPERIMENTS
 from torch_ref.twin import to_torch, twin_of
 
 
@@ -179,7 +171,7 @@ def test_what_is_printed_is_what_was_computed(capsys: pytest.CaptureFixture[str]
 def test_manual_imports_nothing_but_numpy() -> None:
     program = (
         "import sys, numpy.random; numpys = set(sys.modules);"
-        "import manual, manual.worked_example;"
+        "import manual, manual.article.walkthrough, manual.article.figures;"
         "new = {m.split('.')[0] for m in set(sys.modules) - numpys};"
         "print(sorted(new - set(sys.stdlib_module_names) - {'numpy'}))"
     )
@@ -192,7 +184,7 @@ def test_manual_imports_nothing_but_numpy() -> None:
 @pytest.mark.slow
 def test_the_whole_trajectory_stays_in_parity() -> None:
     """Within 1e-12 of each other, relative to their own size, at every one of 10,000 rounds."""
-    from torch_ref.lockstep import Lockstep
+    from torch_ref.training.lockstep import Lockstep
 
     problem = EXPERIMENTS["worked-example"].build(EXPERIMENTS["worked-example"].defaults.resolve())
     pair = Lockstep(problem.network, problem.loss, problem.optimizer)

@@ -38,10 +38,14 @@ def to_numpy(value: Any) -> Any:
 
 @overload
 def twin_of(original: Module) -> torch.nn.Module: ...
+
+
 @overload
 def twin_of(
     original: Optimizer, parameters: Iterable[torch.nn.Parameter]
 ) -> torch.optim.Optimizer: ...
+
+
 def twin_of(original: Any, parameters: Any = None) -> Any:
     """The PyTorch twin of a by-hand module or optimizer, holding the same numbers.
 

@@ -1,0 +1,42 @@
+"""What an array may be here: plain, and floating in one of three dtypes."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.longdouble))
+
+
+def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
+    """`dtype` as NumPy's, float32 (PyTorch's default) for None.
+
+    Raises:
+        TypeError: it is none of float32, float64 and longdouble.
+    """
+    resolved = np.dtype(np.float32 if dtype is None else dtype)
+    if resolved not in FLOATS:
+        raise TypeError(f"dtype is {resolved}, expected float32, float64 or longdouble")
+    return resolved
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """What a forward or backward returned, as a tuple: a single array becomes a tuple of one."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+def is_plain_array(value: Any) -> bool:
+    """Whether it is a NumPy array or number, and no subclass, whose operators mean other things."""
+    return type(value) is np.ndarray or isinstance(value, np.generic)
+
+
+def plain_array(what: str, values: Any) -> Array:
+    """A copy as a plain array.
+
+    Raises:
+        TypeError: it is a matrix, a masked array or another subclass, which means more than that.
+    """
+    if isinstance(values, np.ndarray) and not is_plain_array(values):
+        raise TypeError(f"{what} is a {type(values).__name__}, expected a plain NumPy array")
+    return np.array(np.asarray(values))

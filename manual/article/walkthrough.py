@@ -1,0 +1,84 @@
+"""One training step of a small feed-forward network, written out: formula, numbers, value.
+
+Every quantity from the forward pass to the updated weights has one name, under which it stands in
+the formulas, among the numbers, and in the result. Two views: with a formula for each layer, in
+matrices, and with a formula for each neuron and each weight.
+
+    forward     zₗ = aₗ₋₁ Wₗᵀ + bₗ        aₗ = f(zₗ)          a₀ = x, the input
+    backward    ∂L/∂zₗ = ∂L/∂aₗ ∘ f′(zₗ)  ∂L/∂aₗ₋₁ = ∂L/∂zₗ Wₗ
+                ∂L/∂Wₗ = (∂L/∂zₗ)ᵀ aₗ₋₁   ∂L/∂bₗ = Σ ∂L/∂zₗ over the samples
+    update      Wₗ⁺ = Wₗ − η ∂L/∂Wₗ
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..arrays import as_tuple
+from ..layers.linear import Linear
+from ..models.mlp import make_activation
+from .description import LOSSES, Description
+from .formulas import Values
+
+
+def values_by_hand(d: Description) -> Values:
+    """Every quantity of one step, by this package's layers."""
+    loss, linears, activations = LOSSES[d.loss](), [], []
+    found: Values = {"x": d.x, "a0": d.x, "t": d.t, "η": np.asarray(d.lr)}
+    a = d.x
+    for number, (w, b, name) in enumerate(zip(d.weights, d.biases, d.activations, strict=True), 1):
+        linear, activation = Linear(w.shape[1], len(w), dtype=np.float64), make_activation(name)
+        assert linear.bias is not None
+        linear.weight.data[...], linear.bias.data[...] = w, b
+        linears.append(linear)
+        activations.append(activation)
+        found[f"W{number}"], found[f"b{number}"] = w, b
+        z = found[f"z{number}"] = linear(a)
+        a = found[f"a{number}"] = activation(z)
+        slope = make_activation(name)
+        slope(z)
+        found[f"f{number}"] = slope.backward(np.ones_like(z))
+    found["L"] = np.asarray(loss(a, d.t))
+    g = as_tuple(loss.backward())[0]
+    for number in range(d.layers, 0, -1):
+        linear, activation = linears[number - 1], activations[number - 1]
+        found[f"da{number}"] = g
+        dz = found[f"dz{number}"] = activation.backward(g)
+        g = linear.backward(dz)
+        assert linear.bias is not None
+        dW, db = np.asarray(linear.weight.grad), np.asarray(linear.bias.grad)
+        found[f"dW{number}"], found[f"db{number}"] = dW, db
+        found[f"W{number}_new"] = d.weights[number - 1] - d.lr * dW
+        found[f"b{number}_new"] = d.biases[number - 1] - (d.lr if d.trains_biases else 0) * db
+        # What reaches neuron j of the layer below from neuron i alone: (N, i, j)
+        found[f"from{number}"] = dz[:, :, np.newaxis] * d.weights[number - 1]
+    if d.loss == "cross-entropy":
+        shifted = np.exp(a - a.max(axis=1, keepdims=True))
+        found["p"] = shifted / shifted.sum(axis=1, keepdims=True)
+    if d.loss == "half-squared":
+        found["errors"] = (d.t - a) ** 2 / 2
+    found["L_new"] = np.asarray(forward(after(d, found)))
+    return found
+
+
+def forward(d: Description) -> Any:
+    """The loss alone."""
+    a = d.x
+    for w, b, name in zip(d.weights, d.biases, d.activations, strict=True):
+        a = make_activation(name)(a @ w.T + b)
+    return LOSSES[d.loss]()(a, d.t)
+
+
+def after(d: Description, values: Values) -> Description:
+    """The same network with the weights of a step taken."""
+    numbers = range(1, d.layers + 1)
+    weights = tuple(values[f"W{i}_new"] for i in numbers)
+    return replace(d, weights=weights, biases=tuple(values[f"b{i}_new"] for i in numbers))
+
+
+def after_steps(d: Description, steps: int) -> Description:
+    """The same network after so many steps on its batch."""
+    for _ in range(steps):
+        d = after(d, values_by_hand(d))
+    return d

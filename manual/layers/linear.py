@@ -1,0 +1,248 @@
+"""Layers that are linear in their input, or only reshape it."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..arrays import Array, float_dtype
+from ..initializers import kaiming_uniform_, uniform_
+from ..module import Module, check_axis, positive, refuse
+from ..parameter import Parameter
+
+
+class Linear(Module):
+    """y = x Wᵀ + b, on the last axis.
+
+    Forward     yₙᵢ = Σⱼ xₙⱼ Wᵢⱼ + bᵢ
+    Backward, with g = ∂L/∂y:
+        ∂L/∂x = g W         xₙⱼ reaches every yₙᵢ through Wᵢⱼ: ∂L/∂xₙⱼ = Σᵢ gₙᵢ Wᵢⱼ
+        ∂L/∂W = gᵀ x        Wᵢⱼ is used once by every sample n, so the samples add up
+        ∂L/∂b = Σₙ gₙ       bᵢ is added to yₙᵢ for every sample n
+
+    Shapes: input (*, in_features), output (*, out_features), weight (out_features, in_features),
+    bias (out_features,). The axes * are samples, all alike; there may be none.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        refuse(self, device=device)
+        self.in_features = positive(self, "in_features", in_features)
+        self.out_features = positive(self, "out_features", out_features)
+        dtype = float_dtype(dtype)
+        self.weight = Parameter(np.empty((out_features, in_features), dtype))
+        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
+        """Uniform within ±1/√in_features, as PyTorch does: the variance of y is a third of x's."""
+        kaiming_uniform_(self.weight, a=math.sqrt(5), generator=generator)
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features)
+            uniform_(self.bias, -bound, bound, generator)
+
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        samples = math.prod(input.shape[:-1])
+        lengths = {"output": self.in_features, "input": self.out_features}
+        return lengths | {"weight": samples, "bias": samples}
+
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input, self.weight.data.dtype)
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"{self!r}: input's last axis is {x.shape[-1] if x.ndim else 'missing'}, "
+                f"expected {self.in_features}"
+            )
+        self.save_for_backward(x)
+        y = x @ self.weight.data.T  # (*, in) x (in, out) -> (*, out)
+        if self.bias is not None:
+            y += self.bias.data
+        return y
+
+    def backward(self, g: Array) -> Array:
+        (x,) = self.take_saved(g)
+        samples_g = g.reshape(-1, self.out_features)  # (N, out)
+        # y = x @ W.T
+        self.weight.accumulate(samples_g.T @ x.reshape(-1, self.in_features))  # (out, in)
+        # y += b
+        if self.bias is not None:
+            self.bias.accumulate(samples_g.sum(axis=0))  # (out,)
+        return g @ self.weight.data  # (*, out) x (out, in) -> (*, in)
+
+
+class Bilinear(Module):
+    """yₖ = x₁ᵀ Wₖ x₂ + bₖ: how strongly each pair of an input of x₁ and one of x₂ counts for yₖ.
+
+    Forward     yₙₖ = Σᵢⱼ x₁ₙᵢ Wₖᵢⱼ x₂ₙⱼ + bₖ
+    Backward, with g = ∂L/∂y:
+        ∂L/∂x₁ₙᵢ = Σₖⱼ gₙₖ Wₖᵢⱼ x₂ₙⱼ       the other input takes the place of a weight
+        ∂L/∂x₂ₙⱼ = Σₖᵢ gₙₖ Wₖᵢⱼ x₁ₙᵢ
+        ∂L/∂Wₖᵢⱼ = Σₙ gₙₖ x₁ₙᵢ x₂ₙⱼ
+        ∂L/∂bₖ = Σₙ gₙₖ
+
+    Shapes: inputs (*, in1_features) and (*, in2_features), output (*, out_features), weight
+    (out_features, in1_features, in2_features), bias (out_features,).
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        refuse(self, device=device)
+        self.in1_features = positive(self, "in1_features", in1_features)
+        self.in2_features = positive(self, "in2_features", in2_features)
+        self.out_features = positive(self, "out_features", out_features)
+        dtype = float_dtype(dtype)
+        self.weight = Parameter(np.empty((out_features, in1_features, in2_features), dtype))
+        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
+        """Uniform within ±1/√in1_features."""
+        bound = 1 / math.sqrt(self.in1_features)
+        uniform_(self.weight, -bound, bound, generator)
+        if self.bias is not None:
+            uniform_(self.bias, -bound, bound, generator)
+
+    def sum_lengths(self, input1: Array, input2: Array) -> dict[str, int]:
+        samples = math.prod(input1.shape[:-1])
+        lengths = {
+            "output": self.in1_features * self.in2_features,
+            "input": self.out_features * max(self.in1_features, self.in2_features),
+        }
+        return lengths | {"weight": samples, "bias": samples}
+
+    def forward(self, input1: Array, input2: Array) -> Array:
+        x1, x2 = input1, input2
+        for name, x, features in (
+            ("input1", x1, self.in1_features),
+            ("input2", x2, self.in2_features),
+        ):
+            self.check_input(x, self.weight.data.dtype, name)
+            if x.ndim == 0 or x.shape[-1] != features:
+                raise ValueError(f"{self!r}: {name} has shape {x.shape}, expected (*, {features})")
+        if x1.shape[:-1] != x2.shape[:-1]:
+            raise ValueError(f"{self!r}: inputs of shapes {x1.shape} and {x2.shape} do not match")
+        self.save_for_backward(x1, x2)
+        W = self.weight.data
+        x1_W = np.tensordot(x1, W, axes=(-1, 1))  # (*, in1) x (out, in1, in2) -> (*, out, in2)
+        y = (x1_W @ x2[..., np.newaxis])[..., 0]  # (*, out)
+        if self.bias is not None:
+            y = y + self.bias.data
+        return y
+
+    def backward(self, g: Array) -> tuple[Array, Array]:
+        x1, x2 = self.take_saved(g)
+        W = self.weight.data
+        g_W = np.tensordot(g, W, axes=(-1, 0))  # (*, out) x (out, in1, in2) -> (*, in1, in2)
+        grad_x1 = (g_W @ x2[..., np.newaxis])[..., 0]  # (*, in1)
+        grad_x2 = (x1[..., np.newaxis, :] @ g_W)[..., 0, :]  # (*, in2)
+        samples_g = g.reshape(-1, self.out_features)  # (N, out)
+        pairs = x1[..., :, np.newaxis] * x2[..., np.newaxis, :]  # (*, in1, in2)
+        W_rows = samples_g.T @ pairs.reshape(len(samples_g), W[0].size)  # (out, N) x (N, in1 in2)
+        self.weight.accumulate(W_rows.reshape(W.shape))
+        if self.bias is not None:
+            self.bias.accumulate(samples_g.sum(axis=0))
+        return grad_x1, grad_x2
+
+
+class Identity(Module):
+    """y = x, whatever the arguments.
+
+    Backward    ∂L/∂x = g
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Array) -> Array:
+        self.check_array(input)
+        self.save_for_backward()
+        return input
+
+    def backward(self, g: Array) -> Array:
+        self.take_saved(g)
+        return g.copy()
+
+    def arguments(self) -> dict[str, Any]:
+        return {}
+
+
+class Flatten(Module):
+    """Axes start_dim to end_dim become one. Nothing is computed, so backward only reshapes back.
+
+    Forward     yₙₖ = xₙ,c,h,w with k = (c H + h) W + w
+    Backward    ∂L/∂xₙ,c,h,w = gₙₖ
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
+        axes = max(x.ndim, 1)
+        for name, axis in (("start_dim", self.start_dim), ("end_dim", self.end_dim)):
+            if not -axes <= axis < axes:
+                raise IndexError(f"{self!r}: input has {x.ndim} axes, {name} {axis} is not one")
+        start, end = self.start_dim % axes, self.end_dim % axes
+        if start > end:
+            raise ValueError(f"{self!r}: start_dim is after end_dim for input of {x.ndim} axes")
+        self.save_for_backward(x.shape)
+        merged = math.prod(x.shape[start : end + 1])
+        return x.reshape(*x.shape[:start], merged, *x.shape[end + 1 :])
+
+    def backward(self, g: Array) -> Array:
+        (shape,) = self.take_saved(g)
+        return g.reshape(shape).copy()
+
+
+class Unflatten(Module):
+    """Axis `dim` becomes the axes `unflattened_size`: the reverse of Flatten, and of its backward.
+
+    Args:
+        unflattened_size: the new axes' lengths; one of them may be -1, for what is left.
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        self.dim = dim
+        self.unflattened_size = tuple(unflattened_size)
+
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
+        check_axis(self, x, self.dim)
+        if x.ndim == 0:
+            raise ValueError(f"{self!r}: input is a number, which has no axes")
+        dim = self.dim % x.ndim
+        try:
+            split = np.empty(x.shape[dim]).reshape(self.unflattened_size).shape
+        except ValueError:
+            raise ValueError(
+                f"{self!r}: input's axis {self.dim} has {x.shape[dim]} elements, "
+                f"which {self.unflattened_size} does not share out"
+            ) from None
+        self.save_for_backward(x.shape)
+        return x.reshape(*x.shape[:dim], *split, *x.shape[dim + 1 :])
+
+    def backward(self, g: Array) -> Array:
+        (shape,) = self.take_saved(g)
+        return g.reshape(shape).copy()

@@ -1,0 +1,189 @@
+"""Losses that compare scores with the class that is true.
+
+Both are l = −Σ_c W_c log p_c, with one table of weights W made of all that the target says: the
+true class or the probabilities of the classes, the weight of each class, label smoothing, and what
+is to be ignored. NLLLoss is given log p; CrossEntropyLoss takes it from the scores by log softmax.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..special import log_softmax
+from .loss import Loss, check_within
+
+
+class NLLLoss(Loss):
+    """lₙ = −w_t log p_nt, t = tₙ the true class: how surprised the log-probabilities are by it.
+
+    Backward    ∂lₙ/∂(log p_nc) = −w_t [c = t]
+    mean divides by Σₙ w_t, the weight of the samples that count.
+
+    Shapes: input (N, C), (N, C, d₁, …) or (C,); target (N,), (N, d₁, …) or (), integers from 0 to
+    C − 1, or `ignore_index` for a sample that does not count.
+
+    Args:
+        weight: w, one for each class.
+    """
+
+    weight: Array | None
+
+    def __init__(
+        self,
+        weight: Array | None = None,
+        size_average: None = None,
+        ignore_index: int = -100,
+        reduce: None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+
+    def sum_lengths(self, input: Array, target: Array) -> dict[str, int]:
+        classes = input.shape[min(1, input.ndim - 1)]
+        alone = self.reduction == "none"
+        return {"output": classes if alone else input.size, "input": classes}
+
+    def class_weight(self, classes: int, x: Array) -> Array:
+        """w, for as many classes."""
+        if self.weight is None:
+            return np.ones(classes, x.dtype)
+        self.check_input(self.weight, x.dtype, "weight")
+        if self.weight.shape != (classes,):
+            raise ValueError(
+                f"{self!r}: weight has shape {self.weight.shape}, expected ({classes},)"
+            )
+        return self.weight
+
+    def check_classes(self, input: Array, target: Array) -> None:
+        """Raise unless the target has a class for each of the input's samples."""
+        self.check_input(input)
+        if input.ndim == 0:
+            raise ValueError(f"{self!r}: input is a number, expected (C,), (N, C) or (N, C, …)")
+        self.check_array(target, "target")
+        samples = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
+        if target.shape != samples:
+            raise ValueError(f"{self!r}: target has shape {target.shape}, expected {samples}")
+        classes = input.shape[min(1, input.ndim - 1)]
+        if target.dtype.kind in "iu":
+            target = np.where(target == self.ignore_index, 0, target)
+        self.check_indices(target, "target", 0, classes - 1)
+
+    def weights(self, x: Array, target: Array, smoothing: float = 0.0) -> tuple[Array, Any]:
+        """W (*, C) for classes along the last axis of x, and what mean divides by."""
+        w = self.class_weight(x.shape[-1], x)
+        counts = target != self.ignore_index
+        true = np.where(counts, target, 0)
+        onehot = (true[..., np.newaxis] == np.arange(x.shape[-1])).astype(x.dtype)
+        if smoothing:
+            onehot = onehot * (1 - smoothing) + x.dtype.type(smoothing / x.shape[-1])
+        return onehot * w * counts[..., np.newaxis], (w[true] * counts).sum()
+
+    def forward(self, input: Array, target: Array) -> Any:
+        self.check_classes(input, target)
+        x = np.moveaxis(input, min(1, input.ndim - 1), -1)  # classes last
+        W, count = self.weights(x, target)
+        self.save_for_backward(W, count)
+        return self.reduced(surprise(W, x), count)
+
+    def backward(self, grad_output: Any = 1) -> Array:
+        W, count = self.take_saved(grad_output)
+        return self.to_classes(grad_output, count, -W)
+
+    def to_classes(self, grad_output: Any, count: Any, slopes: Array) -> Array:
+        """The upstream gradient times each sample's slopes, classes back on their own axis."""
+        gradient = self.per_sample(grad_output, count) * slopes
+        return np.ascontiguousarray(np.moveaxis(gradient, -1, min(1, gradient.ndim - 1)))
+
+
+def surprise(W: Array, log_p: Array) -> Array:
+    """−Σ_c W_c log p_c, where a class of no weight counts 0 even if log p is −∞."""
+    with np.errstate(invalid="ignore"):
+        return -np.where(W == 0, 0, W * log_p).sum(axis=-1)
+
+
+class CrossEntropyLoss(NLLLoss):
+    """l = −Σ_c W_c log softmax(x)_c: NLLLoss of log softmax, from any scores x.
+
+    For one true class t that is l = −x_t + log Σ_c eˣᶜ. W_c = w_c q_c, where q is the one-hot of
+    the true class or the target's own probabilities, mixed with 1/C each by label smoothing ε:
+    q ← (1 − ε) q + ε/C.
+
+    Backward    with p = softmax(x) and ∂ log p_k/∂x_c = [k = c] − p_c:
+                ∂l/∂x_c = −Σ_k W_k ([k = c] − p_c) = p_c Σ_k W_k − W_c
+                which for one true class of weight 1 is p − onehot(t)
+                ∂l/∂q_c = −(1 − ε) w_c log p_c       for probabilities as targets
+
+    Shapes: as NLLLoss; a target of probabilities has the input's shape and dtype, and mean divides
+    by the number of samples.
+
+    Args:
+        weight: w, one for each class.
+        label_smoothing: ε, from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        weight: Array | None = None,
+        size_average: None = None,
+        ignore_index: int = -100,
+        reduce: None = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(weight, size_average, ignore_index, reduce, reduction)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(
+                f"CrossEntropyLoss: label_smoothing is {label_smoothing}, expected 0 to 1"
+            )
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input: Array, target: Array) -> Any:
+        self.check_array(target, "target")
+        likely = target.dtype.kind == "f"
+        if likely:
+            self.check_input(input)
+            self.check_input(target, input.dtype, "target")
+            if input.ndim == 0:
+                raise ValueError(f"{self!r}: input is a number, expected (C,), (N, C) or (N, C, …)")
+            if target.shape != input.shape:
+                raise ValueError(
+                    f"{self!r}: target has shape {target.shape}, expected {input.shape}"
+                )
+            check_within(self, "target", target, 0, np.inf)
+            if self.ignore_index >= 0:
+                raise ValueError(
+                    f"{self!r}: ignore_index is {self.ignore_index}, which names a class, and the "
+                    "target has probabilities"
+                )
+        else:
+            self.check_classes(input, target)
+        axis = min(1, input.ndim - 1)
+        log_p = log_softmax(np.moveaxis(input, axis, -1), axis=-1)  # classes last
+        if likely:
+            w: Any = self.class_weight(log_p.shape[-1], log_p)
+            smoothing = self.label_smoothing
+            q = np.moveaxis(target, axis, -1)
+            W = w * (q * (1 - smoothing) + log_p.dtype.type(smoothing / len(w)))
+            count = self.count(log_p[..., 0])
+        else:
+            W, count = self.weights(log_p, target, self.label_smoothing)
+            w = None
+        self.save_for_backward(log_p, W, count, w)
+        return self.reduced(surprise(W, log_p), count)
+
+    def backward(self, grad_output: Any = 1, with_target: bool = False) -> Any:
+        log_p, W, count, w = self.take_saved(grad_output)
+        by_x = np.exp(log_p) * W.sum(axis=-1, keepdims=True) - W
+        grad_input = self.to_classes(grad_output, count, by_x)
+        if with_target:
+            return grad_input, self.to_target(grad_output, count, w, log_p)
+        return grad_input
+
+    def to_target(self, grad_output: Any, count: Any, w: Array | None, log_p: Array) -> Any:
+        """The gradient of the target's probabilities; classes have none."""
+        if w is None:
+            return None
+        return self.to_classes(grad_output, count, -(1 - self.label_smoothing) * w * log_p)

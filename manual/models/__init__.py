@@ -1,0 +1,4 @@
+"""Whole networks, built of the layers.
+
+mlp          MLP: linear layers with an activation between each two
+"""

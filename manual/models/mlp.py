@@ -1,0 +1,72 @@
+"""Whole networks, built from the layers."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..containers import Sequential
+from ..layers import activations
+from ..layers.linear import Identity, Linear
+from ..module import Module, positive
+
+# What can stand between two layers: a function of each element that needs no arguments.
+ELEMENTWISE = """
+    CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish
+    PReLU ReLU ReLU6 SELU SiLU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink
+"""
+ACTIVATIONS: dict[str, type[Module]] = {
+    "Identity": Identity,
+    **{name: getattr(activations, name) for name in ELEMENTWISE.split()},
+}
+
+
+def make_activation(name: str, dtype: DTypeLike | None = None) -> Module:
+    """The activation of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in ACTIVATIONS:
+        raise ValueError(f"there is no activation {name!r}, only {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name](**({"dtype": dtype} if name == "PReLU" else {}))
+
+
+class MLP(Module):
+    """A multilayer perceptron: linear layers with an activation between each two.
+
+    Forward     h₀ = x;  hₖ = f(hₖ₋₁ Wₖᵀ + bₖ);  y = hₙ₋₁ Wₙᵀ + bₙ
+    Backward    the same chain from the other end
+
+    Args:
+        sizes: the widths from input to output, (64, 128, 10) for one hidden layer of 128.
+        activation: the name of the activation's class.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str = "ReLU",
+        dtype: DTypeLike | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.sizes = tuple(positive(self, "size", size) for size in sizes)
+        self.activation = activation
+        if len(self.sizes) < 2:
+            raise ValueError(
+                f"MLP: sizes is {self.sizes}, expected at least an input and an output"
+            )
+        layers: list[Module] = []
+        for before, after in pairwise(self.sizes):
+            layers += [Linear(before, after, dtype=dtype, generator=generator)]
+            layers.append(make_activation(activation, dtype))
+        self.layers = Sequential(*layers[:-1])
+
+    def forward(self, x: Any) -> Any:
+        return self.layers(x)
+
+    def backward(self, g: Any) -> Any:
+        return self.layers.backward(g)

@@ -1,0 +1,194 @@
+"""Optimizers with a step size for each weight. adam.py has Adam and its kin."""
+
+import math
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from .optimizer import Optimizer, Params, Run, blend
+
+
+class Adagrad(Optimizer):
+    """Smaller steps for what has had large gradients. Source: Duchi et al., 2011.
+
+    s ← s + g², from an initial value on, which each group may have its own of
+    w ← w − η/(1 + (t − 1) decay) g/(√s + ε)
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+            maximize=maximize,
+        )
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        super().add_param_group(group)
+        flat, initial = self._flats[-1], self.param_groups[-1]["initial_accumulator_value"]
+        for i, parameter in enumerate(flat.parameters):  # as in PyTorch, there from the beginning
+            flat.hold(i, {"step": 0, "sum": np.full(parameter.shape, initial)}, self.SCALARS)
+
+    def update(self, run: Run, s: SimpleNamespace) -> None:
+        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
+        total = run.state("sum", s.initial_accumulator_value)
+        total += np.multiply(g, g, out=tmp)
+        root = np.sqrt(total, out=tmp)
+        root += s.eps
+        step = np.divide(g, root, out=tmp)
+        run.w -= np.multiply(step, s.lr / (1 + (run.step - 1) * s.lr_decay), out=tmp)
+
+
+class Adadelta(Optimizer):
+    """Steps in the weights' own unit: as large as they have been. Source: Zeiler, 2012.
+
+    s ← ρ s + (1 − ρ) g²
+    Δ = g √(d + ε)/√(s + ε)             d the running mean of Δ²
+    d ← ρ d + (1 − ρ) Δ²
+    w ← w − η Δ
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            rho=rho,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+        )
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        super().check(group)
+        self.require("rho", group["rho"], 0 <= group["rho"] <= 1, "0 to 1")
+
+    def update(self, run: Run, s: SimpleNamespace) -> None:
+        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
+        square, d = run.state("square_avg"), run.state("acc_delta")
+        blend(square, np.multiply(g, g, out=tmp), s.rho, tmp)
+        delta = np.sqrt(d + s.eps) / np.sqrt(square + s.eps) * g
+        blend(d, np.multiply(delta, delta, out=tmp), s.rho, tmp)
+        run.w -= np.multiply(delta, s.lr, out=tmp)
+
+
+class RMSprop(Optimizer):
+    """Steps divided by the gradient's root mean square. Source: Hinton, 2012.
+
+    s ← α s + (1 − α) g²
+    r = √s + ε                          centered: √(s − ḡ²) + ε, ḡ the running mean of g
+    w ← w − η g/r                       with momentum: b ← μ b + g/r, w ← w − η b
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        super().__init__(
+            params,
+            unsupported,
+            lr=lr,
+            alpha=alpha,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            centered=centered,
+            maximize=maximize,
+        )
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        super().check(group)
+        self.require("alpha", group["alpha"], 0 <= group["alpha"] < math.inf, "at least 0")
+
+    def update(self, run: Run, s: SimpleNamespace) -> None:
+        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
+        square = run.state("square_avg")
+        blend(square, np.multiply(g, g, out=tmp), s.alpha, tmp)
+        variance = square
+        if s.centered:
+            mean = run.state("grad_avg")
+            blend(mean, g, s.alpha, tmp)
+            variance = np.subtract(square, np.multiply(mean, mean, out=tmp), out=tmp)
+        root = np.sqrt(variance, out=tmp)
+        root += s.eps
+        step = np.divide(g, root, out=tmp)
+        if s.momentum:
+            b = run.state("momentum_buffer")
+            b *= s.momentum
+            b += step
+            step = b
+        run.w -= np.multiply(step, s.lr, out=tmp)
+
+
+class Rprop(Optimizer):
+    """Only the gradient's sign counts; each weight has a step size of its own, η at first.
+
+    Where g keeps its sign the step size grows by η⁺; where it turns, it shrinks by η⁻ and that
+    gradient is passed over, as 0. w ← w − step · sign g. For whole batches, where a sign says much.
+
+    Source: Riedmiller & Braun, 1993.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        maximize: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        super().__init__(
+            params, unsupported, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize
+        )
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        super().check(group)
+        shrink, grow = group["etas"]
+        self.require("etas", group["etas"], 0 < shrink < 1 < grow, "0 < the first < 1 < the second")
+
+    def update(self, run: Run, s: SimpleNamespace) -> None:
+        g, (shrink, grow) = self.descent(run, 0, s.maximize), s.etas
+        before, size = run.state("prev"), run.state("step_size", s.lr)
+        turn = np.sign(g * before)
+        size *= np.where(turn > 0, grow, np.where(turn < 0, shrink, 1))
+        np.clip(size, *s.step_sizes, out=size)
+        before[...] = np.where(turn < 0, 0, g)
+        run.w -= np.sign(before) * size

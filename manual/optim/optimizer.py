@@ -1,0 +1,322 @@
+"""What every optimizer is made of: flat arrays, parameter groups, state.
+
+An optimizer gathers the parameters of a group into one flat array, and their gradients and its own
+moments into others, so that a step is a handful of array operations however many layers there are.
+A parameter's `data` and `grad` become views into those arrays: nothing is copied in a step.
+
+In the formulas w is a parameter, g its gradient, t the number of steps taken, this one included.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..arrays import Array
+from ..module import constructor_call
+from ..parameter import Parameter
+
+Params = Iterable[Parameter] | Iterable[dict[str, Any]]
+Progress = tuple[dict[str, float], frozenset[str]]  # a parameter's `scalars` and `begun`, see Run
+
+
+class Run:
+    """Neighbours in the flat arrays that have a gradient and are equally far on: updated as one.
+
+    `w` and `g` are their values and gradients, `scratch` two arrays beside them for intermediate
+    results, `scalars` the numbers that each of them carries, "step" among them, and `begun` the
+    names of the optimizer's arrays that hold something for them already.
+    """
+
+    scalars: dict[str, float]
+    begun: frozenset[str]
+
+    def __init__(self, flat: "Flat", first: int, last: int) -> None:
+        self.flat = flat
+        self.first, self.last = first, last
+        self.span = slice(flat.offsets[first], flat.offsets[last])
+        self.w = flat.data[self.span]
+        self.g = flat.grad[self.span]
+        self.scratch = flat.scratch[:, self.span]
+        self._state: dict[str, Array] = {}
+
+    @property
+    def step(self) -> int:
+        """t: the steps taken, this one included."""
+        return int(self.scalars["step"])
+
+    def state(self, name: str, initial: float | Array = 0.0) -> Array:
+        """The optimizer's own array of this name beside `w`; it starts from `initial`."""
+        if name not in self._state:
+            self._state[name] = self.flat.array(name)[self.span]
+        if name not in self.begun:
+            self._state[name][...] = initial
+            self.begun |= {name}
+        return self._state[name]
+
+    def matrices(self, *flat: Array) -> Iterator[tuple[Array, ...]]:
+        """Arrays beside `w`, cut into views of each parameter's shape, parameter by parameter."""
+        start = self.span.start
+        for i in range(self.first, self.last):
+            part = slice(self.flat.offsets[i] - start, self.flat.offsets[i + 1] - start)
+            yield tuple(a[part].reshape(self.flat.parameters[i].shape) for a in flat)
+
+
+class Flat:
+    """The parameters of one group, in flat arrays."""
+
+    def __init__(self, parameters: list[Parameter]) -> None:
+        self.parameters = parameters
+        self.offsets = [0, *np.cumsum([p.data.size for p in parameters]).tolist()]
+        self.forget()
+        self.adopt()
+
+    def forget(self) -> None:
+        """Be as before the first step."""
+        self.progress: list[Progress] = [({}, frozenset()) for _ in self.parameters]
+        self.state: dict[str, Array] = {}
+
+    def adopt(self) -> None:
+        """Gather every parameter's values and gradient into this group's arrays."""
+        size = self.offsets[-1]
+        dtype = self.parameters[0].data.dtype
+        self.data, self.grad = np.empty(size, dtype), np.zeros(size, dtype)
+        self.scratch = np.empty((2, size), dtype)
+        self.state = {name: array.astype(dtype) for name, array in self.state.items()}
+        for i, parameter in enumerate(self.parameters):
+            if parameter.data.dtype != dtype:
+                raise ValueError(f"a group mixes the dtypes {dtype} and {parameter.data.dtype}")
+            parameter.move_to(self.split(self.data, i), self.split(self.grad, i))
+        self._runs: dict[tuple[int, int], Run] = {}
+
+    def array(self, name: str) -> Array:
+        """The optimizer's own array of this name, beside `data`."""
+        return self.state.setdefault(name, np.zeros_like(self.data))
+
+    def split(self, array: Array, i: int) -> Array:
+        """The part of a flat array that belongs to parameter i, in its shape."""
+        start, stop = self.offsets[i], self.offsets[i + 1]
+        return array[start:stop].reshape(self.parameters[i].shape)
+
+    def held(self, i: int) -> dict[str, Any]:
+        """What has been gathered for parameter i: numbers, and views in its shape."""
+        scalars, begun = self.progress[i]
+        return {**scalars, **{name: self.split(self.state[name], i) for name in sorted(begun)}}
+
+    def hold(self, i: int, held: Mapping[str, Any], scalars: Iterable[str]) -> None:
+        """Go on from this for parameter i; `scalars` are the names of what is a number."""
+        numbers = {name: float(held[name]) for name in scalars if name in held}
+        begun = held.keys() - numbers.keys()
+        for name in begun:
+            self.split(self.array(name), i)[...] = held[name]
+        self.progress[i] = numbers, frozenset(begun)
+
+    def runs(self) -> Iterator[Run]:
+        """What there is to update: the longest stretches that can be updated as one."""
+        for parameter in self.parameters:
+            if parameter.data.base is not self.data:  # cast, copied, or another optimizer's since
+                self.adopt()
+                break
+
+        def how_far(i: int) -> Progress | None:
+            return self.progress[i] if self.parameters[i].grad is not None else None
+
+        for progress, neighbours in groupby(range(len(self.parameters)), key=how_far):
+            if progress is None:
+                continue
+            members = list(neighbours)
+            first, last = members[0], members[-1] + 1
+            if (first, last) not in self._runs:
+                self._runs[first, last] = Run(self, first, last)
+            run = self._runs[first, last]
+            run.scalars, run.begun = {**progress[0]}, progress[1]
+            yield run
+            self.progress[first:last] = [(run.scalars, run.begun)] * (last - first)
+
+
+class Optimizer:
+    """The base of the optimizers. A subclass says in `update` what happens to one flat run.
+
+    Args:
+        params: parameters, or groups of them: dicts with `params` and settings of their own.
+        unsupported: the arguments that are none of the subclass's own.
+        defaults: the settings of a group that has none of its own.
+    Raises:
+        ValueError: no parameters, one twice, mixed dtypes, or a setting out of its range.
+        TypeError: something that is no parameter, or an argument that nobody knows.
+        NotImplementedError: an argument that only PyTorch has.
+    """
+
+    COUNTS: ClassVar[bool] = True  # the steps of each parameter, as `step` in its state
+    FROM_SCHEDULES = frozenset(("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum"))
+    SCALARS = ("step", "mu_product", "eta", "mu")  # kept once for each parameter
+    AT_LEAST_ZERO = (
+        "lr",
+        "eps",
+        "weight_decay",
+        "momentum",
+        "lr_decay",
+        "initial_accumulator_value",
+        "momentum_decay",
+    )
+
+    def __init__(self, params: Params, unsupported: Mapping[str, Any], **defaults: Any) -> None:
+        for name, value in unsupported.items():
+            if name not in ("foreach", "fused", "capturable", "differentiable"):
+                raise TypeError(f"{type(self).__name__}: there is no argument {name!r}")
+            if value:
+                raise NotImplementedError(f"{type(self).__name__}: {name} is not supported")
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self._flats: list[Flat] = []
+        entries: list[Any] = list(params)
+        if not entries:
+            raise ValueError(f"{type(self).__name__}: there are no parameters to optimize")
+        for group in entries if isinstance(entries[0], dict) else [{"params": entries}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters, with settings of their own where the defaults are not wanted."""
+        name = type(self).__name__
+        unknown = group.keys() - self.defaults.keys() - self.FROM_SCHEDULES - {"params"}
+        if unknown:
+            raise ValueError(f"{name}: a group has the unknown setting {sorted(unknown)[0]!r}")
+        members = group["params"]
+        parameters = [members] if isinstance(members, Parameter) else list(members)
+        settings = {**self.defaults, **group, "params": parameters}
+        if not parameters:
+            raise ValueError(f"{name}: a group has no parameters")
+        for parameter in parameters:
+            if not isinstance(parameter, Parameter):
+                raise TypeError(f"{name}: got a {type(parameter).__name__}, expected a Parameter")
+        everything = [id(p) for g in (*self.param_groups, settings) for p in g["params"]]
+        if len(set(everything)) < len(everything):
+            raise ValueError(f"{name}: a parameter is given more than once")
+        dtypes = sorted({p.data.dtype.name for p in parameters})
+        if len(dtypes) > 1:
+            raise ValueError(f"{name}: a group mixes the dtypes {', '.join(dtypes)}")
+        self.check(settings)
+        self.param_groups.append(settings)
+        self._flats.append(Flat(parameters))
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        """Raise ValueError for a setting out of its range."""
+        for name in self.AT_LEAST_ZERO:
+            if name in group:
+                self.require(name, group[name], 0 <= group[name] < math.inf, "at least 0")
+        for beta in group.get("betas", ()):
+            self.require("betas", group["betas"], 0 <= beta < 1, "each in [0, 1)")
+
+    def require(self, name: str, value: Any, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise ValueError(f"{type(self).__name__}: {name} is {value}, expected {wanted}")
+
+    def zero_grad(self) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient; the others stay as they are."""
+        for group, flat in zip(self.param_groups, self._flats, strict=True):
+            settings = SimpleNamespace(**group)
+            for run in flat.runs():
+                if self.COUNTS:
+                    run.scalars["step"] = run.scalars.get("step", 0) + 1
+                self.update(run, settings)
+
+    def update(self, run: Run, s: SimpleNamespace) -> None:
+        """Move `run.w` along, with the group's settings s."""
+        raise NotImplementedError(f"{type(self).__name__} has no update")
+
+    def descent(self, run: Run, weight_decay: float, maximize: bool) -> Array:
+        """The gradient to go against: g + λw, or −g + λw to maximize. May use both scratches."""
+        g = run.g
+        if maximize:
+            g = np.negative(g, out=run.scratch[0])
+        if weight_decay:
+            decay = np.multiply(run.w, weight_decay, out=run.scratch[1])
+            g = np.add(g, decay, out=run.scratch[0])
+        return g
+
+    def decay(
+        self, run: Run, lr: float, weight_decay: float, maximize: bool, decoupled: bool
+    ) -> Array:
+        """The same, or, decoupled, w ← w − η λ w at once and the gradient without λ."""
+        if decoupled:
+            run.w *= 1 - lr * weight_decay
+            weight_decay = 0
+        return self.descent(run, weight_decay, maximize)
+
+    def state_of(self, parameter: Parameter) -> dict[str, Any]:
+        """What has been gathered for one parameter, by name: views in its shape, and numbers."""
+        for flat in self._flats:
+            for i, candidate in enumerate(flat.parameters):
+                if candidate is parameter:
+                    return flat.held(i)
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """In PyTorch's layout: what each parameter has gathered, by number, and the settings."""
+        state, groups, first = {}, [], 0
+        for group, flat in zip(self.param_groups, self._flats, strict=True):
+            for i in range(len(flat.parameters)):
+                if held := flat.held(i):
+                    state[first + i] = {name: np.copy(value)[()] for name, value in held.items()}
+            numbers = list(range(first, first + len(flat.parameters)))
+            groups.append({**group, "params": numbers})
+            first += len(numbers)
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a saved state. Nothing is changed unless everything fits.
+
+        Raises:
+            ValueError: the groups, their settings, the parameters' numbers or an array's shape are
+                not this optimizer's.
+        """
+        name = type(self).__name__
+        groups, state = state_dict["param_groups"], state_dict["state"]
+        sizes = [len(group["params"]) for group in groups]
+        own = [len(flat.parameters) for flat in self._flats]
+        if sizes != own:
+            raise ValueError(f"{name}: state for groups of {sizes} parameters, expected {own}")
+        for group, saved in zip(self.param_groups, groups, strict=True):
+            if missing := self.defaults.keys() - saved.keys():
+                raise ValueError(f"{name}: a group's state has no {sorted(missing)[0]}")
+            # A schedule may have taken lr a rounding below 0: it is not this that would not fit.
+            self.check({**group, **saved, "params": group["params"], "lr": group["lr"]})
+        places = [(flat, i) for flat in self._flats for i in range(len(flat.parameters))]
+        for number, held in state.items():
+            if number not in range(len(places)):
+                raise ValueError(
+                    f"{name}: state of parameter {number}, expected 0 to {len(places) - 1}"
+                )
+            flat, i = places[number]
+            for key, value in held.items():
+                wanted = () if key in self.SCALARS else flat.parameters[i].shape
+                if np.shape(value) != wanted:
+                    raise ValueError(
+                        f"{name}: {key} of parameter {number} has shape {np.shape(value)}, "
+                        f"expected {wanted}"
+                    )
+        known = self.defaults.keys() | self.FROM_SCHEDULES
+        for group, flat, saved in zip(self.param_groups, self._flats, groups, strict=True):
+            group.update({key: value for key, value in saved.items() if key in known})
+            flat.forget()
+            flat.adopt()
+        for number, held in state.items():
+            flat, i = places[number]
+            flat.hold(i, held, self.SCALARS)
+
+    def __repr__(self) -> str:
+        return constructor_call(type(self), {"params": ..., **self.defaults})
+
+
+def blend(mean: Array, values: Array, beta: float, scratch: Array) -> None:
+    """mean ← β mean + (1 − β) values, in place."""
+    mean *= beta
+    mean += np.multiply(values, 1 - beta, out=scratch)

@@ -1,0 +1,95 @@
+"""A trainable array and its gradient."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .arrays import Array, float_dtype, plain_array
+
+
+class Parameter:
+    """A trainable array `data`, and in `grad` the gradient of the loss with respect to it.
+
+    `grad` is None until a backward pass reaches the parameter, and again after `zero_grad`.
+    An optimizer moves the parameters it is given into one flat array, of which `data` and `grad`
+    are views from then on; assigning to either therefore copies the values in.
+
+    Args:
+        data: its first values, copied; float32, float64 or longdouble.
+        requires_grad: with False the parameter is held fixed: backward adds nothing to it.
+    """
+
+    __slots__ = ("_data", "_grad", "_has_grad", "requires_grad")
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        self._data: Array = plain_array("data", data)
+        float_dtype(self._data.dtype)
+        self._grad: Array | None = None  # its storage, which outlives zero_grad
+        self._has_grad = False
+        self.requires_grad = requires_grad
+
+    @property
+    def data(self) -> Array:
+        return self._data
+
+    @data.setter
+    def data(self, values: Array) -> None:
+        self._check("data", values)
+        self._data[...] = values
+
+    @property
+    def grad(self) -> Array | None:
+        return self._grad if self._has_grad else None
+
+    @grad.setter
+    def grad(self, values: Array | None) -> None:
+        if values is None:
+            self._has_grad = False
+            return
+        self._check("grad", values)
+        if self._grad is None:
+            self._grad = np.empty_like(self._data)
+        self._grad[...] = values
+        self._has_grad = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    def accumulate(self, gradient: Array) -> None:
+        """grad += gradient. A parameter that was used several times gets the sum of its uses."""
+        if not self.requires_grad:
+            return
+        total = self.grad
+        if total is None:
+            self.grad = gradient
+        else:
+            self._check("gradient", gradient)
+            np.add(total, gradient, out=total)
+
+    def move_to(self, data: Array, grad: Array) -> None:
+        """Live in these arrays from now on, taking the present values along."""
+        data[...] = self._data
+        if self._has_grad:
+            grad[...] = self._grad
+        self._data, self._grad = data, grad
+
+    def cast(self, dtype: DTypeLike) -> None:
+        """Hold the values in another dtype from now on; the gradient is dropped."""
+        self._data = self._data.astype(dtype)
+        self._grad, self._has_grad = None, False
+
+    def _check(self, what: str, values: Array) -> None:
+        # NumPy would broadcast and cast to float32 without a word; a wrong gradient must not pass.
+        if np.shape(values) != self._data.shape:
+            raise ValueError(
+                f"{what} of shape {np.shape(values)} for a parameter of shape {self._data.shape}"
+            )
+        dtype = getattr(values, "dtype", type(values).__name__)
+        if dtype != self._data.dtype:
+            raise TypeError(f"{what} in {dtype} for a parameter in {self._data.dtype}")
+
+    def __repr__(self) -> str:
+        fixed = "" if self.requires_grad else ", requires_grad=False"
+        return f"Parameter({self._data!r}{fixed})"

@@ -1,0 +1,183 @@
+"""What every form of someone's code has in common: how its results are read."""
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manual.arrays import as_tuple
+
+from ...twin import to_numpy
+from ..layouts import CandidateError, Layout
+
+Array = np.ndarray
+
+
+def called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call someone's code; what it raises becomes one line that says where."""
+    try:
+        return function(*arguments)
+    except (Exception, SystemExit) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [f for f in frames if "site-packages" not in f.filename and f.filename != __file__]
+        at = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+        message = " ".join(str(error).split())
+        raise CandidateError(f"{what} raised {type(error).__name__}{at}: {message}") from error
+
+
+def as_array(what: str, value: Any) -> Array:
+    """An array or tensor as an array; anything else is refused."""
+    value = to_numpy(value)
+    if isinstance(value, np.generic | float):
+        value = np.asarray(value)
+    if not isinstance(value, np.ndarray):
+        raise CandidateError(f"{what} is a {type(value).__name__}, expected an array")
+    if value.dtype.kind not in "fiub":
+        raise CandidateError(f"{what} is an array of {value.dtype}, expected numbers")
+    return value
+
+
+class Candidate:
+    """What every form has in common.
+
+    Args:
+        name: what it is called in messages.
+        shapes: of the reference's parameters.
+        layouts: where they stand, by the reference's name.
+        inputs: the number of inputs; `floating`: which of them have a gradient.
+    """
+
+    def __init__(self, name: str, shapes: Mapping[str, tuple[int, ...]], floating: list[int]):
+        self.name, self.shapes, self.floating = name, dict(shapes), floating
+        self.layouts: dict[str, Layout] = {}
+        self.settled: set[str] = set()  # parameters whose layout a map says
+        self.partial = False  # a loss may leave out its target's gradient
+        self.absent: list[str] = []  # parameters of the reference that it does without
+        self.adds = False  # each backward adds to the gradients of the one before
+
+    @property
+    def takes_upstream(self) -> bool:
+        """Whether backward is handed the gradient of the output; a loss's need not be."""
+        return True
+
+    def turned(self) -> list[str]:
+        """Turn its square matrices round; the names of those that no map has settled."""
+        names = [
+            name
+            for name, layout in self.layouts.items()
+            if name not in self.settled
+            and len(set(self.shapes[name])) == 1 < len(self.shapes[name])
+        ]
+        for name in names:
+            layout = self.layouts[name]
+            self.layouts[name] = replace(layout, transposed=not layout.transposed)
+        return names
+
+    def load(self, parameters: Mapping[str, Array]) -> None:
+        """Give it the reference's numbers."""
+        raise NotImplementedError(f"{type(self).__name__} has no load")
+
+    def restore(self, parameters: Mapping[str, Array]) -> None:
+        """Give it its own numbers back."""
+        if parameters:
+            self.load(parameters)
+
+    def forward(self, inputs: Sequence[Any]) -> list[Array]:
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
+        """The gradients, by the reference's names: "input 0" …, and the parameters'."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def zero_grad(self) -> None:
+        """Where gradients accumulate, start again."""
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Its parameters now, in the reference's layout."""
+        return {}
+
+    # ---- reading what it returned
+
+    def read_outputs(self, returned: Any) -> list[Array]:
+        return [as_array(f"{self.name}: what forward returned", y) for y in as_tuple(returned)]
+
+    def read_gradients(self, returned: Any, extra: bool = False) -> dict[str, Array]:
+        """What backward returned: input gradients, then perhaps the parameters'."""
+        names = [f"input {i}" for i in self.floating]
+        where = f"{self.name}: what backward returned"
+        if isinstance(returned, Mapping):
+            return self.read_named(returned)
+        values = list(returned) if isinstance(returned, tuple) else [returned]
+        found: dict[str, Array] = {}
+        if values and isinstance(values[-1], Mapping):
+            found |= self.read_named(values.pop())
+        elif extra:
+            names += list(self.shapes)
+        if len(values) > len(names) and len(values) == max(self.floating, default=0) + 1:
+            values = [values[i] for i in self.floating]  # None where there is no gradient
+        short = len(values) < len(names)
+        allowed = (self.partial and 0 < len(values)) or (
+            extra and len(values) == len(self.floating)
+        )
+        if len(values) > len(names) or (short and not allowed):
+            raise CandidateError(
+                f"{where} has {len(values)} gradients, expected {len(names)}: {', '.join(names)}"
+            )
+        for name, value in zip(names, values, strict=False):
+            if value is None:
+                if self.partial and name != names[0]:
+                    continue
+                raise CandidateError(f"{where} is None for the gradient of {name}")
+            found[name] = self.in_layout(name, as_array(f"{where} for {name}", value))
+        return found
+
+    def read_named(self, given: Mapping[str, Any]) -> dict[str, Array]:
+        found = {}
+        for name in self.shapes:
+            for key in self.gradient_names(name):
+                if given.get(key) is not None:
+                    array = as_array(f"{self.name}: the gradient of {name}", given[key])
+                    found[name] = self.in_layout(name, array)
+                    break
+        for i in self.floating:
+            for key in (f"input {i}", "dx" if i == 0 else f"dx{i}", "x" if i == 0 else f"x{i}"):
+                if given.get(key) is not None:
+                    found[f"input {i}"] = as_array(f"{self.name}: {key}", given[key])
+        return found
+
+    def in_layout(self, name: str, value: Array) -> Array:
+        layout = self.layouts.get(name)
+        return layout.to_reference(value, self.shapes[name]) if layout else value
+
+    def gradient_names(self, name: str) -> list[str]:
+        layout = self.layouts.get(name)
+        own = layout.name if layout else name
+        given = [layout.gradient] if layout and layout.gradient else []
+        return [
+            *given,
+            *(f"{pre}{own}{post}" for pre, post in (("d", ""), ("grad_", ""), ("", "_grad"))),
+            f"g{own}",
+            f"d_{own}",
+            own,
+        ]
+
+    def oriented(self, name: str, own: str, shape: tuple[int, ...] | None) -> Layout:
+        """A layout read off the shape of what stands there: the same, or transposed."""
+        wanted = self.shapes[name]
+        flat = (wanted[0], int(np.prod(wanted[1:]))) if len(wanted) > 2 else wanted
+        if shape in (None, wanted):
+            return Layout(own)
+        if shape == wanted[::-1]:
+            return Layout(own, transposed=True)
+        if shape in (flat, flat[::-1]):
+            return Layout(own, flat=True, transposed=shape == flat[::-1])
+        if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
+            return Layout(own, shape=shape)
+        raise CandidateError(
+            f"{self.name}: {own} has the shape {shape}, {name} of the reference has {wanted}; "
+            "a map says how they belong together"
+        )

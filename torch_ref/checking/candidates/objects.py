@@ -1,0 +1,173 @@
+"""Someone's objects with `forward` and `backward`."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from manual import Module
+
+from ..layouts import CandidateError, Layout, names_for
+from .base import Array, Candidate, as_array, called
+
+
+class ModuleCandidate(Candidate):
+    """A module of `manual`, or any object whose `named_parameters` have `.data` and `.grad`."""
+
+    def __init__(self, module: Any, *rest: Any) -> None:
+        super().__init__(*rest)
+        self.module = module
+        own = {n: tuple(p.data.shape) for n, p in module.named_parameters()}
+        if own != self.shapes:
+            raise CandidateError(
+                f"{self.name}: its parameters are {own}, the reference's {self.shapes}"
+            )
+
+    def load(self, parameters: Mapping[str, Array]) -> None:
+        some = next(iter(parameters.values()), None)
+        if some is not None and hasattr(self.module, "to"):
+            self.module.to(some.dtype)
+        for name, parameter in self.module.named_parameters():
+            parameter.data[...] = parameters[name]
+
+    def forward(self, inputs: Sequence[Any]) -> list[Array]:
+        if isinstance(self.module, Module):
+            self.module.forget_passes()  # of a check that has no use for their backward
+        return self.read_outputs(called(f"{self.name}.forward", self.module, *inputs))
+
+    def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
+        returned = called(f"{self.name}.backward", self.module.backward, *upstream)
+        found = {}
+        if returned is not None or self.floating:
+            found = self.read_gradients(returned)
+        for name, parameter in self.module.named_parameters():
+            if parameter.requires_grad:
+                if parameter.grad is None:
+                    raise CandidateError(f"{self.name}: the gradient of {name} is None")
+                found[name] = as_array(f"{self.name}: the gradient of {name}", parameter.grad)
+        return found
+
+    def zero_grad(self) -> None:
+        self.module.zero_grad()
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        return {name: p.data for name, p in self.module.named_parameters()}
+
+
+class ObjectCandidate(Candidate):
+    """Any object with `forward` and `backward`; its parameters are attributes, or in a dict."""
+
+    def __init__(self, made: Any, *rest: Any, layouts: Mapping[str, Layout]) -> None:
+        super().__init__(*rest)
+        self.made = made
+        counts: dict[str, int] = {}
+        for name in self.shapes:
+            stem = name.rpartition(".")[2]
+            position = counts.get(stem, 0)
+            counts[stem] = position + 1
+            if name in layouts and layouts[name].name:
+                self.layouts[name] = layouts[name]
+                self.settled.add(name)
+                self.holder(layouts[name].name)
+                continue
+            names = [n for n in names_for(name, position) if self.find(n) is not None]
+            taken = {layout.name for layout in self.layouts.values()}
+            names = [n for n in names if n not in taken]
+            if name in layouts or (not names and "bias_hh" in name):
+                self.absent.append(name)  # courses have one bias where PyTorch has two
+                continue
+            if not names:
+                raise CandidateError(
+                    f"{self.name} has no parameter {name}: looked for "
+                    f"{', '.join(names_for(name, position))}; a map can name it"
+                )
+            shape = tuple(np.shape(self.holder(names[0])[names[0]]))
+            self.layouts[name] = self.oriented(name, names[0], shape)
+        for name in self.absent:
+            del self.shapes[name]
+
+    @property
+    def takes_upstream(self) -> bool:
+        return len(inspect.signature(self.made.backward).parameters) > 0
+
+    def find(self, name: str) -> Mapping[str, Any] | None:
+        for place in (vars(self.made), *(getattr(self.made, k, None) for k in ("params", "grads"))):
+            if isinstance(place, Mapping) and isinstance(place.get(name), np.ndarray | float):
+                return place
+        return None
+
+    def holder(self, name: str) -> Any:
+        place = self.find(name)
+        if place is None:
+            raise CandidateError(f"{self.name} has no array {name}")
+        return place
+
+    def load(self, parameters: Mapping[str, Array]) -> None:
+        for name, layout in self.layouts.items():
+            place = self.holder(layout.name)
+            value = layout.to_mine(parameters[name])
+            held = place[layout.name]
+            if isinstance(held, np.ndarray) and (held.shape, held.dtype) == (
+                value.shape,
+                value.dtype,
+            ):
+                held[...] = value  # it may be a view into an array of all parameters
+            else:
+                place[layout.name] = value
+
+    def forward(self, inputs: Sequence[Any]) -> list[Array]:
+        return self.read_outputs(called(f"{self.name}.forward", self.made.forward, *inputs))
+
+    def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
+        given = upstream if self.takes_upstream else ()
+        returned = called(f"{self.name}.backward", self.made.backward, *given)
+        many = isinstance(returned, tuple) and len(returned) > len(self.floating)
+        found = self.read_gradients(returned, extra=many)
+        for name in self.shapes:
+            if name in found:
+                continue
+            value = self.held_gradient(name)
+            if value is None:
+                names = self.gradient_names(name)[:-1]
+                raise CandidateError(
+                    f"{self.name} has no gradient of {name} after backward: looked for "
+                    f"{', '.join(names)}"
+                )
+            array = as_array(f"{self.name}: the gradient of {name}", value)
+            found[name] = self.in_layout(name, array)
+        return found
+
+    def held_gradient(self, name: str) -> Any:
+        """The gradient of a parameter that stands in an attribute, or in a dict of them."""
+        place, key = self.gradient_place(name)
+        return None if place is None else place[key]
+
+    def gradient_place(self, name: str) -> tuple[Any, str]:
+        names = self.gradient_names(name)
+        grads: Any = getattr(self.made, "grads", None)
+        own = vars(self.made)
+        for key in names[:-1]:
+            if key in own:
+                return own, key
+        for key in names if isinstance(grads, dict) else ():
+            if key in grads:
+                return grads, key
+        return None, ""
+
+    def zero_grad(self) -> None:
+        if hasattr(self.made, "zero_grad"):
+            called(f"{self.name}.zero_grad", self.made.zero_grad)
+        elif self.adds:
+            for name, layout in self.layouts.items():
+                place, key = self.gradient_place(name)
+                if place is not None:
+                    place[key] = np.zeros_like(self.holder(layout.name)[layout.name])
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        return {
+            name: self.in_layout(name, self.holder(layout.name)[layout.name])
+            for name, layout in self.layouts.items()
+        }

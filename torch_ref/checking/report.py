@@ -1,0 +1,112 @@
+"""What a check found, as lines to read and as JSON."""
+
+import json
+import math
+import textwrap
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..diagnosis.verdict import Diagnosis
+from ..parity.distance import Report, table
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing that is easily forgotten, and whether it was."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass
+class Checked:
+    """The report of one check.
+
+    Attributes:
+        rows: a quantity each, in the order of the backward pass.
+        diagnosis: of what disagrees.
+        notes: what is easily forgotten.
+        warnings: what this check could not prove.
+    """
+
+    rows: Report
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
+    notes: list[Note] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        return self.rows.agrees and all(note.passed for note in self.notes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; NaN and infinities become text."""
+        rows = [
+            {
+                "kind": row.kind,
+                "name": row.name,
+                "shape": list(row.shape),
+                "dtype": str(row.dtype),
+                "agrees": row.agrees,
+                "problem": row.problem,
+                "distance_eps": plain(row.distance),
+                "allowed_eps": row.tolerance,
+                "worst_at": list(row.worst),
+                "yours": plain(row.mine),
+                "reference": plain(row.reference),
+            }
+            for row in self.rows.rows
+        ]
+        return {
+            "agrees": self.agrees,
+            "rows": rows,
+            "diagnosis": self.diagnosis.as_dict(),
+            "notes": [asdict(note) for note in self.notes],
+            "warnings": self.warnings,
+        }
+
+    def json(self) -> str:
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        lines = [lines_of(self.rows)]
+        lines += [f"warning: {text}" for text in self.warnings]
+        passed = [note.name for note in self.notes if note.passed]
+        if passed:
+            text = f"also right: {', '.join(passed)}"
+            lines.append(textwrap.fill(text, 100, subsequent_indent="            "))
+        lines += [f"WRONG: {n.name}: {n.detail}" for n in self.notes if not n.passed]
+        if not self.diagnosis.agrees:
+            lines.append(str(self.diagnosis))
+        lines.append("result: agrees" if self.agrees else "result: DISAGREES")
+        return "\n".join(lines)
+
+
+def plain(number: float) -> float | str:
+    """JSON has no NaN and no infinities."""
+    return number if math.isfinite(number) else str(number)
+
+
+def lines_of(report: Report) -> str:
+    """A line for each quantity."""
+    rows: list[tuple[str, ...]] = [
+        ("quantity", "", "distance in eps", "worst at", "yours", "reference")
+    ]
+    for row in report.rows:
+        at = ",".join(map(str, row.worst)) or "-"
+        name = f"{row.kind} {row.name}" if row.kind != "gradient" else f"gradient of {row.name}"
+        if row.problem:
+            rows.append((name, row.problem, "-", "-", "-", "-"))
+        else:
+            numbers = (f"{row.distance:.2g}", at, f"{row.mine:.9g}", f"{row.reference:.9g}")
+            rows.append((name, row.verdict, *numbers))
+    return table(rows, left=(0, 1))
+
+
+def output_words(report: Report) -> str:
+    """The forward pass is wrong: the backward pass cannot be judged before it is right."""
+    row = next(row for row in report.rows if row.kind == "output" and not row.agrees)
+    hint = " (float32 code? see --dtype)" if row.problem.startswith("float32") else ""
+    what = f"{row.mine:.9g} at {list(row.worst)}, expected {row.reference:.9g}"
+    what = f"{row.problem}{hint}" if row.problem else what
+    return f"output {row.name} of the forward pass: {what}; its gradients are judged once it agrees"

@@ -1,0 +1,11 @@
+"""The command `backprop`, one file a command. Nobody else imports these.
+
+options    options that several commands have, and what their values may be
+inputs     what --against, --args, --input and --loss name
+list       name the experiments
+train      train one of them
+board      open TensorBoard
+explain    write out one step, or one layer
+check      check a backward pass of one's own
+bundle     write a reference's pass as .npy files
+"""

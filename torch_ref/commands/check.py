@@ -1,0 +1,100 @@
+"""`backprop check`: someone's own backward pass against PyTorch."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..safe_files import InputError
+from .options import add_reference
+
+if TYPE_CHECKING:
+    from ..checking.report import Checked
+
+
+def add_parser(commands: Any) -> Any:
+    check = commands.add_parser(
+        "check",
+        help="check your own backward pass against PyTorch, and name the mistake in it",
+        description="Exits with 0 if all agrees, 1 if not, 2 for what cannot be run.",
+        epilog="example: backprop check mine.py:Linear --against torch.nn.Linear --args 3 4 "
+        "--input 5,3",
+    )
+    check.add_argument(
+        "mine",
+        metavar="FILE:NAME | FILE:FORWARD,BACKWARD | DIR",
+        help="a class with forward and backward, a torch.autograd.Function, two functions, or a "
+        "bundle's directory",
+    )
+    check.add_argument(
+        "--against",
+        required=True,
+        metavar="NAME",
+        help="the reference: a class or function of PyTorch's, FILE:NAME, for a bundle also an "
+        "experiment",
+    )
+    check.add_argument("--mine-args", nargs="*", metavar="ARG", help="default: those of --args")
+    check.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="NAME=LAYOUT",
+        help="where a parameter of the reference stands in yours: weight=W.T, weight=w.flat, "
+        "weight_hh_l0=Wh.T@ifog",
+    )
+    check.add_argument(
+        "--extra", action="append", default=[], metavar="JSON", help="for forward, after parameters"
+    )
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_reference(check)
+    return check
+
+
+def run(arguments: argparse.Namespace) -> bool:
+    """Print the report of one check; whether all agrees."""
+    of_bundle = Path(arguments.mine).is_dir()
+    checked = check_bundle(arguments) if of_bundle else check_code(arguments)
+    print(checked.json() if arguments.json else checked)
+    return checked.agrees
+
+
+def check_bundle(arguments: argparse.Namespace) -> "Checked":
+    from ..checking.bundle import Bundle, judge
+    from . import inputs
+
+    bundle = Bundle(Path(arguments.mine))
+    known = inputs.experiment(arguments.against)
+    return judge(bundle, known.reference if known else inputs.reference_of(arguments))
+
+
+def check_code(arguments: argparse.Namespace) -> "Checked":
+    from ..checking.check import check
+    from . import inputs
+
+    mine = inputs.find(arguments.mine)
+    reference = inputs.reference_of(arguments)
+    words = arguments.args if arguments.mine_args is None else arguments.mine_args
+    mine = mine if isinstance(mine, tuple) else inputs.made(mine, words)
+    drawn = inputs.inputs_of(arguments)
+    loss, _ = inputs.the_loss(arguments.loss, reference, drawn, arguments.seed)
+    layouts = {}
+    for word in arguments.map:
+        name, equals, layout = word.partition("=")
+        if not equals:
+            raise InputError(f"--map {word}: expected NAME=LAYOUT, as in weight=W.T")
+        layouts[name] = layout
+    try:
+        extra = [json.loads(value) for value in arguments.extra]
+    except ValueError:
+        raise InputError(f"--extra {' '.join(arguments.extra)}: expected JSON") from None
+    return check(
+        mine,
+        reference,
+        *drawn,
+        layouts=layouts,
+        extra=extra,
+        loss=loss,
+        lr=arguments.lr,
+        steps=arguments.steps,
+        seed=arguments.seed,
+    )

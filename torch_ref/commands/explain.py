@@ -1,0 +1,99 @@
+"""`backprop explain`: one training step, formula by formula; or one layer's derivation."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from manual.article.description import LOSSES, Description, DescriptionError, drawn, the_article
+
+from .options import count, learning_rate
+
+MOST_STEPS = 20_000
+OF_A_NETWORK = ("activation", "loss", "samples", "lr", "seed")
+
+
+def add_parser(commands: Any) -> Any:
+    explain = commands.add_parser(
+        "explain",
+        help="write out one training step, formula by formula; or one layer's derivation",
+        description="Without an argument: the article's network.",
+        epilog="example: backprop explain --layers 3-4-2 --activation tanh --loss cross-entropy "
+        "--html step.html",
+    )
+    explain.add_argument(
+        "what",
+        nargs="?",
+        metavar="CLASS | FILE.json",
+        help="a public class, such as Linear; or a file with weights, biases, x and t",
+    )
+    explain.add_argument("--layers", metavar="N-N[-N...]", help="widths of a network, as in 3-4-2")
+    explain.add_argument("--activation", help="of the hidden layers; default: sigmoid")
+    explain.add_argument("--loss", choices=tuple(LOSSES), help="default: mse")
+    explain.add_argument("--samples", type=count, help="in the batch; default: 1")
+    explain.add_argument("--lr", type=learning_rate, help="default: 0.1; the article's: 0.5")
+    explain.add_argument("--seed", type=count, help="for weights and data; default: 0")
+    explain.add_argument("--step", type=count, default=0, help="show the step after so many")
+    explain.add_argument(
+        "--view", choices=("neurons", "matrices"), help="default: neurons, if there is one sample"
+    )
+    explain.add_argument("--html", type=Path, metavar="FILE", help="write a page instead")
+    return explain
+
+
+def run(arguments: argparse.Namespace) -> bool:
+    """Print a walkthrough or a class's derivation, or write the page."""
+    what = arguments.what
+    options = ("layers", *OF_A_NETWORK)
+    given = [f"--{name}" for name in options if getattr(arguments, name) is not None]
+    if what is not None and given:
+        raise DescriptionError(f"{what} says all of it: {' '.join(given)} is not taken with it")
+    if what is not None and not what.endswith(".json"):
+        if arguments.html or arguments.step or arguments.view:
+            raise DescriptionError(f"{what}: --html, --step and --view are for networks")
+        from ..explaining.derivation import class_text
+
+        print(class_text(what))
+        return True
+    if arguments.step > MOST_STEPS:
+        raise DescriptionError(f"--step {arguments.step}: expected at most {MOST_STEPS:,}")
+    network = described(arguments)
+    if arguments.html:
+        from ..explaining.page import write_page
+
+        write_page(arguments.html, network, arguments.step)
+        print(f"{arguments.html}: written; open it in any browser")
+    else:
+        from ..explaining.terminal import text
+
+        scalar = arguments.view == "neurons" or (not arguments.view and len(network.x) == 1)
+        print(text(network, arguments.step, scalar))
+    return True
+
+
+def described(arguments: argparse.Namespace) -> Description:
+    """The network that the arguments describe."""
+    from ..explaining.description import activation_named, read_description
+
+    if arguments.what is not None:
+        return read_description(Path(arguments.what))
+    if arguments.layers is None:
+        for name in OF_A_NETWORK:
+            if getattr(arguments, name) is not None:
+                raise DescriptionError(
+                    f"--{name} needs --layers: the article's network is as it is"
+                )
+        return the_article()
+    try:
+        sizes = [int(size) for size in arguments.layers.split("-")]
+    except ValueError:
+        raise DescriptionError(
+            f"--layers {arguments.layers}: expected widths, as in 3-4-2"
+        ) from None
+    return drawn(
+        sizes,
+        activation_named(arguments.activation or "sigmoid"),
+        arguments.loss or "mse",
+        arguments.seed or 0,
+        1 if arguments.samples is None else arguments.samples,
+        arguments.lr or 0.1,
+    )

@@ -1,0 +1,217 @@
+"""What --against, --args, --input and --loss name: a reference, its inputs, a loss."""
+
+import argparse
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from manual.arrays import float_dtype
+
+from ..checking.candidates.base import called
+from ..checking.layouts import CandidateError
+from ..checking.reference import outputs_of, prepared
+from ..models.losses import LOSSES
+from ..safe_files import LARGEST, read_array
+from ..training.experiments import EXPERIMENTS
+from ..twin import to_torch, twin_of
+
+
+def find(text: str) -> Any:
+    """What `FILE.py:NAME`, `FILE.py:NAME,NAME` or `package.module.NAME` names.
+
+    Raises:
+        CandidateError: there is no such file, module or name, or importing it fails.
+    """
+    place, colon, names = text.rpartition(":")
+    if not colon:
+        place, _, names = text.rpartition(".")
+    if not place or not names:
+        raise CandidateError(
+            f"{text!r}: expected FILE.py:NAME or a dotted name like torch.nn.Linear"
+        )
+    if place.endswith(".py") or "/" in place:
+        module = load_file(Path(place))
+    else:
+        try:
+            module = importlib.import_module(place)
+        except (ImportError, TypeError, ValueError) as error:
+            raise CandidateError(f"{text}: there is no module {place} ({error})") from None
+    found = []
+    for name in names.split(","):
+        if not hasattr(module, name):
+            own = [
+                n
+                for n, v in vars(module).items()
+                if getattr(v, "__module__", "") == module.__name__
+            ]
+            known = ", ".join(own)
+            hint = f"; it has {known}" if known and len(known) < 200 else ""
+            raise CandidateError(f"{text}: there is no {name} in {place}{hint}")
+        found.append(getattr(module, name))
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def load_file(path: Path) -> Any:
+    """A Python file as a module."""
+    if not path.is_file():
+        raise CandidateError(f"{path}: there is no such file")
+    name = f"checked_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise CandidateError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent.resolve()))  # it may import its neighbours
+    try:
+        called(f"importing {path}", spec.loader.exec_module, module)
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def arguments(words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+    """`3 4 bias=False` -> [3, 4], {"bias": False}; what is no Python literal is text."""
+    positional, named = [], {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and name.isidentifier():
+            named[name] = literal(value)
+        else:
+            positional.append(literal(word))
+    return positional, named
+
+
+def literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def made(what: Any, words: Sequence[str]) -> Any:
+    """A class is called with these arguments; anything else stays."""
+    if not isinstance(what, type) or issubclass(what, torch.autograd.Function):
+        if words and not isinstance(what, type):
+            raise CandidateError(
+                f"{getattr(what, '__name__', what)} is no class: it takes no --args"
+            )
+        return what
+    positional, named = arguments(words)
+    return called(what.__name__, lambda: what(*positional, **named))
+
+
+def drawn(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndarray:
+    """One input: `5,3` normal, `5,3:uniform` from 0 to 1, `5:int<4` below 4, or a .npy file.
+
+    Raises:
+        CandidateError: it is none of these.
+    """
+    if spec.endswith(".npy"):
+        return read_array(Path(spec), spec)
+    shape_text, _, kind = spec.partition(":")
+    try:
+        shape = tuple(int(size) for size in shape_text.split(",") if size) if shape_text else ()
+        if any(size < 0 for size in shape) or np.prod(shape, dtype=float) > LARGEST:
+            raise ValueError
+        if kind.startswith("int<"):
+            return np.asarray(generator.integers(0, int(kind[4:]), size=shape))
+    except ValueError:
+        raise CandidateError(
+            f"--input {spec}: expected sizes, as in 5,3 or 5,3:uniform or 5:int<4, or a .npy file"
+        ) from None
+    if kind in ("", "normal"):
+        return np.asarray(generator.normal(size=shape), dtype)
+    if kind == "uniform":
+        return np.asarray(generator.uniform(0.05, 0.95, size=shape), dtype)
+    raise CandidateError(f"--input {spec}: expected normal, uniform or int<N after the colon")
+
+
+def loss_on(name: str, outputs: Sequence[int], generator: np.random.Generator, dtype: Any) -> Any:
+    """A target for this loss, drawn at random: classes, or numbers of the output's shape."""
+    if name == "cross-entropy":
+        shape = (outputs[0], *outputs[2:])
+        return np.asarray(generator.integers(0, outputs[1], size=shape))
+    return np.asarray(generator.normal(size=tuple(outputs)), dtype)
+
+
+def reference_of(arguments: argparse.Namespace) -> Any:
+    """The reference that was named, its weights drawn from the seed."""
+    name = arguments.against if "against" in arguments else arguments.reference
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(arguments.seed)
+        reference = made(find(name), arguments.args)
+    if not callable(reference):
+        kind = type(reference).__name__
+        raise CandidateError(f"{name} is a {kind}, expected a module or function")
+    if isinstance(reference, torch.nn.Module):
+        reference.to(to_torch(float_dtype(arguments.dtype)))
+    return reference
+
+
+def inputs_of(arguments: argparse.Namespace) -> list[np.ndarray]:
+    """An array for each --input.
+
+    Raises:
+        CandidateError: there is none, or one is not what can be drawn or read.
+    """
+    if not arguments.input:
+        raise CandidateError("--input: expected at least one, as in --input 5,3")
+    generator = np.random.default_rng(arguments.seed)
+    return [drawn(spec, generator, float_dtype(arguments.dtype)) for spec in arguments.input]
+
+
+def the_loss(
+    name: str | None, reference: Any, inputs: Sequence[Any], seed: int
+) -> tuple[Callable[[torch.Tensor], torch.Tensor] | None, np.ndarray | None]:
+    """A loss of the reference's output with a target drawn for it."""
+    if name is None:
+        return None, None
+    with torch.no_grad():
+        y = outputs_of(reference, [to_torch(x) for x in inputs])[0]
+    if name == "cross-entropy" and (y.dim() < 2 or not y.shape[1]):
+        raise CandidateError(f"--loss {name}: expected an output of (samples, classes)")
+    generator = np.random.default_rng(seed + 1)
+    target = loss_on(name, y.shape, generator, y.detach().numpy().dtype)
+    return (lambda y: LOSSES[name](y, to_torch(target))), target
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A reference with what it is run on."""
+
+    reference: Any
+    inputs: list[np.ndarray]
+    loss: str | None
+    target: np.ndarray | None
+    lr: float
+
+
+def experiment(name: str) -> Posed | None:
+    """An experiment's network on its first batch; None if there is no experiment of that name."""
+    if name not in EXPERIMENTS:
+        return None
+    settings = EXPERIMENTS[name].defaults.resolve()
+    problem = EXPERIMENTS[name].build(settings)
+    x, t = next(problem.data.batches(settings.batch_size, problem.generator))
+    loss = {type(one).__name__: key for key, one in LOSSES.items()}[type(problem.loss).__name__]
+    return Posed(twin_of(problem.network), [x], loss, t, settings.lr)
+
+
+def problem_of(arguments: argparse.Namespace) -> Posed:
+    """What is to be bundled: an experiment, or a reference with the inputs and the loss named."""
+    posed = experiment(arguments.reference)
+    if posed is None:
+        reference = reference_of(arguments)
+        reference = prepared(reference, to_torch(float_dtype(arguments.dtype)), arguments.seed)
+        inputs = inputs_of(arguments)
+        target = the_loss(arguments.loss, reference, inputs, arguments.seed)[1]
+        posed = Posed(reference, inputs, arguments.loss, target, 0.1)
+    return posed if arguments.lr is None else replace(posed, lr=arguments.lr)

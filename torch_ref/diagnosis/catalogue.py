@@ -1,0 +1,161 @@
+"""The catalogue: every mistake that can be planted at every operation of a tape.
+
+One mistake at one operation, and the same at all operations of a kind: in every layer, at every
+time step. What it would do to the gradients is not computed here but by `Tape.replay`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .kinds import PRODUCTS, Change, Mistake, at_slot, described, kin, place_of, rank_of, scaled
+from .planted.arguments import argument_changes
+from .planted.derivatives import derivative_changes, picking_changes, span_changes
+from .planted.gradients import (
+    at_leaves,
+    block_changes,
+    broadcast_changes,
+    edge_changes,
+    overwritten,
+)
+from .tape import RESHAPES, Edit, Edits, Op, Tape, signature
+
+
+def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
+    """The catalogue: one mistake each, at one operation or at all operations of a kind.
+
+    Args:
+        names: of a recurrent layer's gates, by their number.
+    """
+    yield from at_leaves(tape)
+    yield from overwritten(tape)
+    for span in tape.spans:
+        yield from span_changes(span)
+    together: dict[tuple[Any, ...], list[tuple[Op, int, str, Edit]]] = defaultdict(list)
+    yield from alone(tape, names, together)
+    yield from everywhere(together)
+
+
+def alone(
+    tape: Tape,
+    names: Mapping[int, str],
+    together: dict[tuple[Any, ...], list[tuple[Op, int, str, Edit]]],
+) -> Iterator[Mistake]:
+    """One mistake at one operation; `together` collects those of a kind."""
+
+    def note(op: Op, slot: int, kind: str, key: str, what: str, edit: Edit) -> Mistake:
+        value = op.inputs[slot]
+        producer = value.producer.short if value.producer else ""
+        role = kin(op.place) if op.function is None else op.short
+        if op.function is not None or op.place:
+            leaves = "".join(sorted(value.reaches)) if len(value.reaches) == 1 else ""
+            position = op.slots[slot][0]
+            for group in (
+                (role, position, kind, key),
+                (role, position, producer, kind, key),
+                (role, position, leaves, kind, key),
+                (role, position, signature(value), kind, key),
+            ):
+                together[group].append((op, slot, what, edit))
+        return Mistake(kind, what, place_of(op), {op.index: [edit]}, value.reaches, rank_of(op))
+
+    parts = sorted(
+        {
+            len(op.outputs)
+            for op in tape.ops
+            if "split" in op.short or "chunk" in op.short
+            if 1 < len(op.outputs) <= 4
+        }
+    )
+    for op in reversed(tape.ops):
+        if op.function is None:
+            shape = op.inputs[0].tensor.shape
+            changes = list(edge_changes(shape))
+            if op.place:
+                changes += block_changes(shape, parts, names)
+            else:
+                changes.append(("forgotten-upstream", "is taken as 1", torch.ones_like))
+            for kind, what, change in changes:
+                edit = at_slot(0, lambda op, grads, found, change=change: change(found))
+                yield note(op, 0, kind, what, f"{place_of(op)} {what}", edit)
+            continue
+        for slot, value in enumerate(op.inputs):
+            if op.short in RESHAPES:
+                continue
+            found: list[Change] = [*derivative_changes(op, slot)]
+            found += argument_changes(tape, op, slot)
+            if slot == 0:
+                found += [*picking_changes(op), *broadcast_changes(op)]
+            for kind, key, what, edit in found:
+                yield note(op, slot, kind, key, what, edit)
+            if op.short in PRODUCTS or op.short in ("t", "transpose", "permute"):
+                for kind, what, change in edge_changes(value.tensor.shape):
+                    edit = at_slot(slot, lambda op, grads, found, change=change: change(found))
+                    yield note(op, slot, kind, what, f"{described(op, slot)} {what}", edit)
+
+
+def everywhere(
+    together: Mapping[tuple[Any, ...], Sequence[tuple[Op, int, str, Edit]]],
+) -> Iterator[Mistake]:
+    """The same mistake at all operations of a kind: in every layer, at every time step."""
+    planted: set[tuple[Any, ...]] = set()
+    for (_, position, *_, kind, key), members in together.items():
+        indices = tuple(sorted({op.index for op, *_ in members}))
+        if len(indices) < 2 or (indices, position, kind, key) in planted:
+            continue
+        planted.add((indices, position, kind, key))
+        edits: dict[int, list[Edit]] = {}
+        for op, _, _, edit in members:
+            edits.setdefault(op.index, [edit])
+        reaches = frozenset().union(*(op.inputs[slot].reaches for op, slot, *_ in members))
+        op, _, what, _ = members[0]
+        what = f"{what}; and so in all {len(indices)} places like it"
+        yield Mistake(kind, what, place_of(op), edits, reaches, rank_of(op) + 1)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Edges on which one factor may stand, and whether the gradients are linear in it."""
+
+    what: str
+    place: str
+    edges: tuple[tuple[Op, int], ...]
+    linear: bool
+
+    @property
+    def reaches(self) -> frozenset[str]:
+        return frozenset().union(*(op.inputs[slot].reaches for op, slot in self.edges))
+
+    def times(self, factor: float) -> Edits:
+        edits: dict[int, list[Edit]] = defaultdict(list)
+        for op, slot in self.edges:
+            edits[op.index].append(scaled(slot, factor))
+        return dict(edits)
+
+
+def edge_groups(tape: Tape) -> Iterator[Edges]:
+    """Every edge of the graph alone, then all edges of a kind together."""
+    groups: dict[tuple[Any, ...], list[tuple[Op, int]]] = defaultdict(list)
+    for op in reversed(tape.ops):
+        for slot, value in enumerate(op.inputs):
+            yield Edges(described(op, slot), place_of(op), ((op, slot),), True)
+            if op.function is None and op.place:
+                groups["leaf", kin(op.place)].append((op, slot))
+            elif op.function is not None:
+                producer = value.producer.short if value.producer else ""
+                groups[op.short, slot].append((op, slot))
+                groups[op.short, slot, producer].append((op, slot))
+                groups[op.short, slot, signature(value)].append((op, slot))
+                if len(value.reaches) == 1:
+                    groups[op.short, slot, *value.reaches].append((op, slot))
+    seen = set()
+    for group, edges in groups.items():
+        key = tuple((op.index, slot) for op, slot in edges)
+        if len(edges) > 1 and key not in seen:
+            seen.add(key)
+            op, slot = edges[0]
+            what = f"{described(op, slot)}, in all {len(edges)} places like it,"
+            yield Edges(what, place_of(op), tuple(edges), group[0] == "leaf")

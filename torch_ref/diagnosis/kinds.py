@@ -1,0 +1,147 @@
+"""A mistake in one operation's backward: its kind, its place, and the edits that plant it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .tape import MOVES, Edit, Edits, Gradients, Op, Tensor
+
+# The kinds of mistake, the more telling first: of several that give the same numbers, the first
+# one names the verdict. Each has its remedy.
+FIXES = {
+    "early-update": "take all gradients at the same weights, and update the weights afterwards",
+    "stale-cache": "save what backward needs in every forward, and take the latest",
+    "diagonal-only": "every output depends on every input of its row: add the Jacobian's other "
+    "terms",
+    "reduction-left-out": "sum over the axes along which it was broadcast",
+    "sign": "turn the sign round",
+    "mean-for-sum": "the samples' gradients add up: do not divide by their number here",
+    "sum-for-mean": "the mean's gradient is divided by the number of terms, once",
+    "forgotten-derivative": "multiply the gradient by the local derivative",
+    "forgotten-upstream": "multiply by the upstream gradient: it is one only at the very end",
+    "forgotten-factor": "multiply the gradient by the other factor of the product",
+    "activation-for-derivative": "multiply by the derivative, not by the function's value",
+    "activation-on-gradient": "multiply the gradient by the derivative at the saved input; do not "
+    "apply the function to the gradient",
+    "derivative-twice": "apply the local derivative once",
+    "kernel-not-flipped": "the input's gradient is a full convolution with the flipped kernel",
+    "transpose": "mind which axis is which: the gradient has its array's own layout",
+    "assigned-for-added": "add where several outputs come from one input: np.add.at, not =",
+    "overwritten": "add (+=) the gradient of every use; do not keep the last one only",
+    "forgotten-path": "add the gradient that comes back along this path",
+    "extra-axis": "sum over the broadcast axes only, and keep the others",
+    "dropped-index": "go over all indices: none left out, none overwritten by the last",
+    "flipped": "keep the order along this axis",
+    "other-gate": "give each gate its own gradient, in the order of the weights",
+    "other-gradient": "give each parameter its own gradient",
+    "option-ignored": "backward must follow the option that forward was called with",
+    "wrong-argument": "take the derivative at the values that the forward pass used there",
+    "wrong-derivative": "use this function's own derivative",
+    "not-a-gradient": "return the gradient, not another array",
+    "scale": "leave this factor out, or put the missing one in",
+    "shape": "return the gradient in its array's own shape",
+}
+KINDS = tuple(FIXES)
+POINTWISE = torch.Tag.pointwise
+PRODUCTS = {"mul", "div", "mm", "bmm", "mv", "dot", "convolution", "_trilinear"}
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What went wrong, where, and the edits of the replay that do the same.
+
+    Attributes:
+        kind: one of `KINDS`.
+        what: a clause, as in "the derivative of tanh is taken as 1".
+        place: the submodule, line or quantity.
+        edits: plant it.
+        reaches: the leaves whose gradients it can change.
+        rank: of two names for the same numbers, the lower one is told first.
+    """
+
+    kind: str
+    what: str
+    place: str
+    edits: Edits
+    reaches: frozenset[str]
+    rank: int = 0
+
+    @property
+    def fix(self) -> str:
+        return FIXES[self.kind]
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """The same for the same mistake on another input's tape."""
+        return self.kind, self.what, *self.edits
+
+
+def at_slot(slot: int, change: Callable[..., Tensor | None]) -> Edit:
+    """An edit of one input's gradient."""
+
+    def edit(op: Op, grads: Gradients, found: Gradients) -> Gradients:
+        if found[slot] is None:
+            return found
+        changed = list(found)
+        changed[slot] = change(op, grads, found[slot])
+        return changed
+
+    return edit
+
+
+def scaled(slot: int, factor: float) -> Edit:
+    """The gradient of one input times a factor; 0 cuts the path."""
+    return at_slot(slot, lambda op, grads, found: found * factor)
+
+
+def place_of(op: Op) -> str:
+    """Where a reader finds the operation."""
+    if op.function is None:
+        return f"the gradient of {op.place}" if op.place else "the upstream gradient"
+    return op.place or op.line
+
+
+def described(op: Op, slot: int) -> str:
+    """The edge from an operation back to one of its inputs, in words."""
+    if op.function is None:
+        return place_of(op)
+    value = op.inputs[slot]
+    unnamed = not value.leaf and not value.title
+    to = f"{value.name}{within(value.producer) if value.producer and unnamed else ''}"
+    return f"the path from {op.name}{within(op)} back to {to}"
+
+
+def within(op: Op) -> str:
+    """ " in layers.1 (Tanh)", unless it would say the same twice."""
+    place = op.place or op.line
+    return f" in {place}" if place and place.lower() != op.name else ""
+
+
+def given(grads: Gradients) -> Tensor:
+    """The gradient of an operation's one output."""
+    grad = grads[0]
+    assert grad is not None
+    return grad
+
+
+Change = tuple[str, str, str, Edit]  # kind, a name that is the same wherever it is done, what, edit
+
+
+def kin(leaf: str) -> str:
+    """ "bias" of "layers.0.bias" and of "bias_hh_l0": what a leaf shares with its like."""
+    return leaf.rpartition(".")[2].partition("_")[0]
+
+
+def rank_of(op: Op) -> int:
+    """Leaves and outputs first, then what computes, last what only moves numbers about."""
+    if op.function is None:
+        return 0
+    return 2 if op.short in MOVES | {"add"} else 1
+
+
+def name_of(value: Any) -> str:
+    if value.leaf or value.title:
+        return value.name
+    return f"the result of {value.name}{within(value.producer)}" if value.producer else value.name

@@ -1,0 +1,6 @@
+"""Mistakes to plant into a backward pass.
+
+gradients    made with a gradient on its way: an axis, a sum, a gate
+derivatives  made with a local derivative: left out, twice, its diagonal only
+arguments    made with what it is taken at: another value, an old one, a new weight
+"""

@@ -1,0 +1,251 @@
+"""Mistakes made with a local derivative: left out, twice, another one, its diagonal only."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+
+from ..kinds import POINTWISE, Change, Mistake, at_slot, given, within
+from ..tape import Edit, Edits, Gradients, Op, Span, Tensor
+
+DIAGONAL_LIMIT = 2048  # elements of a Jacobian's diagonal, each a backward pass of its own
+
+
+def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
+    """An operation that returns the shape of its input: what may stand in for its derivative."""
+    x = op.inputs[slot].tensor
+    y = op.outputs[0].tensor
+    if y.shape != x.shape or any(value.reaches for value in op.outputs[1:]):
+        return
+    name = f"{op.name}{within(op)}"
+    unary = len(op.inputs) == 1 and sum(map(torch.is_tensor, op.flat)) == 1
+    pointwise = POINTWISE in op.function.tags
+    position = op.slots[slot][0]
+
+    def own(change: Callable[..., Tensor]) -> Edit:
+        return at_slot(slot, lambda op, grads, found: change(grads[0]))
+
+    if op.short in ("t", "transpose", "permute"):
+        what = f"the gradient of {op.inputs[slot].name} is not transposed back"
+        yield "transpose", "kept", what, own(lambda g: g)
+        return
+    left_out = "forgotten-derivative" if unary else "forgotten-factor"
+    what = "the derivative of" if unary else "the other factor of"
+    yield left_out, "one", f"{what} {name} is left out (taken as 1)", own(lambda g: g)
+    if not unary:
+        return
+    yield (
+        "activation-for-derivative",
+        "y",
+        f"the gradient is multiplied by {name} itself, not by its derivative",
+        own(lambda g: g * y),
+    )
+    yield (
+        "activation-for-derivative",
+        "x",
+        f"the gradient is multiplied by the input of {name}, not by the derivative",
+        own(lambda g: g * x),
+    )
+
+    def applied(op: Op, grads: Gradients, found: Tensor) -> Tensor:
+        return op.run({position: given(grads)})[1][0].detach()
+
+    yield (
+        "activation-on-gradient",
+        "f(g)",
+        f"{name} is applied to the gradient, in place of multiplying by its derivative",
+        at_slot(slot, applied),
+    )
+    yield (
+        "derivative-twice",
+        "twice",
+        f"the derivative of {name} is multiplied in twice",
+        lambda op, grads, found: op.vjp([found[0], *[None] * (len(op.outputs) - 1)]),
+    )
+    if not pointwise:
+        if x.numel() <= DIAGONAL_LIMIT:
+            yield (
+                "diagonal-only",
+                "diagonal",
+                f"of the Jacobian of {name} only the diagonal is used",
+                own(lambda g: g * diagonal(op)),
+            )
+            yield (
+                "diagonal-only",
+                "off-diagonal",
+                f"of the Jacobian of {name} all but the diagonal is used",
+                at_slot(slot, lambda op, grads, found: found - grads[0] * diagonal(op)),
+            )
+        return
+    yield (
+        "wrong-derivative",
+        "divided",
+        f"the gradient is divided by the derivative of {name}",
+        own(lambda g: g / op.vjp([torch.ones_like(g)])[0]),
+    )
+    for formula, slope in other_slopes(x, y):
+        yield (
+            "wrong-derivative",
+            formula,
+            f"for the derivative of {name} stands {formula}",
+            own(lambda g, slope=slope: g * slope),
+        )
+
+
+def other_slopes(x: Tensor, y: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Derivatives of other functions, and what is easily written for a derivative of y = f(x)."""
+    for formula, slope in {
+        "y(1 − y)": y * (1 - y),
+        "x(1 − x)": x * (1 - x),
+        "y(1 + y)": y * (1 + y),
+        "1 − y²": 1 - y * y,
+        "1 + y²": 1 + y * y,
+        "1 − x²": 1 - x * x,
+        "1 − y": 1 - y,
+        "1 + y": 1 + y,
+        "1 − (1 − y)²": 1 - (1 - y) ** 2,
+        "σ(x)": torch.sigmoid(x),
+        "σ(−x)": torch.sigmoid(-x),
+        "σ′(x)": torch.sigmoid(x) * torch.sigmoid(-x),
+        "tanh x": torch.tanh(x),
+        "tanh′(x)": 1 - torch.tanh(x) ** 2,
+        "eˣ": torch.exp(x),
+        "the step x > 0": (x > 0).to(x),
+        "the step x < 0": (x < 0).to(x),
+        "sign x": torch.sign(x),
+    }.items():
+        if slope.numel() and not bool((slope == slope.reshape(-1)[0]).all()):
+            yield formula, slope  # a constant would be a factor
+
+
+def span_changes(span: Span) -> Iterator[Mistake]:
+    """A module of several operations as one function: what may stand in for its derivative."""
+    x, y = span.input.tensor, span.output.tensor
+    name = f"{span.name} in {span.place}"
+    leaf = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        slope = torch.autograd.grad(span.run(leaf).sum(), leaf)[0]
+    each: dict[str, tuple[str, str, Callable[..., Tensor]]] = {
+        "one": (
+            "forgotten-derivative",
+            f"the derivative of {name} is left out (taken as 1)",
+            lambda g: g,
+        ),
+        "y": (
+            "activation-for-derivative",
+            f"the gradient is multiplied by {name} itself, not by its derivative",
+            lambda g: g * y,
+        ),
+        "f(g)": (
+            "activation-on-gradient",
+            f"{name} is applied to the gradient, in place of multiplying by its derivative",
+            lambda g: span.run(g).detach(),
+        ),
+        "twice": (
+            "derivative-twice",
+            f"the derivative of {name} is multiplied in twice",
+            lambda g: g * slope * slope,
+        ),
+    }
+    for formula, other in other_slopes(x, y):
+        what = f"for the derivative of {name} stands {formula}"
+        each[formula] = ("wrong-derivative", what, lambda g, other=other: g * other)
+    for kind, what, change in each.values():
+        yield Mistake(kind, what, span.place, on_span(span, change), span.input.reaches, 1)
+
+
+def on_span(span: Span, change: Callable[..., Tensor]) -> Edits:
+    """The gradient at a span's input made from the one at its output."""
+    above: list[Tensor] = []
+    edits: dict[int, list[Edit]] = defaultdict(list)
+
+    def note(op: Op, grads: Gradients, found: Gradients) -> Gradients:
+        above[:] = [given(grads)]
+        return found
+
+    edits[span.ops[-1].index].append(note)
+    for number, (op, slot) in enumerate(span.edges):
+
+        def put(op: Op, grads: Gradients, found: Tensor, number: int = number) -> Tensor:
+            return torch.zeros_like(found) if number else change(above[0])
+
+        edits[op.index].append(at_slot(slot, put))
+    return dict(edits)
+
+
+def diagonal(op: Op) -> Tensor:
+    """The diagonal of the Jacobian of an operation with one input and one output of one shape."""
+    y = op.outputs[0].tensor
+    entries = torch.zeros(y.numel(), dtype=y.dtype)
+    for i in range(y.numel()):
+        unit = torch.zeros_like(y)
+        unit.view(-1)[i] = 1
+        grad = op.vjp([unit])[0]
+        entries[i] = 0 if grad is None else grad.reshape(-1)[i]
+    return entries.view_as(y)
+
+
+def source_of(op: Op) -> Tensor | None:
+    """For an operation that only picks elements: which one of its input each output is.
+
+    None for one that does anything else.
+    """
+    if len(op.inputs) != 1 or POINTWISE in op.function.tags or op.short == "expand":
+        return None
+    x = op.inputs[0].tensor
+    y = op.outputs[0].tensor
+    probe = torch.arange(1, x.numel() + 1, dtype=torch.float64).view_as(x)
+    position = op.slots[0][0]
+    if op.short.startswith("max_pool") or op.short == "adaptive_max_pool2d":
+        if len(op.outputs) < 2:
+            return None
+        inside = op.outputs[1].tensor  # its place within one channel
+        size = x[0, 0].numel() if x.dim() == 4 else x[0].numel()
+        offset = torch.arange(0, x.numel(), size).view([*x.shape[: y.dim() - 2], 1, 1])
+        return inside + offset
+    picked = op.run({position: probe.to(x.dtype)})[1][0].detach().double()
+    if picked.shape != y.shape:
+        return None
+    index = picked.round().long() - 1
+    if ((index < 0) | (index >= x.numel())).any() or not torch.equal(
+        x.reshape(-1)[index.reshape(-1)].view_as(y), y
+    ):
+        return None
+    return index
+
+
+def picking_changes(op: Op) -> Iterator[Change]:
+    """Elements that several outputs were picked from: assigned where they must add up."""
+    index = source_of(op)
+    if index is None or index.unique().numel() == index.numel():
+        return
+    name = f"{op.name}{within(op)}"
+
+    def assigned(op: Op, grads: Gradients, found: Tensor, first: bool) -> Tensor:
+        result = torch.zeros_like(found).reshape(-1)
+        places, values = index.reshape(-1), given(grads).reshape(-1)
+        if first:
+            places, values = places.flip(0), values.flip(0)
+        for place, value in zip(places.tolist(), values, strict=True):  # in this order, one by one
+            result[place] = value
+        return result.view_as(found)
+
+    def averaged(op: Op, grads: Gradients, found: Tensor) -> Tensor:
+        uses = torch.bincount(index.reshape(-1), minlength=found.numel()).clamp(min=1)
+        return found / uses.view_as(found)
+
+    for which, first in (("last", False), ("first", True)):
+        yield (
+            "assigned-for-added",
+            which,
+            f"where {name} reads an element several times, its {which} gradient is assigned, "
+            "and the others are lost",
+            at_slot(0, partial(assigned, first=first)),
+        )
+    yield (
+        "assigned-for-added",
+        "averaged",
+        f"where {name} reads an element several times, its gradients are averaged",
+        at_slot(0, averaged),
+    )

@@ -1,0 +1,203 @@
+"""Mistakes made with a gradient on its way: an axis, an index, a sum, a gate, another array."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import permutations
+from typing import Any
+
+import torch
+
+from ..kinds import Change, Mistake, at_slot, name_of, place_of, scaled
+from ..tape import Edit, Op, Tape, Tensor
+
+
+def _axes(g: Tensor) -> Iterator[int]:
+    return (axis for axis in range(g.dim()) if g.shape[axis] > 1)
+
+
+def _only(g: Tensor, axis: int, indices: slice | list[int]) -> Tensor:
+    kept = torch.zeros_like(g)
+    where = (slice(None),) * axis + (indices,)
+    kept[where] = g[where]
+    return kept
+
+
+def edge_changes(
+    shape: torch.Size,
+) -> Iterator[tuple[str, str, Callable[..., Tensor]]]:
+    """What can happen to a gradient of this shape."""
+    g = torch.empty(shape)
+    if g.dim() >= 2:
+        yield "transpose", "is transposed", lambda g: g.transpose(-1, -2)
+        yield (
+            "transpose",
+            "is reshaped where it must be transposed",
+            lambda g: g.transpose(-1, -2).reshape(g.shape),
+        )
+    if g.dim() >= 3:
+        yield "transpose", "has its first two axes exchanged", lambda g: g.transpose(0, 1)
+    for axis in _axes(g):
+        size = g.shape[axis]
+        for what, kept in (
+            ("only the first index of", [0]),
+            ("only the last index of", [size - 1]),
+            ("all but the first index of", slice(1, None)),
+            ("all but the last index of", slice(0, size - 1)),
+        ):
+            yield (
+                "dropped-index",
+                f"has {what} axis {axis}",
+                partial(_only, axis=axis, indices=kept),
+            )
+        yield (
+            "extra-axis",
+            f"is summed over axis {axis}",
+            lambda g, axis=axis: g.sum(axis, keepdim=True).expand_as(g),
+        )
+        yield (
+            "extra-axis",
+            f"is averaged over axis {axis}",
+            lambda g, axis=axis: g.mean(axis, keepdim=True).expand_as(g),
+        )
+        yield "flipped", f"is reversed along axis {axis}", lambda g, axis=axis: g.flip(axis)
+    if g.dim() and g.numel() > 1:
+        yield "extra-axis", "is summed over all axes", lambda g: g.sum().expand_as(g)
+        yield "extra-axis", "is summed to one number", lambda g: g.sum()
+        yield "extra-axis", "is averaged over all axes", lambda g: g.mean().expand_as(g)
+
+
+def block_changes(
+    shape: torch.Size, parts: Iterable[int], names: Mapping[int, str]
+) -> Iterator[tuple[str, str, Callable[..., Tensor]]]:
+    """Gates, or heads: equal parts of the first axis that are taken for one another."""
+    for count in parts:
+        if not shape or shape[0] % count or shape[0] == count == 1:
+            continue
+        name = [
+            f"gate {names[count][i]}" if count in names else f"part {i + 1} of {count}"
+            for i in range(count)
+        ]
+
+        def copied(g: Tensor, count: int, a: int, b: int) -> Tensor:
+            blocks = list(g.chunk(count))
+            blocks[a] = blocks[b]
+            return torch.cat(blocks)
+
+        def swapped(g: Tensor, count: int, order: tuple[int, ...]) -> Tensor:
+            blocks = g.chunk(count)
+            return torch.cat([blocks[i] for i in order])
+
+        for a, b in permutations(range(count), 2):
+            what = f"has for {name[a]} what belongs to {name[b]}"
+            yield "other-gate", what, partial(copied, count=count, a=a, b=b)
+        for a in range(count):
+            kept = [i for i in range(count) if i != a]
+            size = shape[0] // count
+            indices = [row for i in kept for row in range(i * size, (i + 1) * size)]
+            yield "forgotten-path", f"lacks {name[a]}", partial(_only, axis=0, indices=indices)
+        for order in permutations(range(count)):
+            if order != tuple(range(count)):
+                what = f"has its parts in the order {', '.join(name[i] for i in order)}"
+                yield "other-gate", what, partial(swapped, count=count, order=order)
+
+
+def broadcast_changes(op: Op) -> Iterator[Change]:
+    """The sum over the samples, for what was broadcast to them."""
+    if op.short != "expand":
+        return
+    small, wide = op.inputs[0].tensor.shape, op.outputs[0].tensor.shape
+    padded = (1,) * (len(wide) - len(small)) + tuple(small)
+    axes = [a for a, (s, w) in enumerate(zip(padded, wide, strict=True)) if s != w]
+    what = name_of(op.inputs[0])
+
+    def own(change: Callable[..., Tensor]) -> Edit:
+        return at_slot(0, lambda op, grads, found: change(grads[0]))
+
+    yield (
+        "reduction-left-out",
+        "none",
+        f"the gradient of {what} is not summed over the axes along which it was broadcast",
+        own(lambda g: g),
+    )
+    for own_axis in range(len(wide)):
+        summed = [a for a in range(len(wide)) if a != own_axis]
+        if own_axis in axes and summed:
+            yield (
+                "extra-axis",
+                f"kept {own_axis}",
+                f"the gradient of {what} keeps axis {own_axis} and is summed over the others",
+                own(lambda g, summed=summed: g.sum(summed)),
+            )
+    for axis in axes:
+        others = [a for a in axes if a != axis]
+        if others:
+            yield (
+                "reduction-left-out",
+                f"without {axis}",
+                f"the gradient of {what} is not summed over axis {axis}",
+                own(lambda g, others=others: g.sum(others)),
+            )
+        for which, kept in (("first", [0]), ("last", [wide[axis] - 1])):
+            yield (
+                "dropped-index",
+                f"{which} {axis}",
+                f"the gradient of {what} has only the {which} index of axis {axis}, not their sum",
+                own(lambda g, axis=axis, kept=kept: _only(g, axis, kept).sum_to_size(small)),
+            )
+
+
+def at_leaves(tape: Tape) -> Iterator[Mistake]:
+    """What is returned for a leaf is no gradient of it at all."""
+
+    def made(name: str, kind: str, what: str, array: Callable[..., Any]) -> Mistake:
+        op = tape.at_leaf[name]
+        edit = at_slot(0, lambda op, grads, found: array())
+        what = f"the gradient of {name} is {what}"
+        return Mistake(kind, what, place_of(op), {op.index: [edit]}, frozenset([name]), 3)
+
+    for name, value in tape.leaves.items():
+        yield made(name, "not-a-gradient", f"{name} itself", lambda value=value: value.tensor)
+        for other, leaf in tape.leaves.items():
+            if other != name:
+                right = partial(tape.gradient, leaf, {})
+                yield made(name, "other-gradient", f"that of {other}", right)
+                yield made(name, "not-a-gradient", f"{other}", lambda leaf=leaf: leaf.tensor)
+        for op in tape.upstream:
+            grad = tape.right(op)[0]
+            if grad is None:
+                continue
+            wide = grad.reshape(grad.shape + (1,) * (value.tensor.dim() - grad.dim()))
+            what = "the upstream gradient, handed on as it came"
+            yield made(name, "forgotten-derivative", what, lambda grad=grad: grad)
+            if wide.shape != value.tensor.shape:
+                try:
+                    wide = wide.expand(value.tensor.shape)
+                except RuntimeError:
+                    continue  # its shape cannot stand for the leaf's
+                yield made(name, "forgotten-derivative", what, lambda wide=wide: wide)
+        for i, output in enumerate(tape.outputs):
+            what = f"output {i} itself"
+            yield made(name, "not-a-gradient", what, lambda output=output: output.tensor)
+
+
+def overwritten(tape: Tape) -> Iterator[Mistake]:
+    """A value used several times keeps the gradient of one use only."""
+    for op in tape.ops:
+        for value in op.outputs:
+            uses = value.consumers
+            if len(uses) < 2 or len({use.short for use, _ in uses}) > 1:
+                continue
+            for kept, which in ((0, "first"), (len(uses) - 1, "last")):
+                edits: dict[int, list[Edit]] = defaultdict(list)
+                for i, (use, slot) in enumerate(uses):
+                    if i != kept:
+                        edits[use.index].append(scaled(slot, 0))
+                yield Mistake(
+                    "overwritten",
+                    f"{name_of(value)} is used {len(uses)} times, and only the gradient of its "
+                    f"{which} use is kept",
+                    place_of(op),
+                    dict(edits),
+                    value.reaches,
+                )

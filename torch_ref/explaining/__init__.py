@@ -1,0 +1,10 @@
+"""One training step written out beside autograd, on the terminal and as a page.
+
+description  a network read from a file
+rows         one step by hand and by autograd: a row for each quantity
+terminal     the rows as plain text
+derivation   a class's derivation, its source, its twin
+mathml       formulas, numbers and matrices as MathML
+drawing      a network as SVG
+page         all of it as one HTML page
+"""

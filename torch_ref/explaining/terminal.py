@@ -1,0 +1,190 @@
+"""One step in plain text of at most 100 columns."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from manual.article.description import Description, DescriptionError
+from manual.article.neuron_by_neuron import NEURONS
+
+from .rows import WIDEST, Row, both_after, number, rows_of, small, the_slip
+
+ROWS, COLUMNS = 4, 6  # of a matrix, at most, on the terminal
+
+
+def text(d: Description, steps: int, scalar: bool) -> str:
+    """The walkthrough in plain text of at most 100 columns.
+
+    Args:
+        scalar: neuron by neuron, which needs a single sample; else in matrices.
+    Raises:
+        DescriptionError: there are more samples, or a layer is too wide to be written out.
+    """
+    written_out(d, scalar)
+    mine, theirs, now = both_after(d, steps)
+    rows = rows_of(now, mine, theirs, scalar, first=steps == 0)
+    lines = [title(now, steps), ""]
+    section = ""
+    for row in rows:
+        if row.equation.section != section:
+            section = row.equation.section
+            lines += [section, "=" * len(section), ""]
+        lines += scalar_lines(row) if scalar else matrix_lines(row)
+        lines.append("")
+    worst = max(rows, key=lambda row: row.difference)
+    lines.append(f"largest difference by hand − autograd: {small(worst.difference)}")
+    if scalar and left_out(now):
+        lines.append(left_out(now))
+    return "\n".join(lines)
+
+
+def written_out(d: Description, scalar: bool) -> None:
+    """Raise unless the network can be shown."""
+    if scalar and len(d.x) > 1:
+        raise DescriptionError(
+            f"neuron by neuron only one sample can be followed, not {len(d.x)}: see --view matrices"
+        )
+    if max(d.sizes) > WIDEST:
+        raise DescriptionError(f"a layer of {max(d.sizes)}: at most {WIDEST} are written out")
+
+
+def title(d: Description, steps: int) -> str:
+    """What is shown, in a line."""
+    sizes = "-".join(map(str, d.sizes))
+    names = ", ".join(dict.fromkeys(d.activations))
+    when = f"after {steps:,} steps" if steps else "from the first weights"
+    count = f"{len(d.x)} sample{'s' if len(d.x) > 1 else ''}"
+    return f"One step of a {sizes} network ({names}; {d.loss}; η = {d.lr:g}; {count}), {when}"
+
+
+def left_out(d: Description) -> str:
+    """What the view of single neurons does not show."""
+    if max(d.sizes) <= NEURONS:
+        return ""
+    return (
+        f"Left out: of each layer the first {NEURONS} neurons are shown, and all that reaches them"
+    )
+
+
+def scalar_lines(row: Row) -> list[str]:
+    """Name, formula, numbers, value, each in its line."""
+    name = row.equation.result.name
+    formula = joined([t if isinstance(t, str) else t.name for t in row.equation.formula])
+    numbers = joined(
+        [
+            n if isinstance(n, str) else bracketed(float(n)) if in_brackets(row, i) else number(n)
+            for i, n in enumerate(row.numbers)
+        ]
+    )
+    pad = " " * len(name)
+    lines = [f"{name} = {formula}"]
+    if numbers != formula:
+        lines.append(f"{pad} = {numbers}")
+    found = f"{pad} = {number(float(row.mine))}"
+    lines.append(
+        f"{found:36}autograd {number(float(row.theirs)):>16}   "
+        f"difference {small(row.difference):>8}"
+    )
+    if row.printed:
+        lines[-1] = f"{lines[-1]:96}".rstrip()
+        lines.append(f"{pad}   the article: {row.printed.printed.replace('-', '−')}")
+    slip = the_slip(row)
+    lines = [part for line in lines for part in wrapped(line, len(name) + 5)]
+    return lines + [f"    {line}" for line in textwrap.wrap(slip, 92)]
+
+
+def wrapped(line: str, indent: int) -> list[str]:
+    return textwrap.wrap(line, 100, subsequent_indent=" " * indent, drop_whitespace=False) or [""]
+
+
+def in_brackets(row: Row, index: int) -> bool:
+    """Whether a number in a formula needs brackets if it is negative: after an operator."""
+    before = row.numbers[index - 1] if index else None
+    return isinstance(before, str) and not before.endswith(("(", "^", "/ ("))
+
+
+def bracketed(value: float) -> str:
+    return f"({number(value)})" if value < 0 else number(value)
+
+
+def joined(parts: Sequence[str]) -> str:
+    """With spaces between, but none inside brackets and before powers."""
+    line = " ".join(parts)
+    for before, now in (
+        ("( ", "("),
+        (" )", ")"),
+        ("^ ", "^"),
+        (" ²", "²"),
+        ("− (", "−("),
+        ("−( ", "−("),
+        ("] )", "])"),
+    ):
+        line = line.replace(before, now)
+    return line
+
+
+def matrix_lines(row: Row) -> list[str]:
+    """The formula in a line, below it the matrices side by side."""
+    name = row.equation.result.name
+    formula = joined([t if isinstance(t, str) else t.name for t in row.equation.formula])
+    lines = [f"{name} = {formula}"]
+    blocks: list[list[str]] = []
+    for part in row.numbers:
+        blocks.append([part] if isinstance(part, str) else block(part))
+    result = [["="], block(row.mine)]
+    if any(not isinstance(part, str) for part in row.numbers):
+        beside = side_by_side([*blocks, *result])
+        if max(map(len, beside)) <= 96:
+            lines += [f"    {line}" for line in beside]
+        else:
+            below = side_by_side(blocks)
+            if max(map(len, below)) <= 96:
+                lines += [f"    {line}" for line in below]
+            lines += [f"    {line}" for line in side_by_side(result)]
+    else:
+        lines += [f"    {line}" for line in side_by_side(result)]
+    lines.append(f"    autograd: {agreement(row)}")
+    return lines
+
+
+def agreement(row: Row) -> str:
+    if row.difference == 0:
+        return "the same to the last bit"
+    return f"largest difference {small(row.difference)}"
+
+
+def block(value: Any) -> list[str]:
+    """A number, or a matrix in brackets; of a large one the first rows and columns."""
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return [number(float(array)) if array.dtype.kind == "f" else str(int(array))]
+    array = array.reshape(1, -1) if array.ndim == 1 else array
+    shown = array[:ROWS, :COLUMNS]
+    cells = [[f"{float(v):.5g}".replace("-", "−") for v in line] for line in shown]
+    if array.shape[1] > COLUMNS:
+        cells = [[*line, "…"] for line in cells]
+    if array.shape[0] > ROWS:
+        cells.append(["⋮"] * len(cells[0]))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rows = [" ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
+    if len(rows) == 1:
+        return [f"[{rows[0]}]"]
+    marks = [("⎡", "⎤"), *[("⎢", "⎥")] * (len(rows) - 2), ("⎣", "⎦")]
+    return [f"{left}{line}{right}" for (left, right), line in zip(marks, rows, strict=True)]
+
+
+def side_by_side(blocks: Sequence[Sequence[str]]) -> list[str]:
+    """Blocks of lines beside each other, each in the middle of the highest."""
+    height = max(map(len, blocks))
+    columns = []
+    for lines in blocks:
+        width = max(map(len, lines))
+        top = (height - len(lines)) // 2
+        padded = [" " * width] * top + [line.ljust(width) for line in lines]
+        columns.append(padded + [" " * width] * (height - len(padded)))
+    return [" ".join(parts).rstrip() for parts in zip(*columns, strict=True)]
+
+
+# ---- a description from a file

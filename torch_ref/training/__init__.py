@@ -1,0 +1,15 @@
+"""Train both sides on the same batches, and show it.
+
+    data           real data sets, and the batches that both sides see
+    settings       every setting of a run, checked; the optimizers and schedules to choose from
+    lockstep       train both side by side, and measure every step
+    experiment     what an experiment is
+    article        the article's quantities, by autograd
+    pictures       the dashboard's figures
+    experiments/   the named experiments, one file each
+    dashboard      what goes to TensorBoard
+    run_directory  where a run is written, and the command and the link that show it
+    session        one experiment from its settings to what it shows
+
+What names and checks an experiment imports no PyTorch: settings, experiment, experiments.
+"""

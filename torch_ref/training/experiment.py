@@ -1,0 +1,118 @@
+"""What an experiment is: a name on the command line, and all that is its own."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from manual import Module, Optimizer
+
+from .data import Data
+from .settings import OPTIMIZERS, SCHEDULES, SettingError, Settings
+
+if TYPE_CHECKING:
+    from .lockstep import Lockstep
+
+
+@dataclass
+class Problem:
+    """What an experiment trains, by hand, and the data it trains it on.
+
+    Attributes:
+        experiment, settings: which one it is, and how.
+        generator: for the batches, after the weights have been drawn.
+        schedule: makes one from a library and an optimizer of that side.
+        rule: how a step is taken, see `lockstep.RULES`.
+    """
+
+    experiment: "Experiment"
+    settings: Any
+    network: Module
+    loss: Module
+    optimizer: Optimizer
+    data: Data
+    generator: np.random.Generator
+    schedule: Callable[[Any, Any], Any] | None
+    rule: str
+
+
+@dataclass
+class Run:
+    """A run as an experiment sees it.
+
+    Attributes:
+        pair: both sides.
+        seen: what the experiment's `observe` keeps.
+    """
+
+    problem: Problem
+    pair: "Lockstep"
+    seen: dict[Any, Any] = field(default_factory=dict)
+
+
+class Experiment:
+    """The base of every experiment; a file of `experiments` has one.
+
+    A subclass gives `summary`, `defaults` and `make`, and what else is its own.
+
+    Attributes:
+        summary: in a line.
+        defaults: its settings, where nothing else is asked for.
+    """
+
+    summary: str
+    defaults: Settings
+
+    @property
+    def name(self) -> str:
+        return self.defaults.experiment
+
+    def make(self, settings: Any, generator: np.random.Generator) -> tuple[Module, Module, Data]:
+        """Network, loss and data, by hand."""
+        raise NotImplementedError(f"{type(self).__name__} has no make")
+
+    def check(self, settings: Any) -> None:
+        """Raise SettingError for settings that go with others, but not with this experiment."""
+
+    def rule(self, settings: Any) -> str:
+        """How a step is taken, see `lockstep.RULES`."""
+        return "simultaneous"
+
+    def observe(self, run: Run, step: int) -> None:
+        """Called before the first step, with 0, and after every step."""
+
+    def headline(self, run: Run) -> str:
+        """What is printed at the end, above the parity."""
+        return ""
+
+    def pictures(self, run: Run) -> Iterator[tuple[str, Any]]:
+        """Figures for the dashboard at the end of the run, with their titles."""
+        return iter(())
+
+    def results(self, run: Run) -> str:
+        """What is printed at the end, below the parity."""
+        return ""
+
+    def build(self, settings: Settings) -> Problem:
+        """The problem that these settings describe.
+
+        Raises:
+            SettingError: they do not fit together; the batch is larger than the data.
+        """
+        self.check(settings)
+        generator = np.random.default_rng(settings.seed)
+        network, loss, data = self.make(settings, generator)
+        if settings.batch_size > len(data.x):
+            raise SettingError(
+                f"--batch-size {settings.batch_size}: there are only {len(data.x)} samples"
+            )
+        muon = settings.optimizer == "muon"  # for matrices only: the biases stay as they are
+        parameters = [p for p in network.parameters() if not muon or len(p.shape) == 2]
+        for parameter in network.parameters():
+            parameter.requires_grad &= any(parameter is chosen for chosen in parameters)
+        optimizer = OPTIMIZERS[settings.optimizer](parameters, lr=settings.lr)
+        recipe = SCHEDULES.get(settings.schedule or "")
+        schedule = (lambda lib, o: recipe(lib, o, settings.steps)) if recipe else None
+        rule = self.rule(settings)
+        return Problem(self, settings, network, loss, optimizer, data, generator, schedule, rule)

@@ -1,0 +1,21 @@
+"""The named experiments, a file each: whatever is here with an `EXPERIMENT` is one.
+
+    worked_example   the article's 2-2-2 network, beside its printed figures
+    xor              what a network without a nonlinearity cannot learn
+    digits_mlp       real handwritten digits
+
+None of them imports PyTorch before it is run, so that the command line can name and explain them
+at once.
+"""
+
+import importlib
+import pkgutil
+
+from ..experiment import Experiment
+
+_found: list[Experiment] = [
+    importlib.import_module(f"{__name__}.{file.name}").EXPERIMENT
+    for file in pkgutil.iter_modules(__path__)
+]
+# by name, the smallest network first
+EXPERIMENTS = {e.name: e for e in sorted(_found, key=lambda e: sum(e.defaults.hidden))}

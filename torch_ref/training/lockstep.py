@@ -1,0 +1,226 @@
+"""Train a by-hand network and its twin side by side on the same batches, and measure every step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim import lr_scheduler
+
+import manual
+from manual import Module, Optimizer, no_grad
+from manual.arrays import Array
+from manual.article.modules import early_update, gradients_of
+from manual.passes import observed
+
+from ..parity.distance import Report, Row, Running
+from ..parity.one_pass import Criterion, Quantities, carried, one_pass
+from ..parity.tolerance import Allowed, Shadow, Shadows, Sums
+from ..twin import all_in, to_numpy, to_torch, twin_of
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one step gave: the network's output, the loss, the gradients by parameter name."""
+
+    output: Any
+    loss: Any
+    gradients: dict[str, Any]
+    allowed: Allowed
+
+    @property
+    def quantities(self) -> Quantities:
+        """By kind and name."""
+        outputs: Quantities = {("output", "output"): self.output, ("output", "loss"): self.loss}
+        return outputs | {("gradient", name): g for name, g in self.gradients.items()}
+
+
+def step_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array) -> Outcome:
+    """One step by hand."""
+    criterion = Criterion(loss, t)
+    passed = one_pass(network, [x], criterion)
+    optimizer.step()
+    return Outcome(passed.outputs[0], criterion.value, gradients_of(network), passed.allowed)
+
+
+def step_by_autograd(
+    network: Any, loss: Any, optimizer: Any, x: Array, t: Array, handed: dict[str, Array] | None
+) -> Outcome:
+    """The same step in PyTorch; with `handed`, the update is made from those gradients."""
+    criterion = Criterion(loss, t)
+    passed = one_pass(network, [x], criterion, input_gradients=False)
+    gradients = exchange_gradients(network, handed)
+    optimizer.step()
+    return Outcome(passed.outputs[0], criterion.value, gradients, passed.allowed)
+
+
+def early_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array) -> Outcome:
+    """One step by the article's early rule, by hand; see `manual.worked_example`."""
+    network.zero_grad()
+    criterion = Criterion(loss, t)
+    sums = Sums(network)
+    with observed(sums):
+        output = network(x)
+        (g,) = criterion([output])
+    gradients = early_update(network, optimizer, g)
+    return Outcome(output, criterion.value, gradients, sums.allowed)
+
+
+def early_by_autograd(
+    network: Any, loss: Any, optimizer: Any, x: Array, t: Array, handed: dict[str, Array] | None
+) -> Outcome:
+    """The early rule in PyTorch: the error is carried on through the new output weights."""
+    criterion = Criterion(loss, t)
+    passed = one_pass(network, [x], criterion, inside=True, input_gradients=False)
+    network.hidden.zero_grad()
+    gradients = exchange_gradients(network, handed)
+    optimizer.step()
+    network.zero_grad()
+    delta = passed.inside["gradient inside", "output.0"]
+    carried_back = delta @ network.output[0].weight.detach()
+    one_pass(network.hidden, [x], [carried_back], input_gradients=False)
+    gradients |= exchange_gradients(network, handed)
+    optimizer.step()
+    return Outcome(passed.outputs[0], criterion.value, gradients, passed.allowed)
+
+
+def exchange_gradients(network: Any, handed: dict[str, Array] | None) -> dict[str, Any]:
+    """The gradients that there are, by name; those that were handed in take their place."""
+    gradients = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
+    if handed is not None:
+        for name, parameter in network.named_parameters():
+            if name in gradients and name in handed:
+                parameter.grad = torch.from_numpy(handed[name].copy())
+    return gradients
+
+
+RULES: dict[str, tuple[Callable[..., Outcome], Callable[..., Outcome]]] = {
+    "simultaneous": (step_by_hand, step_by_autograd),
+    "early": (early_by_hand, early_by_autograd),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step gave: the number of steps taken so far, both losses, and the comparison."""
+
+    number: int
+    loss: float
+    torch_loss: float
+    report: Report
+
+
+class Lockstep:
+    """A by-hand network and its twin, trained on the same batches.
+
+    Args:
+        network, loss, optimizer: by hand; their twins are made here.
+        compare: "trajectory": both sides start at the same weights, and are brought together again
+            only where rounding alone has used up half of all digits, see tolerance.py; "steps":
+            PyTorch takes over the by-hand weights and optimizer state before every step, and the
+            by-hand gradients before every update, so that each is compared on its own. The latter
+            is for float32, where a trajectory jumps by a thousandth when a single ReLU flips.
+        rule: how a step is taken, see `RULES`.
+        schedule: makes a learning rate schedule from a library, `manual` or PyTorch's, and an
+            optimizer of that side.
+    """
+
+    def __init__(
+        self,
+        network: Module,
+        loss: Module,
+        optimizer: Optimizer,
+        compare: str = "trajectory",
+        rule: str = "simultaneous",
+        schedule: Callable[[Any, Any], Any] | None = None,
+    ) -> None:
+        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.twin, self.twin_loss = twin_of(network), twin_of(loss)
+        twins = dict(zip(network.parameters(), self.twin.parameters(), strict=True))
+        optimized = [p for group in optimizer.param_groups for p in group["params"]]
+        self.twin_optimizer = twin_of(optimizer, [twins[p] for p in optimized])
+        self.schedules = [
+            schedule(library, side)
+            for library, side in ((manual, optimizer), (lr_scheduler, self.twin_optimizer))
+            if schedule
+        ]
+        self.compare = compare
+        self.hand_step, self.torch_step = RULES[rule]
+        self.parameters = list(network.named_parameters())
+        self.twin_parameters = list(self.twin.named_parameters())
+        self.dtype = self.parameters[0][1].data.dtype
+        self.steps = 0
+        self.rejoined = 0  # times that the trajectories were brought together again
+        self.running = Running()
+        self.shadows = Shadows(network, optimizer)
+        self.furthest: dict[tuple[str, str], tuple[Row, int]] = {}  # the worst row and its step
+
+    def step(self, x: Array, t: Array) -> Step:
+        """One step of both on the batch (x, t)."""
+        alone = self.compare == "steps"
+        if alone:
+            self.take_over()
+        elif self.shadows.far:
+            self.take_over()
+            self.rejoined += 1
+        mine = self.hand_step(self.network, self.loss, self.optimizer, x, t)
+        handed = mine.gradients if alone else None
+        with all_in(self.dtype):
+            theirs = self.torch_step(self.twin, self.twin_loss, self.twin_optimizer, x, t, handed)
+        self.steps += 1
+        allowed = self.explained(mine, x, t)
+        for scheduler, reached in zip(self.schedules, (mine.loss, theirs.loss), strict=False):
+            metric = hasattr(scheduler, "patience")  # ReduceLROnPlateau
+            scheduler.step(*([float(reached)] if metric else []))
+        own, other = self.carried()
+        report = self.running.compare(mine.quantities | own, theirs.quantities | other, allowed)
+        for row in report.rows:
+            key = row.kind, row.name
+            if key not in self.furthest or row.share > self.furthest[key][0].share:
+                self.furthest[key] = row, self.steps
+        return Step(self.steps, float(mine.loss), float(theirs.loss), report)
+
+    def explained(self, mine: Outcome, x: Array, t: Array) -> Allowed:
+        """How far this step's rounding, and that of all before it, may have parted the two."""
+
+        def step(shadow: Shadow) -> Quantities:
+            if self.compare == "steps":  # where both sides update from equal gradients
+                shadow.handed = mine.gradients
+            outcome = self.hand_step(shadow.module, self.loss, shadow, x, t)
+            return outcome.quantities | carried(shadow.parameters, shadow.optimizer)
+
+        own = mine.quantities | carried(self.parameters, self.optimizer)
+        return self.shadows.follow(mine.allowed, own, self.running.scales, step)
+
+    def carried(self) -> tuple[Quantities, Quantities]:
+        """What each side carries from step to step: weights, and the optimizer's state."""
+        sides = (
+            (self.parameters, self.optimizer),
+            (self.twin_parameters, self.twin_optimizer),
+        )
+        quantities = [carried(*side) for side in sides]
+        for values, (_, optimizer) in zip(quantities, sides, strict=True):
+            groups: Any = optimizer.param_groups  # type: ignore[attr-defined]
+            for i, group in enumerate(groups):
+                values["rate", f"lr of group {i}"] = np.asarray(group["lr"], np.float64)
+        return quantities[0], quantities[1]
+
+    @torch.no_grad()
+    def take_over(self) -> None:
+        """Put the PyTorch side, and the shadows, where the by-hand side is."""
+        self.shadows.take_over(self.network, self.optimizer)
+        mine, theirs = self.carried()
+        for key, values in theirs.items():
+            if key[0] != "rate":
+                values.copy_(torch.from_numpy(mine[key]))
+
+    def evaluate(self, x: Array, t: Array) -> tuple[Any, Any, float, float]:
+        """Outputs and losses of both sides on (x, t), nothing learnt from it."""
+        with no_grad():
+            output = self.network(x)
+            loss = self.loss(output, t)
+        with torch.no_grad():
+            twin_output = self.twin(to_torch(x))
+            twin_loss = self.twin_loss(twin_output, to_torch(t))
+        return output, to_numpy(twin_output), float(loss), float(twin_loss)

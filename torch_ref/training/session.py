@@ -1,0 +1,156 @@
+"""One experiment from its settings to what it shows: trained on both sides, logged, summed up."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from manual.arrays import Array
+
+from ..parity.distance import table
+from ..twin import to_torch
+from .dashboard import Dashboard, log10
+from .experiment import Problem, Run
+from .lockstep import Lockstep, Step
+from .run_directory import beside_python, command, link, reserve
+from .settings import SettingError
+
+HELD_OUT_CHECKS = 50  # times in a run that the held-out samples are looked at
+
+
+def train(problem: Problem, logdir: Path, name: str | None) -> bool:
+    """Train both sides, log them, print what came out, and say whether they agreed throughout.
+
+    Raises:
+        SettingError: the run's directory cannot be made, or the loss ran off to infinity.
+    """
+    experiment, settings = problem.experiment, problem.settings
+    path = reserve(logdir, name, settings.experiment)
+    print(f"{settings.experiment}: {experiment.summary}")
+    print(f"{beside_python('backprop')} train {settings.experiment} {settings.options()}")
+    pair = side_by_side(problem)
+    run = Run(problem, pair)
+    parted: Step | None = None
+    held_every = max(1, settings.steps // HELD_OUT_CHECKS)
+    data, held_out = problem.data, problem.data.held_out
+    batches = data.batches(settings.batch_size, problem.generator)
+
+    # One thread: in one process NumPy's and PyTorch's thread pools would wait for each other.
+    with (
+        threadpool_limits(1),
+        np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is caught below
+        Dashboard(path, asdict(settings), settings.steps) as dashboard,
+    ):
+        experiment.observe(run, 0)
+        for n in tqdm(range(settings.steps), disable=None, leave=False, unit="step"):
+            dashboard.ahead(pair, n + 1)
+            step = pair.step(*next(batches))
+            if not (math.isfinite(step.loss) or math.isfinite(step.torch_loss)):
+                raise SettingError(
+                    f"--lr {settings.lr}: the loss is {step.loss} by hand and {step.torch_loss} by "
+                    f"autograd after {step.number} steps (logs: {path})"
+                )
+            dashboard.log(step, pair)
+            if parted is None and not step.report.agrees:
+                parted = step
+            if held_out and step.number % held_every == 0:
+                output, twin_output, loss, twin_loss = pair.evaluate(*held_out)
+                right, twin_right = (accuracy(o, held_out[1]) for o in (output, twin_output))
+                dashboard.both("Loss/val", loss, twin_loss, step.number)
+                dashboard.both("Accuracy/val", right, twin_right, step.number)
+            experiment.observe(run, step.number)
+        for tag, figure in experiment.pictures(run):
+            dashboard.picture(tag, figure, step.number)
+        dashboard.finish(pair, step, to_torch(data.x[:1]), outcome(pair, problem, step))
+
+    if headline := experiment.headline(run):
+        print(f"\n{headline}")
+    print(f"\nParity at the last step, {step.number:,}\n{step.report}\n")
+    print_furthest(pair)
+    if results := experiment.results(run):
+        print(f"{results}\n")
+    if held_out:
+        print_held_out(pair, *held_out)
+    if pair.rejoined:
+        print(
+            "Training itself magnified rounding until half of all digits were gone, and the two\n"
+            f"were brought together again, {pair.rejoined:,} times in {step.number:,} steps.\n"
+        )
+    if parted is None:
+        print("By hand and autograd agree at every step.")
+    else:
+        print_parted(parted)
+    print(f"\nLogs in {path}; to look at them:\n  {command(logdir)}\n  {link(path.name)}")
+    return parted is None
+
+
+def outcome(pair: Lockstep, problem: Problem, step: Step) -> dict[str, float]:
+    """The final metrics, under the same names for every experiment."""
+    found = {"final/loss by hand": step.loss, "final/loss by autograd": step.torch_loss}
+    worst = max(row.relative for row, _ in pair.furthest.values())
+    found["final/largest distance, log10"] = log10(worst)
+    output, _, _, _ = pair.evaluate(*(problem.data.held_out or (problem.data.x, problem.data.t)))
+    t = (problem.data.held_out or (problem.data.x, problem.data.t))[1]
+    right = accuracy(output, t) if t.ndim == 1 else float((np.round(output) == np.round(t)).mean())
+    found["final/right"] = right
+    return found
+
+
+def side_by_side(problem: Problem) -> Lockstep:
+    """The problem's two sides, to be trained as its settings say."""
+    return Lockstep(
+        problem.network,
+        problem.loss,
+        problem.optimizer,
+        problem.settings.compare,
+        problem.rule,
+        problem.schedule,
+    )
+
+
+def accuracy(output: Array, t: Array) -> float:
+    return float((output.argmax(axis=1) == t).mean())
+
+
+def print_furthest(pair: Lockstep) -> None:
+    """The largest distance of each kind of quantity over the whole run."""
+    lines = [("largest distance of the run", "relative", "eps", "allowed", "at step", "tensor")]
+    for kind in dict.fromkeys(kind for kind, _ in pair.furthest):
+        row, step = max(
+            (worst for key, worst in pair.furthest.items() if key[0] == kind),
+            key=lambda worst: worst[0].share,
+        )
+        lines.append(
+            (
+                kind,
+                f"{row.relative:.1e}",
+                f"{row.distance:.2g}",
+                f"{row.tolerance:.2g}",
+                f"{step:,}",
+                row.name,
+            )
+        )
+    print(table(lines, left=(0, 5)))
+    print()
+
+
+def print_held_out(pair: Lockstep, x: Array, t: Array) -> None:
+    """How well both sides read samples they were not trained on."""
+    output, twin_output, *_ = pair.evaluate(x, t)
+    same = int((output.argmax(axis=1) == twin_output.argmax(axis=1)).sum())
+    print(
+        f"Held-out accuracy: {accuracy(output, t):.2%} by hand, {accuracy(twin_output, t):.2%} by "
+        f"autograd; the same prediction for {same} of {len(t)}\n"
+    )
+
+
+def print_parted(parted: Step) -> None:
+    """Where the two sides first parted by more than rounding explains."""
+    row = parted.report.worst
+    print(
+        f"By hand and autograd DISAGREE, first at step {parted.number:,}: {row.kind} {row.name} "
+        f"({row.problem or f'{row.distance:.2g} eps, allowed {row.tolerance:.2g}'})"
+    )

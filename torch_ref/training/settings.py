@@ -1,0 +1,152 @@
+"""Every setting of a run, checked, and the optimizers, activations and schedules to choose from.
+
+Nothing here imports PyTorch, so that the command line can name, explain and check settings at once.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self
+
+import manual
+from manual.models.mlp import ACTIVATIONS as CLASSES
+
+from ..safe_files import InputError
+
+
+def by_name(*classes: Any) -> dict[str, Any]:
+    """Classes by their names on the command line."""
+    return {made.__name__.lower(): made for made in classes}
+
+
+OPTIMIZERS = by_name(
+    manual.SGD,
+    manual.Adam,
+    manual.AdamW,
+    manual.NAdam,
+    manual.RAdam,
+    manual.Adamax,
+    manual.Adagrad,
+    manual.Adadelta,
+    manual.RMSprop,
+    manual.Rprop,
+    manual.ASGD,
+    manual.Muon,
+)
+ACTIVATIONS = {name.lower(): name for name in CLASSES}
+# How a schedule is fitted to a run: `lib` is manual or torch.optim.lr_scheduler, `o` an optimizer
+# of that side, n the number of steps. The same line makes both sides' schedules.
+SCHEDULES: dict[str, Callable[[Any, Any, int], Any]] = {
+    "steplr": lambda lib, o, n: lib.StepLR(o, max(1, n // 3), gamma=0.3),
+    "multisteplr": lambda lib, o, n: lib.MultiStepLR(o, [n // 2, 3 * n // 4], gamma=0.3),
+    "constantlr": lambda lib, o, n: lib.ConstantLR(o, total_iters=n // 10),
+    "linearlr": lambda lib, o, n: lib.LinearLR(o, 1.0, 0.1, total_iters=n),
+    "exponentiallr": lambda lib, o, n: lib.ExponentialLR(o, gamma=0.1 ** (1 / n)),
+    "polynomiallr": lambda lib, o, n: lib.PolynomialLR(o, total_iters=n, power=2.0),
+    "cosineannealinglr": lambda lib, o, n: lib.CosineAnnealingLR(o, T_max=n),
+    "cosineannealingwarmrestarts": lambda lib, o, n: lib.CosineAnnealingWarmRestarts(
+        o, max(1, n // 7), T_mult=2
+    ),
+    "lambdalr": lambda lib, o, n: lib.LambdaLR(o, lambda t: 1 / (1 + 3 * t / n)),
+    "multiplicativelr": lambda lib, o, n: lib.MultiplicativeLR(o, lambda t: 0.1 ** (1 / n)),
+    "cycliclr": lambda lib, o, n: lib.CyclicLR(
+        o,
+        o.param_groups[0]["lr"] / 10,
+        o.param_groups[0]["lr"],
+        step_size_up=max(1, n // 6),
+        cycle_momentum=has_momentum(o),
+    ),
+    "onecyclelr": lambda lib, o, n: lib.OneCycleLR(
+        o, o.param_groups[0]["lr"], total_steps=n + 9, cycle_momentum=has_momentum(o)
+    ),
+    "reducelronplateau": lambda lib, o, n: lib.ReduceLROnPlateau(o, patience=max(1, n // 20)),
+    "sequentiallr": lambda lib, o, n: lib.SequentialLR(
+        o,
+        [lib.LinearLR(o, 0.1, total_iters=n // 10 + 1), lib.CosineAnnealingLR(o, T_max=n)],
+        milestones=[n // 10 + 1],
+    ),
+    "chainedscheduler": lambda lib, o, n: lib.ChainedScheduler(
+        [lib.ConstantLR(o, total_iters=n // 10), lib.ExponentialLR(o, 0.1 ** (1 / n))], o
+    ),
+}
+
+
+def has_momentum(optimizer: Any) -> bool:
+    """Whether a schedule can move its momentum; not so if it has been left at 0."""
+    return bool(optimizer.defaults.get("momentum") or "betas" in optimizer.defaults)
+
+
+COMPARISONS = ("trajectory", "steps")
+
+
+class SettingError(InputError):
+    """A setting that an experiment cannot be run with."""
+
+
+def choice(*values: str) -> Any:
+    """A field of an experiment's own settings: one of these, the first by default."""
+    return field(default=values[0], metadata={"choices": values})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of a run. An experiment with choices of its own has a subclass with them."""
+
+    experiment: str
+    steps: int
+    lr: float
+    optimizer: str
+    batch_size: int
+    hidden: tuple[int, ...]
+    activation: str
+    dtype: str = "float64"
+    seed: int = 0
+    schedule: str | None = None
+    compare: str | None = None
+
+    @classmethod
+    def choices(cls) -> dict[str, tuple[str, ...]]:
+        """What only this experiment lets choose, and from what."""
+        return {own.name: own.metadata["choices"] for own in fields(cls) if own.metadata}
+
+    def options(self) -> str:
+        """As on the command line."""
+        options = []
+        for name, value in asdict(self).items():
+            if name != "experiment" and value is not None:
+                shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+                options.append(f"--{name.replace('_', '-')} {shown}")
+        return " ".join(options)
+
+    def wanted(self, name: str, holds: bool, wish: str) -> None:
+        """Raise SettingError, naming the setting and the wish, unless it holds."""
+        if not holds:
+            option, value = name.replace("_", "-"), getattr(self, name)
+            raise SettingError(f"--{option} {value}: expected {wish}")
+
+    def resolve(self) -> Self:
+        """The same settings, checked, and what follows from others filled in.
+
+        Raises:
+            SettingError: one has no meaning; the message names it and what was wanted.
+        """
+        wanted = self.wanted
+        wanted("steps", self.steps >= 1, "at least 1")
+        wanted("lr", 0 <= self.lr < math.inf, "a number from 0 up")
+        wanted("batch_size", self.batch_size >= 1, "at least 1")
+        wanted("seed", self.seed >= 0, "0 or more")
+        wanted("dtype", self.dtype in ("float32", "float64"), "float32 or float64")
+        if not self.hidden or min(self.hidden) < 1:
+            given = ",".join(map(str, self.hidden))
+            raise SettingError(f"--hidden {given}: expected widths of at least 1, as in 128,64")
+        known: dict[str, tuple[Any, ...]] = {
+            "optimizer": (*OPTIMIZERS,),
+            "activation": (*ACTIVATIONS,),
+            "schedule": (*SCHEDULES, None),
+            "compare": (*COMPARISONS, None),
+            **self.choices(),
+        }
+        for name, values in known.items():
+            wanted(name, getattr(self, name) in values, f"one of {', '.join(filter(None, values))}")
+        compare = self.compare or ("steps" if self.dtype == "float32" else "trajectory")
+        return replace(self, compare=compare)
