@@ -9,8 +9,9 @@ import torch
 import manual
 from manual.article.example import INPUTS, LEARNING_RATE, TARGETS
 from manual.article.modules import ArticleNetwork, early_update
-from torch_ref.checking.check import check, diagnose_step
+from torch_ref.checking import check
 from torch_ref.checking.report import Checked
+from torch_ref.checking.trajectory import diagnose_step
 from torch_ref.diagnosis.kinds import FIXES
 from torch_ref.diagnosis.recording import record
 from torch_ref.diagnosis.samples import Sample

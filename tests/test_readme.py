@@ -22,7 +22,7 @@ import torch
 
 from manual.article.description import LOSSES
 from manual.article.figures import FIGURES, figures_table
-from torch_ref.checking.check import Check, Run
+from torch_ref.checking.comparing import Sides, Trial
 from torch_ref.cli import main, parser
 from torch_ref.parity.distance import Report, Row
 from torch_ref.parity.judge import CAN_JUDGE
@@ -254,20 +254,20 @@ def test_a_report_is_what_is_printed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    watched: list[tuple[Run, Report]] = []
-    compared = Check.compared
+    watched: list[tuple[Trial, Report]] = []
+    compare = Sides.compare
 
-    def watch(self: Check, run: Run) -> Report:
-        watched.append((run, compared(self, run)))
+    def watch(self: Sides, trial: Trial) -> Report:
+        watched.append((trial, compare(self, trial)))
         return watched[-1][1]
 
-    monkeypatch.setattr(Check, "compared", watch)
+    monkeypatch.setattr(Sides, "compare", watch)
     assert main(command_above(block)) == 1
-    run, report = watched[0]
+    trial, report = watched[0]
     lines, rows = parts_of(capsys.readouterr().out)
     shown_lines, shown_rows = parts_of(block.text)
     for shown, printed, row in zip(shown_rows, rows, report.rows, strict=True):
-        compare_row(shown, printed, row, run)
+        compare_row(shown, printed, row, trial)
     allowed = max(row.tolerance for row in report.rows) * EPS
     for shown_line, line in zip(shown_lines, lines, strict=True):
         assert PROOF.sub("", line) == PROOF.sub("", shown_line)
@@ -275,11 +275,11 @@ def test_a_report_is_what_is_printed(
             assert match is None or float(match[1] or 0) <= allowed, match.string
 
 
-def compare_row(shown: list[str], printed: list[str], row: Row, run: Run) -> None:
+def compare_row(shown: list[str], printed: list[str], row: Row, trial: Trial) -> None:
     """Numbers stand at the place that is named; of a right quantity, rounding chooses which."""
     assert shown[:2] == printed[:2]
     drawn = 1e-8 if FUSED else 1e-6  # weights are drawn in float32, up to its last bit
-    mine, reference = (side[row.kind, row.name] for side in (run.mine, run.theirs))
+    mine, reference = (side[row.kind, row.name] for side in (trial.mine, trial.theirs))
     apart = []
     for (_, _, distance, at, *values), rel in ((shown, drawn), (printed, 1e-8)):
         place = tuple(map(int, at.split(",")))

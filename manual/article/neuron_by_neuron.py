@@ -78,7 +78,7 @@ class NeuronByNeuron:
 
     # ---- their formulas
 
-    def forward(self) -> Iterator[Equation]:
+    def forward_pass(self) -> Iterator[Equation]:
         for layer in range(1, self.d.layers + 1):
             for i in self.shown[layer]:
                 products = [
@@ -129,7 +129,7 @@ class NeuronByNeuron:
         is_the_class = i == int(d.t[0])
         return (self.share(i), "−", Term(f"{is_the_class:d}", plain=float(is_the_class)))
 
-    def backward(self) -> Iterator[Equation]:
+    def backward_pass(self) -> Iterator[Equation]:
         for layer in range(self.d.layers, 0, -1):
             for i in self.shown[layer]:
                 if layer == self.d.layers:
@@ -221,7 +221,7 @@ def added(parts: Sequence[Parts]) -> Parts:
 def neuron_by_neuron(d: Description) -> Iterator[Equation]:
     """A formula for each neuron and each weight, for one sample."""
     formulas = NeuronByNeuron(d)
-    yield from formulas.forward()
+    yield from formulas.forward_pass()
     yield from formulas.loss()
-    yield from formulas.backward()
+    yield from formulas.backward_pass()
     yield from formulas.update()

@@ -1,10 +1,13 @@
 """Check someone's own backward pass against PyTorch.
 
 layouts      where a parameter stands in someone's code
-candidates   someone's backward pass, whatever its form, behind one pair of calls
+candidates/  someone's backward pass, whatever its form, behind one pair of calls
 reference    what it is compared with, run by PyTorch itself
 report       what a check found, as lines and as JSON
-check        the check
+comparing    both sides on the same numbers
+habits       what is easily forgotten: memory shared, a second backward, float32
+trajectory   weights after some steps
+check        the check, in its order
 bundle       a pass as .npy files, for any language
 """
 

@@ -25,7 +25,6 @@ from ..parity.one_pass import Criterion, Quantities, Upstream
 from ..parity.tolerance import Allowed, allowed_at_most
 from ..safe_files import read_array, read_json, write_whole
 from ..twin import to_numpy, to_torch
-from .check import diagnose_step
 from .layouts import CandidateError
 from .reference import (
     Descended,
@@ -39,6 +38,7 @@ from .reference import (
     random_like,
 )
 from .report import Checked
+from .trajectory import diagnose_step
 
 FORMAT = "backprop-parity bundle 1"
 GIVEN = ("inputs", "parameters", "upstream", "target")

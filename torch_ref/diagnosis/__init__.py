@@ -1,13 +1,17 @@
-"""Name the mistake in someone's gradient.
+"""Name the mistake in someone's gradient: which one, planted into PyTorch's own, gives its numbers.
 
-tape         the operations of one forward pass, and their backward pass replayed
-recording    a reference's forward pass -> its tape
-samples      one input, its tapes, and the gradients handed in for it
-kinds        a mistake in one operation's backward: its kind, its place, its remedy
-planted      the mistakes themselves, by what they are made with
-catalogue    every mistake that can be planted at every operation
-factors      a wrong factor, recognized
-projection   which mistakes need no replay to be ruled out
-verdict      what a diagnosis says
-search       which of them gives the numbers handed in
+tape           the operations of one forward pass, and their backward pass replayed
+recording      a reference's forward pass -> its tape
+samples        one input, its tapes, and the gradients handed in for it
+kinds          a mistake in one operation's backward: its kind, its place, its remedy
+planted/       the mistakes themselves, by what they are made with
+catalogue      every mistake that can be planted at every operation
+factors        a wrong factor, recognized
+projection     which mistakes need no replay to be ruled out
+evidence       the gradients handed in, and how closely a replay gives them
+early_update   weights updated before they carried the error back
+suspects       every mistake, factor and early update, with what it would give
+telling_apart  several that fit: what each gives on another input
+verdict        what a diagnosis says
+search         which of them it is
 """

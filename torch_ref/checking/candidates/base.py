@@ -63,8 +63,8 @@ class Candidate:
         """Whether backward is handed the gradient of the output; a loss's need not be."""
         return True
 
-    def turned(self) -> list[str]:
-        """Turn its square matrices round; the names of those that no map has settled."""
+    def transpose_square(self) -> list[str]:
+        """Read its square matrices transposed, but those that a map has settled; the names."""
         names = [
             name
             for name, layout in self.layouts.items()

@@ -51,7 +51,7 @@ class FunctionsCandidate(Candidate):
         self.reference = dict(parameters)
         self.given = {n: self.layouts[n].to_mine(value) for n, value in parameters.items()}
 
-    def turn(self, inputs: Sequence[Any], outputs: Sequence[tuple[int, ...]]) -> None:
+    def orient(self, inputs: Sequence[Any], outputs: Sequence[tuple[int, ...]]) -> None:
         """Find out whether their matrices lie as PyTorch's do, or transposed: run and see."""
         if self.sure:
             return

@@ -1,0 +1,82 @@
+"""The gradients handed in, and how closely a replay gives them."""
+
+import math
+import time
+
+import torch
+
+from .samples import Gradients, Sample
+from .tape import Edits, Tape, Tensor
+
+
+class Evidence:
+    """The gradients handed in for one sample, what is wrong among them, and the time there is.
+
+    Args:
+        tolerance: in eps, what rounding alone explains.
+        seconds: how long replays may take in all.
+
+    Attributes:
+        order, wrong: the gradients in the order of the backward pass; those that disagree.
+        tried, untried: the number of replays; what there was no time for.
+    """
+
+    def __init__(self, sample: Sample, tolerance: float, seconds: float) -> None:
+        self.sample = sample
+        some = next(iter(sample.right.values()))
+        self.eps = float(torch.finfo(some.dtype).eps)
+        self.allowed = tolerance * self.eps
+        self.mine = sample.mine or {}
+        self.order = [name for name in sample.tapes[0].order() if name in self.mine]
+        self.wrong = self.left(sample.right)
+        self.until, self.seconds = time.monotonic() + seconds, seconds
+        self.tried = 0
+        self.untried = ""
+
+    def distance(self, name: str, planted: Gradients, sample: Sample | None = None) -> float:
+        """Of a gradient handed in from a replay's, relative to the replay's size."""
+        sample = sample or self.sample
+        mine, theirs = (sample.mine or {})[name], planted[name]
+        if mine.shape != theirs.shape:
+            return math.inf
+        if mine.numel() == 0:
+            return 0.0
+        largest = float((mine - theirs).abs().max())
+        scale = float(theirs.abs().max()) or sample.scale
+        return largest / scale if math.isfinite(largest) else math.inf
+
+    def left(self, planted: Gradients) -> list[str]:
+        """What a replay does not explain."""
+        return [name for name in self.order if self.distance(name, planted) > self.allowed]
+
+    def fit(self, planted: Gradients, sample: Sample | None = None) -> float | None:
+        """The largest distance of what is wrong, or None if that does not fit."""
+        worst = 0.0
+        for name in self.wrong:
+            distance = self.distance(name, planted, sample)
+            if not distance <= self.allowed:
+                return None
+            worst = max(worst, distance)
+        return worst
+
+    def spares(self, planted: Gradients) -> bool:
+        """Whether a replay leaves right what is right. One that does not is a slip in a formula
+        for the wrong gradients alone, as where each gradient is written out by itself."""
+        return all(
+            self.distance(n, planted) <= self.allowed for n in self.order if n not in self.wrong
+        )
+
+    def replay(self, tape: Tape, edits: Edits) -> dict[str, Tensor] | None:
+        """None where an operation refuses what a mistake would hand it."""
+        self.tried += 1
+        try:
+            return tape.replay(edits)
+        except (RuntimeError, IndexError, ValueError, TypeError):
+            # Shapes that do not fit, an option out of range: nobody's code could have run so.
+            return None
+
+    def late(self) -> bool:
+        if time.monotonic() < self.until:
+            return False
+        self.untried = f"what would have come after {self.seconds:g} s"
+        return True

@@ -1,0 +1,192 @@
+"""Every mistake that may be behind the gradients handed in, and what each of them would give."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .catalogue import Edges, edge_groups, mistakes_of
+from .early_update import EarlyUpdate
+from .evidence import Evidence
+from .factors import Factor, factors_for, numbers_of
+from .kinds import Mistake, rank_of
+from .planted.arguments import stale
+from .projection import Projection
+from .samples import Gradients, Sample
+from .tape import Edits, Tensor
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A mistake that may give the numbers handed in.
+
+    Attributes:
+        distance: how far what it gives is from them, once that is measured.
+        tape: the number of the sample's tape.
+        edges, factor: for a factor on an edge, which edge and which factor.
+        spares: it leaves right what is right.
+        times: the factor of all that it gives, on top of the mistake.
+    """
+
+    mistake: Mistake
+    distance: float
+    tape: int = 0
+    edges: Edges | None = None
+    factor: Factor | None = None
+    spares: bool = True
+    times: Factor | None = None
+
+    @property
+    def words(self) -> str:
+        """What it is called, whatever the factor is called."""
+        return (self.edges and self.edges.what) or self.mistake.what
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        if self.edges is None or self.factor is None:
+            times = (self.times.number or self.times.value) if self.times else 1
+            return (self.tape, *self.mistake.identity, times)
+        factor = self.factor.number or self.factor.value, self.factor.power
+        return (self.tape, self.edges.what, *self.mistake.edits, *factor)
+
+
+class Suspects:
+    """All of them, one after the other, those that cannot be left out.
+
+    Args:
+        lr: the learning rate, if weights were updated.
+        previous: of the call before, to find a stale cache.
+        gates: names of a recurrent layer's gates, by their number.
+    """
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        lr: float | None,
+        previous: Sample | None,
+        gates: Mapping[int, str],
+    ) -> None:
+        self.evidence, self.previous, self.gates = evidence, previous, gates
+        self.early = EarlyUpdate(evidence, lr)
+
+    def on(
+        self, number: int, needed: Sequence[str], before: Edits
+    ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
+        """Every mistake that reaches all that is wrong, and what it gives on top of `before`."""
+        tape = self.evidence.sample.tapes[number]
+        wanted = set(needed)
+        base = self.evidence.replay(tape, before)
+        if base is None:
+            return
+        judged = {name: self.evidence.mine[name] for name in needed}
+        linear = Projection(tape, judged, base, before, 1e3 * self.evidence.allowed)
+        numbers = numbers_of(tape)
+        yield from self.with_factors(number, wanted, before, base, linear, numbers)
+        sources = [mistakes_of(tape, self.gates)]
+        if self.previous is not None and not before:
+            sources.append(stale(tape, self.previous.tapes[number]))
+        for source in sources:
+            for mistake in source:
+                if self.evidence.late():
+                    return
+                if not wanted <= mistake.reaches:
+                    continue
+                ratio = linear.ratio(mistake.edits)
+                if ratio is not None:
+                    planted = self.evidence.replay(tape, both(before, mistake.edits))
+                    if planted is not None:
+                        yield from self.times(
+                            Suspect(mistake, 0.0, number), planted, ratio, numbers
+                        )
+        if not before and number == 0:
+            for mistake, planted in self.early.mistakes(tape, base):
+                yield Suspect(mistake, 0.0), planted
+
+    def times(
+        self, suspect: Suspect, planted: dict[str, Tensor], ratio: float, numbers: dict[str, float]
+    ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
+        """The same, and where all of it is off by a known factor, that factor with it."""
+        yield suspect, planted
+        if abs(ratio - 1) < 1e-6 or not math.isfinite(ratio):
+            return
+        for factor in factors_for(ratio, numbers, 1e3 * self.evidence.eps):
+            if factor.kind != "forgotten-path" and factor.known:
+                scaled = {n: p * factor.value for n, p in planted.items()}
+                yield replace(suspect, times=factor), scaled
+
+    def with_factors(
+        self,
+        number: int,
+        wanted: set[str],
+        before: Edits,
+        base: Gradients,
+        linear: Projection,
+        numbers: dict[str, float],
+    ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
+        """A factor on an edge. The gradients are linear in it, so it can be solved for."""
+        tape = self.evidence.sample.tapes[number]
+        for edges in edge_groups(tape):
+            if self.evidence.late():
+                return
+            if not wanted <= edges.reaches:
+                continue
+            if len(edges.edges) == 1 and not linear.may_have_factor(*edges.edges[0]):
+                continue
+            cut = self.evidence.replay(tape, both(before, edges.times(0.0)))
+            if cut is None:
+                continue
+            if edges.linear:
+                values = self.solve(base, cut, wanted, numbers)
+            else:
+                sizes = {
+                    float(s) for op, _ in edges.edges for v in op.outputs for s in v.tensor.shape
+                }
+                values = [0.0, -1.0, 2.0, 0.5]
+                values += [f for s in sorted(sizes) if s > 2 for f in (s, 1 / s)]
+            for value in values:
+                if edges.linear:
+                    planted = {n: cut[n] + value * (base[n] - cut[n]) for n in base}
+                else:
+                    found = self.evidence.replay(tape, both(before, edges.times(value)))
+                    if found is None:
+                        continue
+                    planted = found
+                for factor in factors_for(value, numbers, self.evidence.eps):
+                    mistake = Mistake(
+                        factor.kind,
+                        f"{edges.what} {factor.words}",
+                        edges.place,
+                        edges.times(value),
+                        edges.reaches,
+                        rank_of(edges.edges[0][0]) + (not edges.linear),
+                    )
+                    yield Suspect(mistake, 0.0, number, edges, factor), planted
+
+    def solve(
+        self, base: Gradients, cut: Gradients, wanted: set[str], numbers: dict[str, float]
+    ) -> list[float]:
+        """The factor s with mine = cut + s (base − cut), if it is not 1 and can be told."""
+        above = below = 0.0
+        count = 0
+        for name in wanted:
+            mine = self.evidence.mine[name]
+            if mine.shape != base[name].shape or base[name].shape != cut[name].shape:
+                return []
+            through = (base[name] - cut[name]).double()
+            above += float((through * (mine - cut[name]).double()).sum())
+            below += float((through * through).sum())
+            count += int((through != 0).sum())
+        if below == 0 or not math.isfinite(above):
+            return []
+        factor = above / below
+        if abs(factor - 1) < 1e3 * self.evidence.eps:
+            return []
+        found = factors_for(factor, numbers, self.evidence.eps)[0]
+        if count < 2 and not found.known:
+            return []  # through a single number any factor fits
+        return [found.value]
+
+
+def both(one: Edits, two: Edits) -> Edits:
+    """The edits of two mistakes, the first one's first."""
+    return {index: [*one.get(index, ()), *two.get(index, ())] for index in {*one, *two}}
