@@ -3,6 +3,7 @@
 description  a network read from a file
 rows         one step by hand and by autograd: a row for each quantity
 terminal     the rows as plain text
+examples     a small example of every class
 derivation   a class's derivation, its source, its twin
 mathml       formulas, numbers and matrices as MathML
 drawing      a network as SVG

@@ -2,6 +2,7 @@
 
 import inspect
 import textwrap
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,7 +12,11 @@ import torch
 import manual
 from manual.article.description import DescriptionError
 
+from .. import models as own
+from ..parity.distance import compare
 from ..parity.one_pass import one_pass
+from ..twin import twin_of
+from .examples import EXAMPLES
 from .terminal import block
 
 
@@ -52,8 +57,6 @@ def class_text(name: str) -> str:
 
 def twin_lines(made: type) -> list[str]:
     """The PyTorch class of the same name, and both on a small example."""
-    from .. import models as own
-
     twin = next((p for p in (own, torch.nn, torch.optim) if hasattr(p, made.__name__)), None)
     if twin is None:
         twin = (
@@ -69,49 +72,24 @@ def twin_lines(made: type) -> list[str]:
 
 
 def example_lines(made: type) -> list[str]:
-    """Both sides on three numbers a row, where the class can be made without being told how."""
-    from ..parity.distance import compare
-    from ..twin import twin_of
-
-    generator = np.random.default_rng(0)
-    x = generator.normal(size=(2, 3)).round(1).astype(np.float32)
-    t = generator.uniform(0.1, 0.9, size=(2, 3)).round(1).astype(np.float32)
-    tries: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = [  # constructor's arguments, inputs
-        ((), (x,)),
-        ((3, 2), (x,)),
-        ((), (x, t)),
-        ((), (x, np.array([0, 2]))),
-        ((-1,), (x,)),
-        ((4, 3), (np.array([0, 2]),)),
-        ((3, 3, 2), (x, t)),
-        ((), (t, t)),
-    ]
-    if not issubclass(made, manual.Module):
+    """Both sides on a few numbers."""
+    if made not in EXAMPLES:
         return []
-    for arguments, inputs in tries:
-        try:
-            options: dict[str, Any] = {"generator": generator} if arguments else {}
-            if made is manual.KLDivLoss:  # its plain mean is not the divergence's
-                options = {"reduction": "batchmean"}
-            module = made(*arguments, **options)
-            module.to(np.float32)
-            y = module(*inputs)
-        except (TypeError, ValueError, RuntimeError, IndexError, NotImplementedError):
-            continue  # it is not made or called so: the next way
-        twin = twin_of(module)
-        upstream = [np.asarray(generator.normal(size=np.shape(y)).round(1), np.float32)]
-        module.forget_passes()
-        mine, theirs = one_pass(module, inputs, upstream), one_pass(twin, inputs, upstream)
-        report = compare(mine.quantities, theirs.quantities, mine.allowed)
-        lines = ["", f"An example: {module!r}"]
-        for name, value in (
-            *(("input", i) for i in inputs),
-            ("output", y),
-            ("∂L/∂output", *upstream),
-        ):
-            lines += [
-                f"{name:12}{line}" if not i else f"{'':12}{line}"
-                for i, line in enumerate(block(value))
-            ]
-        return [*lines, "", str(report)]
-    return []
+    generator = np.random.default_rng(0)
+    module, inputs = EXAMPLES[made].make(generator), EXAMPLES[made].inputs
+    upstream: list[np.ndarray] = []
+
+    def random_upstream(outputs: Sequence[Any]) -> list[Any]:
+        if not upstream:
+            upstream.extend(generator.normal(size=np.shape(y)).round(1) for y in outputs)
+        return [g.astype(np.float32) for g in upstream]
+
+    twin = twin_of(module)
+    mine = one_pass(module, inputs, random_upstream)
+    theirs = one_pass(twin, inputs, random_upstream)
+    lines = ["", f"An example: {module!r}"]
+    for name, values in (("input", inputs), ("output", mine.outputs), ("∂L/∂output", upstream)):
+        for value in values:
+            rows = block(value)
+            lines += [f"{name:12}{row}" if not i else f"{'':12}{row}" for i, row in enumerate(rows)]
+    return [*lines, "", str(compare(mine.quantities, theirs.quantities, mine.allowed))]

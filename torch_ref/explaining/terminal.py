@@ -156,11 +156,14 @@ def agreement(row: Row) -> str:
 
 
 def block(value: Any) -> list[str]:
-    """A number, or a matrix in brackets; of a large one the first rows and columns."""
+    """A number, or a matrix in brackets; of a large one the first rows and columns.
+
+    Of more than two axes, all but the last are counted through.
+    """
     array = np.asarray(value)
     if array.ndim == 0:
         return [number(float(array)) if array.dtype.kind == "f" else str(int(array))]
-    array = array.reshape(1, -1) if array.ndim == 1 else array
+    array = array.reshape(-1, array.shape[-1])
     shown = array[:ROWS, :COLUMNS]
     cells = [[f"{float(v):.5g}".replace("-", "−") for v in line] for line in shown]
     if array.shape[1] > COLUMNS:
@@ -185,6 +188,3 @@ def side_by_side(blocks: Sequence[Sequence[str]]) -> list[str]:
         padded = [" " * width] * top + [line.ljust(width) for line in lines]
         columns.append(padded + [" " * width] * (height - len(padded)))
     return [" ".join(parts).rstrip() for parts in zip(*columns, strict=True)]
-
-
-# ---- a description from a file
