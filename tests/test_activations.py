@@ -9,7 +9,8 @@ import torch
 
 import manual
 
-from .cases import ELEMENTWISE, written
+from .cases.activations import ELEMENTWISE
+from .cases.case import written
 from .conftest import named
 
 MADE = [

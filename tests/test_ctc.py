@@ -10,11 +10,11 @@ import torch
 import manual
 from torch_ref.parity.judge import CAN_JUDGE, differences
 
-from .cases import spelling
+from .cases.draws import spelling
 
 
 def log_probabilities() -> Any:
-    scores, *rest = spelling(np.random.default_rng(0))
+    scores, *rest = spelling()(np.random.default_rng(0))
     return (scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True)), *rest)
 
 

@@ -18,19 +18,10 @@ from torch_ref.parity.judge import CAN_JUDGE, truth
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import to_torch
 
-from .cases import (
-    ELEMENTWISE,
-    PYTORCH_IS_OFF,
-    Case,
-    Recipe,
-    cast,
-    log_probabilities,
-    plain,
-    scores,
-    spelling,
-    typed,
-    written,
-)
+from .cases import Case
+from .cases.activations import ELEMENTWISE, PYTORCH_IS_OFF
+from .cases.case import Recipe, cast, plain, typed, written
+from .cases.draws import log_probabilities, scores, spelling
 from .conftest import NO_JUDGE, Pair, assert_agreement, make_pair, named, public
 
 pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")
@@ -691,7 +682,7 @@ INPUTS = {
     "NLLLoss": log_probabilities((5, 3)),
     "CrossEntropyLoss": scores((5, 3)),
     "GaussianNLLLoss": named("GaussianNLLLoss-reduction=mean").draw,
-    "CTCLoss": spelling,
+    "CTCLoss": spelling(),
 }
 
 

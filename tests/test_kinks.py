@@ -8,7 +8,9 @@ import torch
 
 import manual
 
-from .cases import Case, Draw, Recipe, exactly, plain, typed
+from .cases import Case
+from .cases.case import Recipe, plain, typed
+from .cases.draws import Draw, exactly
 from .conftest import assert_agreement, make_pair
 
 F64 = np.float64

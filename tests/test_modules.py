@@ -12,7 +12,9 @@ import manual
 from manual.arrays import as_tuple
 from torch_ref.twin import twin_of
 
-from .cases import CASES, Case, normal, plain, typed
+from .cases import CASES, Case
+from .cases.case import plain, typed
+from .cases.draws import normal
 from .conftest import assert_agreement, make_pair
 
 pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")

@@ -46,7 +46,7 @@ from torch_ref.parity.one_pass import one_pass
 from torch_ref.parity.tolerance import EPS, Allowed
 from torch_ref.twin import to_torch, twin_of
 
-from .cases import spelling
+from .cases.draws import spelling
 from .conftest import NO_JUDGE
 
 pytestmark = pytest.mark.skipif(not CAN_JUDGE, reason=NO_JUDGE)
@@ -122,7 +122,7 @@ def test_an_optimizer_keeps_less_than_float64(name: str, least: float, most: flo
 
 def test_ctc_without_log_softmax() -> None:
     """PyTorch's gradient has e^p too much; a log softmax below it takes that away."""
-    scores, *others = spelling(np.random.default_rng(0))
+    scores, *others = spelling()(np.random.default_rng(0))
     log_p = scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
     loss = manual.CTCLoss(reduction="sum")
     assert differences(loss, [log_p, *others], [ONE]).agrees

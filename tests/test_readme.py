@@ -39,7 +39,12 @@ from .mutants import EQUIVALENT, Mutant, mutants, outcome
 from .test_initializers import FUSED
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+# The README of the whole, then those of the rooms, which are about them.
+PAGES = [
+    ROOT / "README.md",
+    *sorted(p for d in ("manual", "torch_ref") for p in (ROOT / d).rglob("README.md")),
+]
+README = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 EPS = float(np.finfo(np.float64).eps)
 
 # ---- The blocks, by what they are
@@ -438,3 +443,17 @@ def test_the_rest_of_the_house_is_there() -> None:
     assert all(
         (ROOT / path).exists() for path in re.findall(r"`(\w+(?:/\w+)*/(?:\w+\.py)?)`", PROSE)
     )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere_and_every_page_is_reached(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        assert (page.parent / link).is_file(), link
+    assert page == PAGES[0] or f"({page.relative_to(ROOT).as_posix()})" in PAGES[0].read_text(
+        "utf-8"
+    )
+
+
+def test_the_first_page_is_short() -> None:
+    assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) <= 200

@@ -27,7 +27,7 @@ from torch_ref.training.run_directory import reserve
 from torch_ref.training.session import side_by_side, train
 from torch_ref.training.settings import ACTIVATIONS, OPTIMIZERS, SCHEDULES, SettingError, Settings
 
-from .cases import ELEMENTWISE
+from .cases.activations import ELEMENTWISE
 from .conftest import public
 
 

@@ -1,0 +1,32 @@
+"""Networks, and the parts that only the article's has."""
+
+import numpy as np
+
+import manual
+from manual.article.example import INPUTS, TARGETS
+from manual.article.modules import ArticleNetwork, SharedBias
+from manual.models.mlp import ACTIVATIONS
+
+from .case import Case, Chain, plain, typed
+from .draws import exactly_these, normal
+
+THREE = Chain((typed(manual.Linear, 3, 4), plain(manual.Tanh), typed(manual.Linear, 4, 2)))
+
+
+def article(biases: str) -> Case:
+    network = typed(ArticleNetwork, biases=biases)
+    return Case(f"ArticleNetwork-{biases}", network, exactly_these(np.array([INPUTS, TARGETS])))
+
+
+NETWORKS = [
+    Case("Sequential", THREE, normal((5, 3))),
+    *(
+        Case(f"MLP-{activation}", typed(manual.MLP, (3, 4, 2), activation), normal((5, 3)))
+        for activation in ACTIVATIONS
+    ),
+    Case("MLP-deep", typed(manual.MLP, (3, 5, 4, 6, 2), "Tanh"), normal((5, 3))),
+    Case("SharedBias", typed(SharedBias), normal((5, 3))),
+    article("fixed"),
+    article("trained"),
+    article("shared"),
+]
