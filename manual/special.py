@@ -28,7 +28,7 @@ def above_minus_inf(x: Array) -> Array:
     return np.maximum(x, np.finfo(x.dtype).min)
 
 
-def finite(x: Array) -> Array:
+def clamp_to_finite(x: Array) -> Array:
     """±∞ as the largest finite number: for x·s′(x), which has a limit of 0 on both sides."""
     return np.minimum(above_minus_inf(x), np.finfo(x.dtype).max)
 

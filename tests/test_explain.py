@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 import manual
-from manual.article.description import LOSSES, Description, DescriptionError, drawn, the_article
+from manual.article.description import (
+    LOSSES,
+    Description,
+    DescriptionError,
+    drawn_network,
+    the_article,
+)
 from manual.article.figures import FIGURES, rounds
 from manual.article.layer_by_layer import layer_by_layer
 from manual.article.neuron_by_neuron import neuron_by_neuron
@@ -21,12 +27,12 @@ from torch_ref.explaining.terminal import text
 
 NETWORKS: dict[str, Description] = {
     "the article": the_article(),
-    "tanh": drawn((3, 4, 2), "Tanh", "cross-entropy", 1),
-    "relu": drawn((3, 5, 4, 2), "ReLU", "mse", 2),
-    "gelu": drawn((2, 3, 3), "GELU", "half-squared", 3),
-    "linear": drawn((3, 2), "Sigmoid", "mse", 4),
-    "a batch": drawn((3, 4, 2), "Sigmoid", "cross-entropy", 5, samples=6),
-    "wide": drawn((12, 9, 3), "Softplus", "mse", 6),
+    "tanh": drawn_network((3, 4, 2), "Tanh", "cross-entropy", 1),
+    "relu": drawn_network((3, 5, 4, 2), "ReLU", "mse", 2),
+    "gelu": drawn_network((2, 3, 3), "GELU", "half-squared", 3),
+    "linear": drawn_network((3, 2), "Sigmoid", "mse", 4),
+    "a batch": drawn_network((3, 4, 2), "Sigmoid", "cross-entropy", 5, samples=6),
+    "wide": drawn_network((12, 9, 3), "Softplus", "mse", 6),
 }
 
 
@@ -329,4 +335,4 @@ def test_losses_have_one_name_everywhere() -> None:
 
     assert tuple(LOSSES) == tuple(losses.LOSSES)
     with pytest.raises(DescriptionError):
-        drawn((3, 2), loss="hinge")
+        drawn_network((3, 2), loss="hinge")

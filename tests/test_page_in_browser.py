@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from manual.article.description import drawn, the_article
+from manual.article.description import drawn_network, the_article
 from manual.article.walkthrough import values_by_hand
 from torch_ref.explaining.page import page
 from torch_ref.explaining.rows import number, rows_of, values_by_autograd
@@ -41,7 +41,10 @@ const note = document.createElement('pre'); note.id = 'measured';
 note.textContent = JSON.stringify(found); document.body.append(note);
 </script>"""
 
-PAGES = {"the article": the_article(), "a network": drawn((3, 4, 2), "Tanh", "cross-entropy", 1)}
+PAGES = {
+    "the article": the_article(),
+    "a network": drawn_network((3, 4, 2), "Tanh", "cross-entropy", 1),
+}
 
 
 def opened(html: str, directory: Path, width: int) -> tuple[dict[str, Any], list[str]]:

@@ -24,7 +24,7 @@ from manual.article.description import LOSSES
 from manual.article.figures import FIGURES, figures_table
 from torch_ref.checking.comparing import Sides, Trial
 from torch_ref.cli import main, parser
-from torch_ref.parity.distance import Report, Row
+from torch_ref.parity.distance import Comparison, Report
 from torch_ref.parity.judge import CAN_JUDGE
 from torch_ref.pytest_plugin import Parity
 from torch_ref.training.article import article_round
@@ -280,7 +280,7 @@ def test_a_report_is_what_is_printed(
             assert match is None or float(match[1] or 0) <= allowed, match.string
 
 
-def compare_row(shown: list[str], printed: list[str], row: Row, trial: Trial) -> None:
+def compare_row(shown: list[str], printed: list[str], row: Comparison, trial: Trial) -> None:
     """Numbers stand at the place that is named; of a right quantity, rounding chooses which."""
     assert shown[:2] == printed[:2]
     drawn = 1e-8 if FUSED else 1e-6  # weights are drawn in float32, up to its last bit

@@ -15,7 +15,7 @@ import torch
 from torch.utils._pytree import tree_flatten
 
 import manual
-from manual.article.description import DescriptionError, checked, drawn, the_article
+from manual.article.description import DescriptionError, checked, drawn_network, the_article
 from manual.article.modules import ArticleNetwork
 from manual.layers.activations import Elementwise
 from manual.losses.pairwise import PairwiseLoss
@@ -191,7 +191,7 @@ BY_HAND: dict[str, tuple[Callable[[], Any], type, str]] = {
         "biases is 'frozen', expected one of fixed, trained, shared",
     ),
     "an activation of no kind": (
-        lambda: drawn((3, 2, 1), "Soft"),
+        lambda: drawn_network((3, 2, 1), "Soft"),
         DescriptionError,
         "activation: there is no activation 'Soft', only Identity, CELU",
     ),

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import manual
-from manual.article.description import DescriptionError, drawn
+from manual.article.description import DescriptionError, drawn_network
 from torch_ref import cli, safe_files
 from torch_ref.checking.check import check
 from torch_ref.checking.layouts import CandidateError
@@ -385,9 +385,9 @@ def test_the_command_lines_numbers_on_their_bounds() -> None:
 
 
 def test_the_widest_layer_that_is_written_out() -> None:
-    written_out(drawn((2, WIDEST, 1)), scalar=True)
+    written_out(drawn_network((2, WIDEST, 1)), scalar=True)
     with pytest.raises(DescriptionError, match="a layer of 65: at most 64 are written out"):
-        written_out(drawn((2, WIDEST + 1, 1)), scalar=True)
+        written_out(drawn_network((2, WIDEST + 1, 1)), scalar=True)
 
 
 def test_the_package_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

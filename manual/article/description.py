@@ -77,7 +77,7 @@ def the_article() -> Description:
     return Description(weights, biases, names, "half-squared", x, t, LEARNING_RATE, False, True)
 
 
-def drawn(
+def drawn_network(
     sizes: Sequence[int],
     activation: str = "Sigmoid",
     loss: str = "mse",

@@ -37,7 +37,15 @@ from numpy.typing import DTypeLike
 from ..arrays import Array, float_dtype
 from ..module import Module, positive, refuse
 from ..parameter import Parameter
-from ..special import PI, above_minus_inf, finite, log_sigmoid, normal_cdf, sigmoid, softplus
+from ..special import (
+    PI,
+    above_minus_inf,
+    clamp_to_finite,
+    log_sigmoid,
+    normal_cdf,
+    sigmoid,
+    softplus,
+)
 
 
 class Elementwise(Module):
@@ -66,7 +74,7 @@ class Elementwise(Module):
         return g * self.derivative(x, y)
 
 
-class InPlace(Elementwise):
+class InplaceRefused(Elementwise):
     """One that PyTorch can also compute in place; not done here, since backward needs the input."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -75,7 +83,7 @@ class InPlace(Elementwise):
         self.inplace = inplace
 
 
-class ReLU(InPlace):
+class ReLU(InplaceRefused):
     """y = max(x, 0): only what passed forward passes back."""
 
     def value(self, x: Array) -> Array:
@@ -85,7 +93,7 @@ class ReLU(InPlace):
         return ~(y <= 0)
 
 
-class Hardtanh(InPlace):
+class Hardtanh(InplaceRefused):
     """y = min(max(x, min_val), max_val)."""
 
     def __init__(
@@ -112,7 +120,7 @@ class Hardtanh(InPlace):
         return ~((x <= self.min_val) | (x >= self.max_val))
 
 
-class ReLU6(InPlace):
+class ReLU6(InplaceRefused):
     """y = min(max(x, 0), 6)."""
 
     def value(self, x: Array) -> Array:
@@ -122,7 +130,7 @@ class ReLU6(InPlace):
         return ~((x <= 0) | (x >= 6))
 
 
-class LeakyReLU(InPlace):
+class LeakyReLU(InplaceRefused):
     """y = x where x > 0, else a x with a small slope a, so that no neuron goes silent for good."""
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
@@ -203,7 +211,7 @@ class Threshold(Module):
         return g * passed
 
 
-class ELU(InPlace):
+class ELU(InplaceRefused):
     """y = x where x > 0, else α (eˣ − 1)."""
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -217,7 +225,7 @@ class ELU(InPlace):
         return np.where(x > 0, 1, self.alpha * np.exp(np.minimum(x, 0)))
 
 
-class CELU(InPlace):
+class CELU(InplaceRefused):
     """y = x where x > 0, else α (e^(x/α) − 1): the slope is 1 on both sides of 0, whatever α."""
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -233,7 +241,7 @@ class CELU(InPlace):
         return np.where(x > 0, 1, np.exp(np.minimum(x, 0) / self.alpha))
 
 
-class SELU(InPlace):
+class SELU(InplaceRefused):
     """y = λ x where x > 0, else λ α (eˣ − 1): mean 0 and variance 1 stay so from layer to layer.
 
     Source of λ and α: Klambauer et al., 2017.
@@ -317,14 +325,14 @@ class Softsign(Elementwise):
     """y = x/(1 + |x|). dy/dx = ((1 + |x|) − x sign x)/(1 + |x|)² = 1/(1 + |x|)²"""
 
     def value(self, x: Array) -> Array:
-        x = finite(x)
+        x = clamp_to_finite(x)
         return x / (1 + np.abs(x))
 
     def derivative(self, x: Array, y: Array) -> Array:
         return np.square(1 / (1 + np.abs(x)))
 
 
-class SiLU(InPlace):
+class SiLU(InplaceRefused):
     """y = x σ(x). dy/dx = σ + x σ′ = σ + x σ (1 − σ)"""
 
     def value(self, x: Array) -> Array:
@@ -332,10 +340,10 @@ class SiLU(InPlace):
 
     def derivative(self, x: Array, y: Array) -> Array:
         s = sigmoid(x)
-        return s + finite(x) * (s * (1 - s))
+        return s + clamp_to_finite(x) * (s * (1 - s))
 
 
-class Mish(InPlace):
+class Mish(InplaceRefused):
     """y = x t with t = tanh(softplus x). dy/dx = t + x (1 − t²) σ, since softplus′ = σ"""
 
     def value(self, x: Array) -> Array:
@@ -343,7 +351,7 @@ class Mish(InPlace):
 
     def derivative(self, x: Array, y: Array) -> Array:
         t = np.tanh(softplus(x))
-        return t + finite(x) * ((1 - t * t) * sigmoid(x))
+        return t + clamp_to_finite(x) * ((1 - t * t) * sigmoid(x))
 
 
 class GELU(Elementwise):
@@ -384,7 +392,7 @@ class GELU(Elementwise):
         return above + z * above * below * slope
 
 
-class Hardsigmoid(InPlace):
+class Hardsigmoid(InplaceRefused):
     """y = min(max(x + 3, 0), 6)/6."""
 
     def value(self, x: Array) -> Array:
@@ -394,7 +402,7 @@ class Hardsigmoid(InPlace):
         return ((x > -3) & (x < 3)) / x.dtype.type(6)
 
 
-class Hardswish(InPlace):
+class Hardswish(InplaceRefused):
     """y = x min(max(x + 3, 0), 6)/6. In between, d/dx (x² + 3x)/6 = x/3 + ½"""
 
     def value(self, x: Array) -> Array:

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from .optimizer import Optimizer, Params, Run, blend
+from .optimizer import Optimizer, Params, Stretch, blend
 
 Betas = tuple[float, float]
 
 
-def moments(run: Run, g: Array, betas: Betas) -> tuple[Array, Array]:
+def moments(stretch: Stretch, g: Array, betas: Betas) -> tuple[Array, Array]:
     """Adam's m and v, brought up to date: the running means of g and of g²."""
-    m, v, tmp = run.state("exp_avg"), run.state("exp_avg_sq"), run.scratch[1]
+    m, v, tmp = stretch.state("exp_avg"), stretch.state("exp_avg_sq"), stretch.scratch[1]
     blend(m, g, betas[0], tmp)
     blend(v, np.multiply(g, g, out=tmp), betas[1], tmp)
     return m, v
@@ -64,17 +64,17 @@ class Adam(Optimizer):
             decoupled_weight_decay=decoupled_weight_decay,
         )
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g = self.decay(run, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
-        (beta1, beta2), t, tmp = s.betas, run.step, run.scratch[1]
-        m, v = moments(run, g, s.betas)
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g = self.decay(stretch, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
+        (beta1, beta2), t, tmp = s.betas, stretch.step, stretch.scratch[1]
+        m, v = moments(stretch, g, s.betas)
         if s.amsgrad:
-            v = np.maximum(run.state("max_exp_avg_sq"), v, out=run.state("max_exp_avg_sq"))
+            v = np.maximum(stretch.state("max_exp_avg_sq"), v, out=stretch.state("max_exp_avg_sq"))
         root = np.sqrt(v, out=tmp)
         root *= 1 / math.sqrt(1 - beta2**t)
         root += s.eps
         step = np.divide(m, root, out=tmp)
-        run.w -= np.multiply(step, s.lr / (1 - beta1**t), out=tmp)
+        stretch.w -= np.multiply(step, s.lr / (1 - beta1**t), out=tmp)
 
 
 class AdamW(Adam):
@@ -139,16 +139,16 @@ class NAdam(Optimizer):
             maximize=maximize,
         )
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g = self.decay(run, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
-        (beta1, beta2), t, tmp = s.betas, run.step, run.scratch[1]
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g = self.decay(stretch, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
+        (beta1, beta2), t, tmp = s.betas, stretch.step, stretch.scratch[1]
         now, ahead = (beta1 * (1 - 0.5 * 0.96 ** (n * s.momentum_decay)) for n in (t, t + 1))
-        product = run.scalars.get("mu_product", 1.0) * now
-        run.scalars["mu_product"] = product
-        m, v = moments(run, g, s.betas)
+        product = stretch.scalars.get("mu_product", 1.0) * now
+        stretch.scalars["mu_product"] = product
+        m, v = moments(stretch, g, s.betas)
         root = np.sqrt(v / (1 - beta2**t)) + s.eps
-        run.w -= np.multiply(g, s.lr * (1 - now) / (1 - product), out=tmp) / root
-        run.w -= np.multiply(m, s.lr * ahead / (1 - product * ahead), out=tmp) / root
+        stretch.w -= np.multiply(g, s.lr * (1 - now) / (1 - product), out=tmp) / root
+        stretch.w -= np.multiply(m, s.lr * ahead / (1 - product * ahead), out=tmp) / root
 
 
 class RAdam(Optimizer):
@@ -185,10 +185,10 @@ class RAdam(Optimizer):
             maximize=maximize,
         )
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g = self.decay(run, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
-        (beta1, beta2), t, tmp = s.betas, run.step, run.scratch[1]
-        m, v = moments(run, g, s.betas)
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g = self.decay(stretch, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
+        (beta1, beta2), t, tmp = s.betas, stretch.step, stretch.scratch[1]
+        m, v = moments(stretch, g, s.betas)
         rho_inf = 2 / (1 - beta2) - 1
         rho = rho_inf - 2 * t * beta2**t / (1 - beta2**t)
         step = np.multiply(m, s.lr / (1 - beta1**t), out=tmp)
@@ -196,7 +196,7 @@ class RAdam(Optimizer):
             shrink = (rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)
             step *= math.sqrt(shrink * (1 - beta2**t))
             step /= np.sqrt(v) + s.eps
-        run.w -= step
+        stretch.w -= step
 
 
 class Adamax(Optimizer):
@@ -227,14 +227,14 @@ class Adamax(Optimizer):
             maximize=maximize,
         )
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g = self.descent(run, s.weight_decay, s.maximize)
-        (beta1, beta2), tmp = s.betas, run.scratch[1]
-        m, u = run.state("exp_avg"), run.state("exp_inf")
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g = self.descent(stretch, s.weight_decay, s.maximize)
+        (beta1, beta2), tmp = s.betas, stretch.scratch[1]
+        m, u = stretch.state("exp_avg"), stretch.state("exp_inf")
         blend(m, g, beta1, tmp)
         u *= beta2
         size = np.abs(g, out=tmp)
         size += s.eps
         np.maximum(u, size, out=u)
         step = np.divide(m, u, out=tmp)
-        run.w -= np.multiply(step, s.lr / (1 - beta1**run.step), out=tmp)
+        stretch.w -= np.multiply(step, s.lr / (1 - beta1**stretch.step), out=tmp)

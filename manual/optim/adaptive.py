@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .optimizer import Optimizer, Params, Run, blend
+from .optimizer import Optimizer, Params, Stretch, blend
 
 
 class Adagrad(Optimizer):
@@ -46,14 +46,14 @@ class Adagrad(Optimizer):
         for i, parameter in enumerate(flat.parameters):  # as in PyTorch, there from the beginning
             flat.hold(i, {"step": 0, "sum": np.full(parameter.shape, initial)}, self.SCALARS)
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
-        total = run.state("sum", s.initial_accumulator_value)
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g, tmp = self.descent(stretch, s.weight_decay, s.maximize), stretch.scratch[1]
+        total = stretch.state("sum", s.initial_accumulator_value)
         total += np.multiply(g, g, out=tmp)
         root = np.sqrt(total, out=tmp)
         root += s.eps
         step = np.divide(g, root, out=tmp)
-        run.w -= np.multiply(step, s.lr / (1 + (run.step - 1) * s.lr_decay), out=tmp)
+        stretch.w -= np.multiply(step, s.lr / (1 + (stretch.step - 1) * s.lr_decay), out=tmp)
 
 
 class Adadelta(Optimizer):
@@ -90,13 +90,13 @@ class Adadelta(Optimizer):
         super().check(group)
         self.require("rho", group["rho"], 0 <= group["rho"] <= 1, "0 to 1")
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
-        square, d = run.state("square_avg"), run.state("acc_delta")
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g, tmp = self.descent(stretch, s.weight_decay, s.maximize), stretch.scratch[1]
+        square, d = stretch.state("square_avg"), stretch.state("acc_delta")
         blend(square, np.multiply(g, g, out=tmp), s.rho, tmp)
         delta = np.sqrt(d + s.eps) / np.sqrt(square + s.eps) * g
         blend(d, np.multiply(delta, delta, out=tmp), s.rho, tmp)
-        run.w -= np.multiply(delta, s.lr, out=tmp)
+        stretch.w -= np.multiply(delta, s.lr, out=tmp)
 
 
 class RMSprop(Optimizer):
@@ -136,24 +136,24 @@ class RMSprop(Optimizer):
         super().check(group)
         self.require("alpha", group["alpha"], 0 <= group["alpha"] < math.inf, "at least 0")
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
-        square = run.state("square_avg")
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g, tmp = self.descent(stretch, s.weight_decay, s.maximize), stretch.scratch[1]
+        square = stretch.state("square_avg")
         blend(square, np.multiply(g, g, out=tmp), s.alpha, tmp)
         variance = square
         if s.centered:
-            mean = run.state("grad_avg")
+            mean = stretch.state("grad_avg")
             blend(mean, g, s.alpha, tmp)
             variance = np.subtract(square, np.multiply(mean, mean, out=tmp), out=tmp)
         root = np.sqrt(variance, out=tmp)
         root += s.eps
         step = np.divide(g, root, out=tmp)
         if s.momentum:
-            b = run.state("momentum_buffer")
+            b = stretch.state("momentum_buffer")
             b *= s.momentum
             b += step
             step = b
-        run.w -= np.multiply(step, s.lr, out=tmp)
+        stretch.w -= np.multiply(step, s.lr, out=tmp)
 
 
 class Rprop(Optimizer):
@@ -184,11 +184,11 @@ class Rprop(Optimizer):
         shrink, grow = group["etas"]
         self.require("etas", group["etas"], 0 < shrink < 1 < grow, "0 < the first < 1 < the second")
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g, (shrink, grow) = self.descent(run, 0, s.maximize), s.etas
-        before, size = run.state("prev"), run.state("step_size", s.lr)
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g, (shrink, grow) = self.descent(stretch, 0, s.maximize), s.etas
+        before, size = stretch.state("prev"), stretch.state("step_size", s.lr)
         turn = np.sign(g * before)
         size *= np.where(turn > 0, grow, np.where(turn < 0, shrink, 1))
         np.clip(size, *s.step_sizes, out=size)
         before[...] = np.where(turn < 0, 0, g)
-        run.w -= np.sign(before) * size
+        stretch.w -= np.sign(before) * size

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..arrays import Array
-from .optimizer import Optimizer, Params, Run, blend
+from .optimizer import Optimizer, Params, Stretch, blend
 
 
 class Muon(Optimizer):
@@ -62,15 +62,15 @@ class Muon(Optimizer):
             "adjust_lr_fn", group["adjust_lr_fn"], group["adjust_lr_fn"] in known, f"one of {known}"
         )
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g, buffer, u = run.g, run.state("momentum_buffer"), run.scratch[0]
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g, buffer, u = stretch.g, stretch.state("momentum_buffer"), stretch.scratch[0]
         blend(buffer, g, s.momentum, u)
         u[...] = buffer
         if s.nesterov:
             u *= s.momentum
             u += (1 - s.momentum) * g
-        run.w *= 1 - s.lr * s.weight_decay
-        for w, direction in run.matrices(run.w, u):
+        stretch.w *= 1 - s.lr * s.weight_decay
+        for w, direction in stretch.matrices(stretch.w, u):
             rows, columns = w.shape
             rate = s.lr * math.sqrt(max(1, rows / columns))
             if s.adjust_lr_fn == "match_rms_adamw":

@@ -20,10 +20,10 @@ from ..module import constructor_call
 from ..parameter import Parameter
 
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
-Progress = tuple[dict[str, float], frozenset[str]]  # a parameter's `scalars` and `begun`, see Run
+Progress = tuple[dict[str, float], frozenset[str]]  # a parameter's `scalars` and `begun`
 
 
-class Run:
+class Stretch:
     """Neighbours in the flat arrays that have a gradient and are equally far on: updated as one.
 
     `w` and `g` are their values and gradients, `scratch` two arrays beside them for intermediate
@@ -90,7 +90,7 @@ class Flat:
             if parameter.data.dtype != dtype:
                 raise ValueError(f"a group mixes the dtypes {dtype} and {parameter.data.dtype}")
             parameter.move_to(self.split(self.data, i), self.split(self.grad, i))
-        self._runs: dict[tuple[int, int], Run] = {}
+        self._stretches: dict[tuple[int, int], Stretch] = {}
 
     def array(self, name: str) -> Array:
         """The optimizer's own array of this name, beside `data`."""
@@ -114,7 +114,7 @@ class Flat:
             self.split(self.array(name), i)[...] = held[name]
         self.progress[i] = numbers, frozenset(begun)
 
-    def runs(self) -> Iterator[Run]:
+    def stretches(self) -> Iterator[Stretch]:
         """What there is to update: the longest stretches that can be updated as one."""
         for parameter in self.parameters:
             if parameter.data.base is not self.data:  # cast, copied, or another optimizer's since
@@ -129,16 +129,16 @@ class Flat:
                 continue
             members = list(neighbours)
             first, last = members[0], members[-1] + 1
-            if (first, last) not in self._runs:
-                self._runs[first, last] = Run(self, first, last)
-            run = self._runs[first, last]
-            run.scalars, run.begun = {**progress[0]}, progress[1]
-            yield run
-            self.progress[first:last] = [(run.scalars, run.begun)] * (last - first)
+            if (first, last) not in self._stretches:
+                self._stretches[first, last] = Stretch(self, first, last)
+            stretch = self._stretches[first, last]
+            stretch.scalars, stretch.begun = {**progress[0]}, progress[1]
+            yield stretch
+            self.progress[first:last] = [(stretch.scalars, stretch.begun)] * (last - first)
 
 
 class Optimizer:
-    """The base of the optimizers. A subclass says in `update` what happens to one flat run.
+    """The base of the optimizers. A subclass says in `update` what happens to one flat stretch.
 
     Args:
         params: parameters, or groups of them: dicts with `params` and settings of their own.
@@ -223,33 +223,33 @@ class Optimizer:
         """Update every parameter that has a gradient; the others stay as they are."""
         for group, flat in zip(self.param_groups, self._flats, strict=True):
             settings = SimpleNamespace(**group)
-            for run in flat.runs():
+            for stretch in flat.stretches():
                 if self.COUNTS:
-                    run.scalars["step"] = run.scalars.get("step", 0) + 1
-                self.update(run, settings)
+                    stretch.scalars["step"] = stretch.scalars.get("step", 0) + 1
+                self.update(stretch, settings)
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        """Move `run.w` along, with the group's settings s."""
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        """Move `stretch.w` along, with the group's settings s."""
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
-    def descent(self, run: Run, weight_decay: float, maximize: bool) -> Array:
+    def descent(self, stretch: Stretch, weight_decay: float, maximize: bool) -> Array:
         """The gradient to go against: g + λw, or −g + λw to maximize. May use both scratches."""
-        g = run.g
+        g = stretch.g
         if maximize:
-            g = np.negative(g, out=run.scratch[0])
+            g = np.negative(g, out=stretch.scratch[0])
         if weight_decay:
-            decay = np.multiply(run.w, weight_decay, out=run.scratch[1])
-            g = np.add(g, decay, out=run.scratch[0])
+            decay = np.multiply(stretch.w, weight_decay, out=stretch.scratch[1])
+            g = np.add(g, decay, out=stretch.scratch[0])
         return g
 
     def decay(
-        self, run: Run, lr: float, weight_decay: float, maximize: bool, decoupled: bool
+        self, stretch: Stretch, lr: float, weight_decay: float, maximize: bool, decoupled: bool
     ) -> Array:
         """The same, or, decoupled, w ← w − η λ w at once and the gradient without λ."""
         if decoupled:
-            run.w *= 1 - lr * weight_decay
+            stretch.w *= 1 - lr * weight_decay
             weight_decay = 0
-        return self.descent(run, weight_decay, maximize)
+        return self.descent(stretch, weight_decay, maximize)
 
     def state_of(self, parameter: Parameter) -> dict[str, Any]:
         """What has been gathered for one parameter, by name: views in its shape, and numbers."""

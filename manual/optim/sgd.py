@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .optimizer import Optimizer, Params, Run
+from .optimizer import Optimizer, Params, Stretch
 
 
 class SGD(Optimizer):
@@ -49,16 +49,16 @@ class SGD(Optimizer):
             self.require("momentum", momentum, momentum > 0, "more than 0 for nesterov")
             self.require("dampening", dampening, dampening == 0, "0 for nesterov")
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g, (tmp, tmp2) = self.descent(run, s.weight_decay, s.maximize), run.scratch
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g, (tmp, tmp2) = self.descent(stretch, s.weight_decay, s.maximize), stretch.scratch
         if s.momentum:
-            first = "momentum_buffer" not in run.begun
-            v = run.state("momentum_buffer", g)
+            first = "momentum_buffer" not in stretch.begun
+            v = stretch.state("momentum_buffer", g)
             if not first:
                 v *= s.momentum
                 v += np.multiply(g, 1 - s.dampening, out=tmp2)
             g = np.add(g, np.multiply(v, s.momentum, out=tmp2), out=tmp) if s.nesterov else v
-        run.w -= np.multiply(g, s.lr, out=tmp)
+        stretch.w -= np.multiply(g, s.lr, out=tmp)
 
 
 class ASGD(Optimizer):
@@ -93,16 +93,16 @@ class ASGD(Optimizer):
             maximize=maximize,
         )
 
-    def update(self, run: Run, s: SimpleNamespace) -> None:
-        g, tmp = self.descent(run, s.weight_decay, s.maximize), run.scratch[1]
-        eta, mu = run.scalars.get("eta", s.lr), run.scalars.get("mu", 1.0)
-        average = run.state("ax")
-        run.w *= 1 - s.lambd * eta
-        run.w -= np.multiply(g, eta, out=tmp)
-        away = np.subtract(run.w, average, out=tmp)
+    def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
+        g, tmp = self.descent(stretch, s.weight_decay, s.maximize), stretch.scratch[1]
+        eta, mu = stretch.scalars.get("eta", s.lr), stretch.scalars.get("mu", 1.0)
+        average = stretch.state("ax")
+        stretch.w *= 1 - s.lambd * eta
+        stretch.w -= np.multiply(g, eta, out=tmp)
+        away = np.subtract(stretch.w, average, out=tmp)
         if mu == 1:
-            average[...] = run.w
+            average[...] = stretch.w
         else:
             average += np.multiply(away, mu, out=tmp)
-        run.scalars["eta"] = s.lr / (1 + s.lambd * s.lr * run.step) ** s.alpha
-        run.scalars["mu"] = 1 / max(1, run.step - s.t0)
+        stretch.scalars["eta"] = s.lr / (1 + s.lambd * s.lr * stretch.step) ** s.alpha
+        stretch.scalars["mu"] = 1 / max(1, stretch.step - s.t0)

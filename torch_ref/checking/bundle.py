@@ -5,7 +5,7 @@
     output_0.npy …      outputs, intermediate results, gradients, and the weights after each step of
                         a trajectory: what the reference computed, or what somebody else did
 
-`write` makes one from a reference; `judge` compares a filled-in one with a reference.
+`write` makes one from a reference; `check_bundle` compares a filled-in one with a reference.
 """
 
 import json
@@ -217,7 +217,7 @@ class Bundle:
         return [arrays[str(i)] for i in range(len(arrays))]
 
 
-def judge(bundle: Bundle, reference: Any) -> Checked:
+def check_bundle(bundle: Bundle, reference: Any) -> Checked:
     """Compare what a bundle holds with what the reference computes from what it was given.
 
     Args:

@@ -53,28 +53,28 @@ def add_parser(commands: Any) -> Any:
 def run(arguments: argparse.Namespace) -> bool:
     """Print the report of one check; whether all agrees."""
     of_bundle = Path(arguments.mine).is_dir()
-    checked = check_bundle(arguments) if of_bundle else check_code(arguments)
+    checked = report_on_bundle(arguments) if of_bundle else report_on_code(arguments)
     print(checked.json() if arguments.json else checked)
     return checked.agrees
 
 
-def check_bundle(arguments: argparse.Namespace) -> "Checked":
-    from ..checking.bundle import Bundle, judge
+def report_on_bundle(arguments: argparse.Namespace) -> "Checked":
+    from ..checking.bundle import Bundle, check_bundle
     from . import inputs
 
     bundle = Bundle(Path(arguments.mine))
     known = inputs.experiment(arguments.against)
-    return judge(bundle, known.reference if known else inputs.reference_of(arguments))
+    return check_bundle(bundle, known.reference if known else inputs.reference_of(arguments))
 
 
-def check_code(arguments: argparse.Namespace) -> "Checked":
+def report_on_code(arguments: argparse.Namespace) -> "Checked":
     from ..checking.check import check
     from . import inputs
 
     mine = inputs.find(arguments.mine)
     reference = inputs.reference_of(arguments)
     words = arguments.args if arguments.mine_args is None else arguments.mine_args
-    mine = mine if isinstance(mine, tuple) else inputs.made(mine, words)
+    mine = mine if isinstance(mine, tuple) else inputs.construct(mine, words)
     drawn = inputs.inputs_of(arguments)
     loss, _ = inputs.the_loss(arguments.loss, reference, drawn, arguments.seed)
     layouts = {}

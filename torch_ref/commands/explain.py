@@ -4,7 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from manual.article.description import LOSSES, Description, DescriptionError, drawn, the_article
+from manual.article.description import (
+    LOSSES,
+    Description,
+    DescriptionError,
+    drawn_network,
+    the_article,
+)
 
 from .options import count, learning_rate
 
@@ -89,7 +95,7 @@ def described(arguments: argparse.Namespace) -> Description:
         raise DescriptionError(
             f"--layers {arguments.layers}: expected widths, as in 3-4-2"
         ) from None
-    return drawn(
+    return drawn_network(
         sizes,
         activation_named(arguments.activation or "sigmoid"),
         arguments.loss or "mse",

@@ -77,7 +77,7 @@ def load_file(path: Path) -> Any:
     return module
 
 
-def arguments(words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+def constructor_arguments(words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
     """`3 4 bias=False` -> [3, 4], {"bias": False}; what is no Python literal is text."""
     positional, named = [], {}
     for word in words:
@@ -96,7 +96,7 @@ def literal(text: str) -> Any:
         return text
 
 
-def made(what: Any, words: Sequence[str]) -> Any:
+def construct(what: Any, words: Sequence[str]) -> Any:
     """A class is called with these arguments; anything else stays."""
     if not isinstance(what, type) or issubclass(what, torch.autograd.Function):
         if words and not isinstance(what, type):
@@ -104,11 +104,11 @@ def made(what: Any, words: Sequence[str]) -> Any:
                 f"{getattr(what, '__name__', what)} is no class: it takes no --args"
             )
         return what
-    positional, named = arguments(words)
+    positional, named = constructor_arguments(words)
     return called(what.__name__, lambda: what(*positional, **named))
 
 
-def drawn(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndarray:
+def draw_input(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndarray:
     """One input: `5,3` normal, `5,3:uniform` from 0 to 1, `5:int<4` below 4, or a .npy file.
 
     Raises:
@@ -147,7 +147,7 @@ def reference_of(arguments: argparse.Namespace) -> Any:
     name = arguments.against if "against" in arguments else arguments.reference
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(arguments.seed)
-        reference = made(find(name), arguments.args)
+        reference = construct(find(name), arguments.args)
     if not callable(reference):
         kind = type(reference).__name__
         raise CandidateError(f"{name} is a {kind}, expected a module or function")
@@ -165,7 +165,7 @@ def inputs_of(arguments: argparse.Namespace) -> list[np.ndarray]:
     if not arguments.input:
         raise CandidateError("--input: expected at least one, as in --input 5,3")
     generator = np.random.default_rng(arguments.seed)
-    return [drawn(spec, generator, float_dtype(arguments.dtype)) for spec in arguments.input]
+    return [draw_input(spec, generator, float_dtype(arguments.dtype)) for spec in arguments.input]
 
 
 def the_loss(

@@ -8,7 +8,7 @@ import torch
 from .evidence import Evidence
 from .kinds import Mistake
 from .planted.arguments import updated
-from .samples import Gradients
+from .samples import LeafGradients
 from .tape import Tape, Tensor
 
 
@@ -22,7 +22,9 @@ class EarlyUpdate:
     def __init__(self, evidence: Evidence, lr: float | None) -> None:
         self.evidence, self.lr = evidence, lr
 
-    def mistakes(self, tape: Tape, base: Gradients) -> Iterator[tuple[Mistake, dict[str, Tensor]]]:
+    def mistakes(
+        self, tape: Tape, base: LeafGradients
+    ) -> Iterator[tuple[Mistake, dict[str, Tensor]]]:
         """Weights already updated, by −lr times their gradient, when the error passes them."""
         parameters = [name for name in tape.order() if not name.startswith("input")]
         used = {name: self.evidence.mine.get(name, base[name]) for name in parameters}
@@ -60,7 +62,9 @@ class EarlyUpdate:
                 )
                 yield mistake, planted
 
-    def solve_step(self, base: Gradients, once: Gradients, changed: Sequence[str]) -> float | None:
+    def solve_step(
+        self, base: LeafGradients, once: LeafGradients, changed: Sequence[str]
+    ) -> float | None:
         """The learning rate, from the first quantity that an early update changes."""
         for name in changed:
             change = (once[name] - base[name]).double()

@@ -5,7 +5,7 @@ import time
 
 import torch
 
-from .samples import Gradients, Sample
+from .samples import LeafGradients, Sample
 from .tape import Edits, Tape, Tensor
 
 
@@ -33,7 +33,7 @@ class Evidence:
         self.tried = 0
         self.untried = ""
 
-    def distance(self, name: str, planted: Gradients, sample: Sample | None = None) -> float:
+    def distance(self, name: str, planted: LeafGradients, sample: Sample | None = None) -> float:
         """Of a gradient handed in from a replay's, relative to the replay's size."""
         sample = sample or self.sample
         mine, theirs = (sample.mine or {})[name], planted[name]
@@ -45,11 +45,11 @@ class Evidence:
         scale = float(theirs.abs().max()) or sample.scale
         return largest / scale if math.isfinite(largest) else math.inf
 
-    def left(self, planted: Gradients) -> list[str]:
+    def left(self, planted: LeafGradients) -> list[str]:
         """What a replay does not explain."""
         return [name for name in self.order if self.distance(name, planted) > self.allowed]
 
-    def fit(self, planted: Gradients, sample: Sample | None = None) -> float | None:
+    def fit(self, planted: LeafGradients, sample: Sample | None = None) -> float | None:
         """The largest distance of what is wrong, or None if that does not fit."""
         worst = 0.0
         for name in self.wrong:
@@ -59,7 +59,7 @@ class Evidence:
             worst = max(worst, distance)
         return worst
 
-    def spares(self, planted: Gradients) -> bool:
+    def spares(self, planted: LeafGradients) -> bool:
         """Whether a replay leaves right what is right. One that does not is a slip in a formula
         for the wrong gradients alone, as where each gradient is written out by itself."""
         return all(

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from .samples import Gradients
+from .samples import LeafGradients
 from .tape import Edits, Op, Tape, Tensor
 
 
@@ -20,7 +20,7 @@ class Projection:
     """
 
     def __init__(
-        self, tape: Tape, mine: Gradients, base: Gradients, before: Edits, allowed: float
+        self, tape: Tape, mine: LeafGradients, base: LeafGradients, before: Edits, allowed: float
     ) -> None:
         self.tape, self.allowed = tape, allowed
         self.flow = tape.flow(before)

@@ -22,7 +22,6 @@ from .tape import Op, Span, Tape, Tensor, Value
 
 aten = torch.ops.aten
 REFERENCE = "run_reference"  # the function below which a reference runs
-aten = torch.ops.aten
 # Operations that are always recorded as what they consist of.
 AFFINE = {
     aten.copy.default,

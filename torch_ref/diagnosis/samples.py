@@ -9,7 +9,7 @@ import torch
 from .recording import record
 from .tape import Tape, Tensor
 
-Gradients = Mapping[str, Tensor]
+LeafGradients = Mapping[str, Tensor]
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Sample:
         reference: Any,
         inputs: Sequence[Any],
         upstream: Sequence[Tensor],
-        mine: Gradients | None = None,
+        mine: LeafGradients | None = None,
     ) -> "Sample":
         """Run the reference on these inputs; random numbers are drawn as on the run before.
 

@@ -12,7 +12,7 @@ from .factors import Factor, factors_for, numbers_of
 from .kinds import Mistake, rank_of
 from .planted.arguments import stale
 from .projection import Projection
-from .samples import Gradients, Sample
+from .samples import LeafGradients, Sample
 from .tape import Edits, Tensor
 
 
@@ -119,7 +119,7 @@ class Suspects:
         number: int,
         wanted: set[str],
         before: Edits,
-        base: Gradients,
+        base: LeafGradients,
         linear: Projection,
         numbers: dict[str, float],
     ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
@@ -163,7 +163,7 @@ class Suspects:
                     yield Suspect(mistake, 0.0, number, edges, factor), planted
 
     def solve(
-        self, base: Gradients, cut: Gradients, wanted: set[str], numbers: dict[str, float]
+        self, base: LeafGradients, cut: LeafGradients, wanted: set[str], numbers: dict[str, float]
     ) -> list[float]:
         """The factor s with mine = cut + s (base − cut), if it is not 1 and can be told."""
         above = below = 0.0

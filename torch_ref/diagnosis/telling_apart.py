@@ -7,7 +7,7 @@ from .catalogue import Edges, edge_groups, mistakes_of
 from .evidence import Evidence
 from .factors import numbers_of
 from .kinds import KINDS
-from .samples import Gradients, Sample
+from .samples import LeafGradients, Sample
 from .suspects import Suspect
 
 
@@ -49,9 +49,9 @@ def told_apart(
 
 def consequences(
     evidence: Evidence, sample: Sample, suspects: Sequence[Suspect], gates: Mapping[int, str]
-) -> dict[Any, Gradients]:
+) -> dict[Any, LeafGradients]:
     """What the same mistakes would give on another input, by their identity."""
-    given: dict[Any, Gradients] = {}
+    given: dict[Any, LeafGradients] = {}
     for number, tape in enumerate(sample.tapes):
         numbers = numbers_of(tape)
         own = list({s.identity: s for s in suspects if s.tape == number}.values())
@@ -100,7 +100,7 @@ def _of_the_first(group: list[Suspect]) -> tuple[Any, ...]:
 
 
 def split(
-    group: list[Suspect], results: Mapping[Any, Gradients], evidence: Evidence
+    group: list[Suspect], results: Mapping[Any, LeafGradients], evidence: Evidence
 ) -> list[list[Suspect]]:
     """Those that give the same numbers stay together."""
     parts: list[list[Suspect]] = []
@@ -116,7 +116,7 @@ def split(
     return parts
 
 
-def equal(one: Gradients, two: Gradients, evidence: Evidence) -> bool:
+def equal(one: LeafGradients, two: LeafGradients, evidence: Evidence) -> bool:
     """Whether two replays give the same numbers for what is judged, but for rounding."""
     allowed = 10 * evidence.allowed
     for name in evidence.order:

@@ -31,12 +31,12 @@ class Example:
     inputs: tuple[np.ndarray, ...]
 
 
-def example(made: Callable[..., manual.Module], *arguments: Any, **options: Any) -> Any:
+def called_with(made: Callable[..., manual.Module], *arguments: Any, **options: Any) -> Any:
     """Without random numbers: called with these arguments."""
     return lambda generator: made(*arguments, **options)
 
 
-def drawn(made: Callable[..., manual.Module], *arguments: Any) -> Any:
+def with_generator(made: Callable[..., manual.Module], *arguments: Any) -> Any:
     """With random numbers: weights, or what is dropped."""
     return lambda generator: made(*arguments, generator=generator)
 
@@ -48,47 +48,47 @@ OF_NUMBERS = (  # losses of numbers beside numbers
 )
 EXAMPLES: dict[Any, Example] = {
     **{
-        made: Example(example(made), (X,))
+        made: Example(called_with(made), (X,))
         for made in vars(manual).values()
         if isinstance(made, type) and issubclass(made, Elementwise)
     },
-    **{made: Example(example(made), (X, T)) for made in OF_NUMBERS},
-    manual.Linear: Example(drawn(manual.Linear, 3, 2), (X,)),
-    manual.Bilinear: Example(drawn(manual.Bilinear, 3, 3, 2), (X, T)),
-    manual.Identity: Example(example(manual.Identity), (X,)),
-    manual.Flatten: Example(example(manual.Flatten), (IMAGES,)),
-    manual.Unflatten: Example(example(manual.Unflatten, 1, (3, 1)), (X,)),
-    manual.PReLU: Example(example(manual.PReLU), (X,)),
-    manual.Threshold: Example(example(manual.Threshold, 0.1, 20.0), (X,)),
-    manual.GLU: Example(example(manual.GLU, 0), (X,)),
-    manual.Softmax: Example(example(manual.Softmax, 1), (X,)),
-    manual.Softmin: Example(example(manual.Softmin, 1), (X,)),
-    manual.LogSoftmax: Example(example(manual.LogSoftmax, 1), (X,)),
-    manual.Softmax2d: Example(example(manual.Softmax2d), (IMAGES,)),
-    manual.Embedding: Example(drawn(manual.Embedding, 4, 3), (CLASSES,)),
-    manual.Dropout: Example(drawn(manual.Dropout), (X,)),
-    manual.Dropout1d: Example(drawn(manual.Dropout1d), (X,)),
-    manual.Dropout2d: Example(drawn(manual.Dropout2d), (IMAGES,)),
-    manual.AlphaDropout: Example(drawn(manual.AlphaDropout), (X,)),
-    manual.BCELoss: Example(example(manual.BCELoss), (T, T[::-1].copy())),
+    **{made: Example(called_with(made), (X, T)) for made in OF_NUMBERS},
+    manual.Linear: Example(with_generator(manual.Linear, 3, 2), (X,)),
+    manual.Bilinear: Example(with_generator(manual.Bilinear, 3, 3, 2), (X, T)),
+    manual.Identity: Example(called_with(manual.Identity), (X,)),
+    manual.Flatten: Example(called_with(manual.Flatten), (IMAGES,)),
+    manual.Unflatten: Example(called_with(manual.Unflatten, 1, (3, 1)), (X,)),
+    manual.PReLU: Example(called_with(manual.PReLU), (X,)),
+    manual.Threshold: Example(called_with(manual.Threshold, 0.1, 20.0), (X,)),
+    manual.GLU: Example(called_with(manual.GLU, 0), (X,)),
+    manual.Softmax: Example(called_with(manual.Softmax, 1), (X,)),
+    manual.Softmin: Example(called_with(manual.Softmin, 1), (X,)),
+    manual.LogSoftmax: Example(called_with(manual.LogSoftmax, 1), (X,)),
+    manual.Softmax2d: Example(called_with(manual.Softmax2d), (IMAGES,)),
+    manual.Embedding: Example(with_generator(manual.Embedding, 4, 3), (CLASSES,)),
+    manual.Dropout: Example(with_generator(manual.Dropout), (X,)),
+    manual.Dropout1d: Example(with_generator(manual.Dropout1d), (X,)),
+    manual.Dropout2d: Example(with_generator(manual.Dropout2d), (IMAGES,)),
+    manual.AlphaDropout: Example(with_generator(manual.AlphaDropout), (X,)),
+    manual.BCELoss: Example(called_with(manual.BCELoss), (T, T[::-1].copy())),
     # the plain mean of KLDivLoss is not the divergence's
-    manual.KLDivLoss: Example(example(manual.KLDivLoss, reduction="batchmean"), (X, T)),
-    manual.GaussianNLLLoss: Example(example(manual.GaussianNLLLoss), (X, SIGNS, T)),
-    manual.NLLLoss: Example(example(manual.NLLLoss), (X, CLASSES)),
-    manual.CrossEntropyLoss: Example(example(manual.CrossEntropyLoss), (X, CLASSES)),
-    manual.MultiMarginLoss: Example(example(manual.MultiMarginLoss), (X, CLASSES)),
+    manual.KLDivLoss: Example(called_with(manual.KLDivLoss, reduction="batchmean"), (X, T)),
+    manual.GaussianNLLLoss: Example(called_with(manual.GaussianNLLLoss), (X, SIGNS, T)),
+    manual.NLLLoss: Example(called_with(manual.NLLLoss), (X, CLASSES)),
+    manual.CrossEntropyLoss: Example(called_with(manual.CrossEntropyLoss), (X, CLASSES)),
+    manual.MultiMarginLoss: Example(called_with(manual.MultiMarginLoss), (X, CLASSES)),
     manual.MultiLabelMarginLoss: Example(
-        example(manual.MultiLabelMarginLoss), (X, np.array([[2, -1, 0], [0, 1, -1]]))
+        called_with(manual.MultiLabelMarginLoss), (X, np.array([[2, -1, 0], [0, 1, -1]]))
     ),
-    manual.SoftMarginLoss: Example(example(manual.SoftMarginLoss), (X, SIGNS)),
-    manual.HingeEmbeddingLoss: Example(example(manual.HingeEmbeddingLoss), (X, SIGNS)),
-    manual.MarginRankingLoss: Example(example(manual.MarginRankingLoss), (X, T, SIGNS)),
+    manual.SoftMarginLoss: Example(called_with(manual.SoftMarginLoss), (X, SIGNS)),
+    manual.HingeEmbeddingLoss: Example(called_with(manual.HingeEmbeddingLoss), (X, SIGNS)),
+    manual.MarginRankingLoss: Example(called_with(manual.MarginRankingLoss), (X, T, SIGNS)),
     manual.CosineEmbeddingLoss: Example(
-        example(manual.CosineEmbeddingLoss), (X, T, np.array([1, -1]))
+        called_with(manual.CosineEmbeddingLoss), (X, T, np.array([1, -1]))
     ),
-    manual.TripletMarginLoss: Example(example(manual.TripletMarginLoss), (X, T, SIGNS)),
+    manual.TripletMarginLoss: Example(called_with(manual.TripletMarginLoss), (X, T, SIGNS)),
     # None of CTCLoss: what PyTorch returns for it is a gradient only below a log softmax.
-    manual.MLP: Example(drawn(manual.MLP, (3, 4, 2), "Tanh", None), (X,)),
+    manual.MLP: Example(with_generator(manual.MLP, (3, 4, 2), "Tanh", None), (X,)),
     manual.Sequential: Example(
         lambda generator: manual.Sequential(
             manual.Linear(3, 2, generator=generator), manual.Tanh()

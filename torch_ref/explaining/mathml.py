@@ -9,7 +9,6 @@ import numpy as np
 
 SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 ROWS, COLUMNS = 6, 8  # of a matrix, at most
-GREEK = {"η": "η", "σ": "σ"}
 
 
 def math(inside: str) -> str:

@@ -17,7 +17,7 @@ from .tolerance import EPS
 
 
 @dataclass(frozen=True)
-class Row:
+class Comparison:
     """One quantity of a report. `distance` and `tolerance` are in eps."""
 
     kind: str
@@ -65,7 +65,7 @@ def measure(
     tolerance: float,
     scale: float = 0.0,
     zero_scale: float = 1.0,
-) -> Row:
+) -> Comparison:
     """One row: how far `mine` is from `reference`. Shapes and dtypes must match exactly.
 
     NaN and infinities agree only with the same, position by position.
@@ -88,9 +88,9 @@ def measure(
     elif mine.dtype != dtype:
         problem = f"{mine.dtype}, expected {dtype}"
     if problem:
-        return Row(kind, name, shape, dtype, tolerance, problem=problem)
+        return Comparison(kind, name, shape, dtype, tolerance, problem=problem)
     if mine.size == 0:
-        return Row(kind, name, shape, dtype, tolerance, 0.0, 0.0, proves=False)
+        return Comparison(kind, name, shape, dtype, tolerance, 0.0, 0.0, proves=False)
     finite = np.isfinite(reference)
     size = np.abs(reference)
     if finite.all() and np.isfinite(mine).all():
@@ -104,7 +104,7 @@ def measure(
     worst = np.unravel_index(difference.argmax(), shape)
     largest, size_here = float(difference[worst]), float(size.max())
     scale = max(scale, size_here)
-    return Row(
+    return Comparison(
         kind,
         name,
         shape,
@@ -166,14 +166,14 @@ def compare(
 class Report:
     """One row for each quantity that was compared."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Comparison] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
         return all(row.agrees for row in self.rows)
 
     @property
-    def worst(self) -> Row:
+    def worst(self) -> Comparison:
         """The row with the largest distance in units of its tolerance."""
         return max(self.rows, key=lambda row: row.share)
 

@@ -1,4 +1,4 @@
-"""The quantities of one round of the article's network, by autograd, under the article's names."""
+"""The article's network on both sides: a step by its early rule, its quantities by autograd."""
 
 import copy
 from typing import Any
@@ -6,8 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manual import Module
+from manual.arrays import Array
+from manual.article.modules import early_update
+from manual.passes import observed
+
 from ..models.losses import HalfSquaredError
 from ..parity.one_pass import Criterion, one_pass
+from ..parity.tolerance import Sums
+from .lockstep import Outcome, Rule, exchange_gradients
 
 
 def article_round(
@@ -57,3 +64,36 @@ def article_round(
     for i, (w, g) in enumerate(zip(w_all, g_all, strict=True), 1):
         named |= {f"w{i}": w, f"dE_dw{i}": g, f"w{i}_new": w - lr * g}
     return {name: float(value.detach()) for name, value in named.items()}
+
+
+def early_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array) -> Outcome:
+    """One step by the article's early rule, by hand; see `manual.article.example`."""
+    network.zero_grad()
+    criterion = Criterion(loss, t)
+    sums = Sums(network)
+    with observed(sums):
+        output = network(x)
+        (g,) = criterion([output])
+    gradients = early_update(network, optimizer, g)
+    return Outcome(output, criterion.value, gradients, sums.allowed)
+
+
+def early_by_autograd(
+    network: Any, loss: Any, optimizer: Any, x: Array, t: Array, handed: dict[str, Array] | None
+) -> Outcome:
+    """The early rule in PyTorch: the error is carried on through the new output weights."""
+    criterion = Criterion(loss, t)
+    passed = one_pass(network, [x], criterion, inside=True, input_gradients=False)
+    network.hidden.zero_grad()
+    gradients = exchange_gradients(network, handed)
+    optimizer.step()
+    network.zero_grad()
+    delta = passed.inside["gradient inside", "output.0"]
+    carried_back = delta @ network.output[0].weight.detach()
+    one_pass(network.hidden, [x], [carried_back], input_gradients=False)
+    gradients |= exchange_gradients(network, handed)
+    optimizer.step()
+    return Outcome(passed.outputs[0], criterion.value, gradients, passed.allowed)
+
+
+EARLY = Rule(early_by_hand, early_by_autograd)

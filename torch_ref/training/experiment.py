@@ -12,7 +12,7 @@ from .data import Data
 from .settings import OPTIMIZERS, SCHEDULES, SettingError, Settings
 
 if TYPE_CHECKING:
-    from .lockstep import Lockstep
+    from .lockstep import Lockstep, Rule
 
 
 @dataclass
@@ -23,7 +23,6 @@ class Problem:
         experiment, settings: which one it is, and how.
         generator: for the batches, after the weights have been drawn.
         schedule: makes one from a library and an optimizer of that side.
-        rule: how a step is taken, see `lockstep.RULES`.
     """
 
     experiment: "Experiment"
@@ -34,7 +33,6 @@ class Problem:
     data: Data
     generator: np.random.Generator
     schedule: Callable[[Any, Any], Any] | None
-    rule: str
 
 
 @dataclass
@@ -75,9 +73,9 @@ class Experiment:
     def check(self, settings: Any) -> None:
         """Raise SettingError for settings that go with others, but not with this experiment."""
 
-    def rule(self, settings: Any) -> str:
-        """How a step is taken, see `lockstep.RULES`."""
-        return "simultaneous"
+    def rule(self, settings: Any) -> "Rule | None":
+        """How a step is taken on both sides, if not by gradient descent."""
+        return None
 
     def observe(self, run: Run, step: int) -> None:
         """Called before the first step, with 0, and after every step."""
@@ -114,5 +112,4 @@ class Experiment:
         optimizer = OPTIMIZERS[settings.optimizer](parameters, lr=settings.lr)
         recipe = SCHEDULES.get(settings.schedule or "")
         schedule = (lambda lib, o: recipe(lib, o, settings.steps)) if recipe else None
-        rule = self.rule(settings)
-        return Problem(self, settings, network, loss, optimizer, data, generator, schedule, rule)
+        return Problem(self, settings, network, loss, optimizer, data, generator, schedule)

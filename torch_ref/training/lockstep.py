@@ -11,12 +11,10 @@ from torch.optim import lr_scheduler
 import manual
 from manual import Module, Optimizer, no_grad
 from manual.arrays import Array
-from manual.article.modules import early_update, gradients_of
-from manual.passes import observed
 
-from ..parity.distance import Report, Row, Running
+from ..parity.distance import Comparison, Report, Running
 from ..parity.one_pass import Criterion, Quantities, carried, one_pass
-from ..parity.tolerance import Allowed, Shadow, Shadows, Sums
+from ..parity.tolerance import Allowed, Shadow, Shadows
 from ..twin import all_in, to_numpy, to_torch, twin_of
 
 
@@ -41,7 +39,9 @@ def step_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array)
     criterion = Criterion(loss, t)
     passed = one_pass(network, [x], criterion)
     optimizer.step()
-    return Outcome(passed.outputs[0], criterion.value, gradients_of(network), passed.allowed)
+    return Outcome(
+        passed.outputs[0], criterion.value, exchange_gradients(network, None), passed.allowed
+    )
 
 
 def step_by_autograd(
@@ -51,36 +51,6 @@ def step_by_autograd(
     criterion = Criterion(loss, t)
     passed = one_pass(network, [x], criterion, input_gradients=False)
     gradients = exchange_gradients(network, handed)
-    optimizer.step()
-    return Outcome(passed.outputs[0], criterion.value, gradients, passed.allowed)
-
-
-def early_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array) -> Outcome:
-    """One step by the article's early rule, by hand; see `manual.worked_example`."""
-    network.zero_grad()
-    criterion = Criterion(loss, t)
-    sums = Sums(network)
-    with observed(sums):
-        output = network(x)
-        (g,) = criterion([output])
-    gradients = early_update(network, optimizer, g)
-    return Outcome(output, criterion.value, gradients, sums.allowed)
-
-
-def early_by_autograd(
-    network: Any, loss: Any, optimizer: Any, x: Array, t: Array, handed: dict[str, Array] | None
-) -> Outcome:
-    """The early rule in PyTorch: the error is carried on through the new output weights."""
-    criterion = Criterion(loss, t)
-    passed = one_pass(network, [x], criterion, inside=True, input_gradients=False)
-    network.hidden.zero_grad()
-    gradients = exchange_gradients(network, handed)
-    optimizer.step()
-    network.zero_grad()
-    delta = passed.inside["gradient inside", "output.0"]
-    carried_back = delta @ network.output[0].weight.detach()
-    one_pass(network.hidden, [x], [carried_back], input_gradients=False)
-    gradients |= exchange_gradients(network, handed)
     optimizer.step()
     return Outcome(passed.outputs[0], criterion.value, gradients, passed.allowed)
 
@@ -95,10 +65,15 @@ def exchange_gradients(network: Any, handed: dict[str, Array] | None) -> dict[st
     return gradients
 
 
-RULES: dict[str, tuple[Callable[..., Outcome], Callable[..., Outcome]]] = {
-    "simultaneous": (step_by_hand, step_by_autograd),
-    "early": (early_by_hand, early_by_autograd),
-}
+@dataclass(frozen=True)
+class Rule:
+    """How a step is taken: by hand, and in PyTorch."""
+
+    by_hand: Callable[..., Outcome]
+    by_autograd: Callable[..., Outcome]
+
+
+SIMULTANEOUS = Rule(step_by_hand, step_by_autograd)  # gradient descent
 
 
 @dataclass(frozen=True)
@@ -121,7 +96,7 @@ class Lockstep:
             PyTorch takes over the by-hand weights and optimizer state before every step, and the
             by-hand gradients before every update, so that each is compared on its own. The latter
             is for float32, where a trajectory jumps by a thousandth when a single ReLU flips.
-        rule: how a step is taken, see `RULES`.
+        rule: how a step is taken.
         schedule: makes a learning rate schedule from a library, `manual` or PyTorch's, and an
             optimizer of that side.
     """
@@ -132,8 +107,8 @@ class Lockstep:
         loss: Module,
         optimizer: Optimizer,
         compare: str = "trajectory",
-        rule: str = "simultaneous",
         schedule: Callable[[Any, Any], Any] | None = None,
+        rule: Rule = SIMULTANEOUS,
     ) -> None:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.twin, self.twin_loss = twin_of(network), twin_of(loss)
@@ -146,7 +121,7 @@ class Lockstep:
             if schedule
         ]
         self.compare = compare
-        self.hand_step, self.torch_step = RULES[rule]
+        self.rule = rule
         self.parameters = list(network.named_parameters())
         self.twin_parameters = list(self.twin.named_parameters())
         self.dtype = self.parameters[0][1].data.dtype
@@ -154,7 +129,9 @@ class Lockstep:
         self.rejoined = 0  # times that the trajectories were brought together again
         self.running = Running()
         self.shadows = Shadows(network, optimizer)
-        self.furthest: dict[tuple[str, str], tuple[Row, int]] = {}  # the worst row and its step
+        self.furthest: dict[
+            tuple[str, str], tuple[Comparison, int]
+        ] = {}  # the worst row and its step
 
     def step(self, x: Array, t: Array) -> Step:
         """One step of both on the batch (x, t)."""
@@ -164,10 +141,12 @@ class Lockstep:
         elif self.shadows.far:
             self.take_over()
             self.rejoined += 1
-        mine = self.hand_step(self.network, self.loss, self.optimizer, x, t)
+        mine = self.rule.by_hand(self.network, self.loss, self.optimizer, x, t)
         handed = mine.gradients if alone else None
         with all_in(self.dtype):
-            theirs = self.torch_step(self.twin, self.twin_loss, self.twin_optimizer, x, t, handed)
+            theirs = self.rule.by_autograd(
+                self.twin, self.twin_loss, self.twin_optimizer, x, t, handed
+            )
         self.steps += 1
         allowed = self.explained(mine, x, t)
         for scheduler, reached in zip(self.schedules, (mine.loss, theirs.loss), strict=False):
@@ -187,7 +166,7 @@ class Lockstep:
         def step(shadow: Shadow) -> Quantities:
             if self.compare == "steps":  # where both sides update from equal gradients
                 shadow.handed = mine.gradients
-            outcome = self.hand_step(shadow.module, self.loss, shadow, x, t)
+            outcome = self.rule.by_hand(shadow.module, self.loss, shadow, x, t)
             return outcome.quantities | carried(shadow.parameters, shadow.optimizer)
 
         own = mine.quantities | carried(self.parameters, self.optimizer)

@@ -14,7 +14,7 @@ from ..parity.distance import table
 from ..twin import to_torch
 from .dashboard import Dashboard, log10
 from .experiment import Problem, Run
-from .lockstep import Lockstep, Step
+from .lockstep import SIMULTANEOUS, Lockstep, Step
 from .run_directory import beside_python, command, link, reserve
 from .settings import SettingError
 
@@ -106,8 +106,8 @@ def side_by_side(problem: Problem) -> Lockstep:
         problem.loss,
         problem.optimizer,
         problem.settings.compare,
-        problem.rule,
         problem.schedule,
+        problem.experiment.rule(problem.settings) or SIMULTANEOUS,
     )
 
 

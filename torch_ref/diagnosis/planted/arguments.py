@@ -147,7 +147,7 @@ def slips(value: Value) -> Iterator[tuple[str, Tensor]]:
         value, op = op.inputs[0], op.inputs[0].producer
     if op is None or op.function is None or op.short not in ("add", "sub", "mul", "div"):
         return
-    a, b, *_ = [*arguments(op, numbers=True).values(), None, None]
+    a, b, *_ = [*floating_arguments(op, numbers=True).values(), None, None]
     if a is None or b is None:
         return
     others = {"add": a - b, "sub": a + b, "mul": a / b, "div": a * b}
@@ -213,7 +213,7 @@ def stale(tape: Tape, previous: Tape) -> Iterator[Mistake]:
         return
     every: dict[int, list[Edit]] = {}
     for op, before in zip(tape.ops, previous.ops, strict=True):
-        now, then = arguments(op), arguments(before)
+        now, then = floating_arguments(op), floating_arguments(before)
         at = {p: then[p] for p in now if p in then and not torch.equal(now[p], then[p])}
         if op.function is None or not at:
             continue
@@ -231,7 +231,7 @@ def stale(tape: Tape, previous: Tape) -> Iterator[Mistake]:
         yield Mistake("stale-cache", what, "backward", every, frozenset(tape.leaves), -1)
 
 
-def arguments(op: Op, numbers: bool = False) -> dict[int, Any]:
+def floating_arguments(op: Op, numbers: bool = False) -> dict[int, Any]:
     """The floating-point arguments of an operation, by position; plain numbers too, if wanted."""
     slots = {position: value.tensor for position, value in op.slots}
     given = {i: slots.get(i, x) for i, x in enumerate(op.flat)}

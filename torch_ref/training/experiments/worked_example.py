@@ -1,6 +1,7 @@
 """The article's 2-2-2 sigmoid network, beside every figure that it prints."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -32,8 +33,10 @@ class WorkedExample(Experiment):
         if settings.optimizer == "muon" and settings.biases != "fixed":
             raise SettingError(f"--biases {settings.biases}: Muon trains matrices only")
 
-    def rule(self, settings: ArticleSettings) -> str:
-        return settings.rule
+    def rule(self, settings: ArticleSettings) -> Any:
+        from ..article import EARLY
+
+        return EARLY if settings.rule == "early" else None
 
     def make(
         self, settings: ArticleSettings, generator: np.random.Generator
@@ -60,7 +63,8 @@ class WorkedExample(Experiment):
             from ..article import article_round
 
             x, t = to_torch(problem.data.x), to_torch(problem.data.t)
-            run.seen[step] = article_round(run.pair.twin, x, t, problem.settings.lr, problem.rule)
+            lr, rule = problem.settings.lr, problem.settings.rule
+            run.seen[step] = article_round(run.pair.twin, x, t, lr, rule)
 
     def headline(self, run: Run) -> str:
         settings = run.problem.settings
