@@ -339,8 +339,11 @@ class Module:
             if name in ("device", "generator", "size_average", "reduce"):
                 continue
             if name == "dtype":
-                own = next(self.parameters(), None)
-                arguments[name] = own.data.dtype if own else np.dtype(np.float32)
+                own = [p.data.dtype for p in self.parameters()]
+                own += [
+                    values.dtype for _, values in self.named_buffers() if values.dtype in FLOATS
+                ]
+                arguments[name] = own[0] if own else np.dtype(np.float32)
                 continue
             value = getattr(self, name)
             if isinstance(parameter.default, bool):  # bias=True is kept as the bias itself

@@ -2,7 +2,7 @@
 
     draws         what inputs can be drawn
     case          what a case is, and how its module is made on both sides
-    layers, activations, losses, networks
+    layers, activations, convolution, pooling, normalization, images, losses, networks
                   the table: a new case is one more line
 
 Options of a class multiply out: `over` gives a case for each combination of them.
@@ -10,10 +10,15 @@ Options of a class multiply out: `over` gives a case for each combination of the
 
 from .activations import ACTIVATIONS
 from .case import Case
+from .convolution import CONVOLUTIONS
+from .images import IMAGES
 from .layers import LAYERS
 from .losses import LOSSES
 from .networks import NETWORKS
+from .normalization import NORMALIZATIONS
+from .pooling import POOLING
 
 __all__ = ["CASES", "Case"]
 
-CASES: list[Case] = [*LAYERS, *ACTIVATIONS, *LOSSES, *NETWORKS]
+IN_IMAGES = [*CONVOLUTIONS, *POOLING, *NORMALIZATIONS, *IMAGES]
+CASES: list[Case] = [*LAYERS, *ACTIVATIONS, *IN_IMAGES, *LOSSES, *NETWORKS]

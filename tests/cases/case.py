@@ -44,7 +44,16 @@ class Recipe:
                 options["generator"] = generator
         if self.draws:
             options["generator"] = generator
-        return self.made(*self.arguments, **options).train(self.training)
+        module = self.made(*self.arguments, **options).train(self.training)
+        # A factor of one, or a mean of zero, that is left out would not show.
+        for parameter in module.parameters():
+            if parameter.data.size > 1 and (parameter.data == parameter.data.flat[0]).all():
+                parameter.data += generator.normal(size=parameter.shape).astype(dtype)
+        if not self.training:
+            for _, values in module.named_buffers():
+                if values.dtype.kind == "f":
+                    values += generator.uniform(size=values.shape).astype(dtype)
+        return module
 
     def by_autograd(self, dtype: Any, mine: manual.Module) -> torch.nn.Module:
         """PyTorch's, with the numbers of `mine`, but none of what `mine` says of its settings."""

@@ -1,0 +1,330 @@
+"""Normalization: numbers of a group brought to mean 0 and variance 1, then scaled and moved anew.
+
+Over which numbers the mean and the variance are taken is all that tells the first four apart:
+
+               for each                     over
+------------------------------------------------------------------------------------
+BatchNorm      channel                      the samples and all pixels
+LayerNorm      sample (and place before)    the last axes, normalized_shape
+InstanceNorm   sample and channel           all pixels
+GroupNorm      sample and group             the group's channels and all pixels
+RMSNorm        sample (and place before)    the last axes; the mean is not taken off
+
+With μ and v the mean and variance of n numbers x, and σ = √(v + ε):
+
+Forward     x̂ᵢ = (xᵢ − μ)/σ        yᵢ = γ x̂ᵢ + β
+Backward, with g = ∂L/∂y and ĝ = ∂L/∂x̂ = γ g. xᵢ reaches L on three paths:
+    directly            ĝᵢ/σ
+    through the mean    every x̂ⱼ has −μ/σ in it, and ∂μ/∂xᵢ = 1/n:  −(1/σ) Σⱼ ĝⱼ/n
+    through the variance    ∂v/∂xᵢ = 2 (xᵢ − μ)/n, as Σ(xⱼ − μ) = 0, and ∂σ/∂v = 1/(2σ), so
+                        Σⱼ ĝⱼ (xⱼ − μ) (−1/σ²) (xᵢ − μ)/(n σ) = −(x̂ᵢ/σ) Σⱼ ĝⱼ x̂ⱼ/n
+    ∂L/∂xᵢ = (ĝᵢ − mean of ĝ − x̂ᵢ · mean of ĝ x̂)/σ
+    ∂L/∂γ = Σ g x̂,  ∂L/∂β = Σ g, over all that share them
+
+Sources: Ioffe & Szegedy, 2015 (batch); Ba et al., 2016 (layer); Ulyanov et al., 2016 (instance);
+Wu & He, 2018 (group); Zhang & Sennrich, 2019 (RMS); Krizhevsky et al., 2012 (local response).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..arrays import Array, float_dtype
+from ..module import Module, positive, refuse
+from ..parameter import Parameter
+
+Axes = tuple[int, ...]
+
+
+def normalized(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array, Array]:
+    """x̂ and σ, and the mean and variance they come from, over these axes."""
+    mean = x.mean(axis=axes, keepdims=True)
+    centred = x - mean
+    variance = (centred * centred).mean(axis=axes, keepdims=True)
+    deviation = np.sqrt(variance + x.dtype.type(eps))
+    return centred / deviation, deviation, mean, variance
+
+
+def back_through_normalized(g: Array, x_hat: Array, deviation: Array, axes: Axes) -> Array:
+    """∂L/∂x from g = ∂L/∂x̂."""
+    mean_path = g.mean(axis=axes, keepdims=True)
+    variance_path = x_hat * (g * x_hat).mean(axis=axes, keepdims=True)
+    return (g - mean_path - variance_path) / deviation
+
+
+class Normalization(Module):
+    """What all of them have in common: γ as `weight` and β as `bias`, and how they are reached."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+    eps: float | None
+
+    def set_affine(
+        self, shape: Sequence[int], affine: bool, bias: bool, dtype: DTypeLike | None
+    ) -> None:
+        """γ of ones and β of zeros, or neither."""
+        dtype = float_dtype(dtype)
+        self.weight = Parameter(np.ones(shape, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(shape, dtype)) if affine and bias else None
+
+    def per_channel(self, values: Array, x: Array) -> Array:
+        """Numbers of the channels, (C,), beside x (N, C, *S)."""
+        return values.reshape(1, -1, *(1,) * (x.ndim - 2))
+
+    def scaled(self, x_hat: Array, channels: bool) -> Array:
+        """γ x̂ + β, of the channels or of the last axes."""
+        y = x_hat
+        if self.weight is not None:
+            gamma = self.weight.data
+            y = y * (self.per_channel(gamma, x_hat) if channels else gamma)
+        if self.bias is not None:
+            beta = self.bias.data
+            y = y + (self.per_channel(beta, x_hat) if channels else beta)
+        return y.copy() if y is x_hat else y
+
+    def back_through_scaled(self, g: Array, x_hat: Array, axes: Axes, channels: bool) -> Array:
+        """∂L/∂x̂ from g = ∂L/∂y, and the gradients of γ and β, which `axes` share."""
+        if self.bias is not None:
+            self.bias.accumulate(g.sum(axis=axes))
+        if self.weight is None:
+            return g
+        gamma = self.weight.data
+        self.weight.accumulate((g * x_hat).sum(axis=axes))
+        return g * (self.per_channel(gamma, g) if channels else gamma)
+
+    def own_dtype(self, x: Array) -> Array:
+        """`x`, if it is in the dtype of γ."""
+        return self.check_input(x, None if self.weight is None else self.weight.data.dtype)
+
+    def lengths(self, group: int, shared: int) -> dict[str, int]:
+        """From how many numbers are normalized together, and how many share γ."""
+        # mean and variance, one over the other's result; backward again, and what is saved
+        return {
+            "output": 2 * group,
+            "input": 4 * group,
+            "weight": 2 * group + shared,
+            "bias": shared,
+        }
+
+
+class LayerNorm(Normalization):
+    """Every sample normalized over its last axes; see this file's head.
+
+    Shapes: input and output (*, *normalized_shape), γ and β normalized_shape.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        super().__init__()
+        refuse(self, device=device)
+        self.normalized_shape = shape_of(self, normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.set_affine(self.normalized_shape, elementwise_affine, bias, dtype)
+
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        group = math.prod(self.normalized_shape)
+        return self.lengths(group, input.size // max(1, group))
+
+    def forward(self, input: Array) -> Array:
+        x = self.own_dtype(input)
+        axes = last_axes(self, x, self.normalized_shape)
+        assert self.eps is not None
+        x_hat, deviation, _, _ = normalized(x, axes, self.eps)
+        self.save_for_backward(x_hat, deviation, axes)
+        return self.scaled(x_hat, channels=False)
+
+    def backward(self, g: Array) -> Array:
+        x_hat, deviation, axes = self.take_saved(g)
+        others = tuple(range(g.ndim - len(axes)))
+        g = self.back_through_scaled(g, x_hat, others, channels=False)
+        return back_through_normalized(g, x_hat, deviation, axes)
+
+
+class GroupNorm(Normalization):
+    """The channels shared out among groups, each group of each sample normalized over all its
+    channels and pixels; see this file's head. One group for all is LayerNorm without the axes of
+    γ, a group for each channel InstanceNorm.
+
+    Shapes: input and output (N, C, *S), γ and β (C,).
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        refuse(self, device=device)
+        self.num_groups = positive(self, "num_groups", num_groups)
+        self.num_channels = positive(self, "num_channels", num_channels)
+        if num_channels % num_groups:
+            raise ValueError(
+                f"GroupNorm: num_channels {num_channels} cannot be shared out among {num_groups} "
+                "groups"
+            )
+        self.eps, self.affine = eps, affine
+        self.set_affine((num_channels,), affine, bias, dtype)
+
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        group = math.prod(input.shape[1:]) // self.num_groups
+        return self.lengths(group, input.size // self.num_channels)
+
+    def grouped(self, x: Array) -> Array:
+        """(N, C, *S) -> (N, G, C/G · S)."""
+        return x.reshape(len(x), self.num_groups, -1)
+
+    def forward(self, input: Array) -> Array:
+        x = self.own_dtype(input)
+        if x.ndim < 2 or x.shape[1] != self.num_channels:
+            raise ValueError(
+                f"{self!r}: input has the shape {x.shape}, expected (N, {self.num_channels}, …)"
+            )
+        assert self.eps is not None
+        if x.size:
+            grouped, deviation, _, _ = normalized(self.grouped(x), (2,), self.eps)
+        else:
+            grouped, deviation = x, np.ones((), x.dtype)
+        x_hat = grouped.reshape(x.shape)
+        self.save_for_backward(x_hat, deviation)
+        return self.scaled(x_hat, channels=True)
+
+    def backward(self, g: Array) -> Array:
+        x_hat, deviation = self.take_saved(g)
+        g = self.back_through_scaled(g, x_hat, (0, *range(2, g.ndim)), channels=True)
+        if not g.size:
+            return g.copy()
+        both = self.grouped(g), self.grouped(x_hat)
+        return back_through_normalized(*both, deviation, (2,)).reshape(g.shape)
+
+
+class RMSNorm(Normalization):
+    """y = γ x/r with r = √(mean of x² + ε), over the last axes: the mean stays where it is.
+
+    Backward, with ĝ = γ g and x̂ = x/r
+        ∂L/∂xᵢ = (ĝᵢ − x̂ᵢ · mean of ĝ x̂)/r: the direct path, and the one through r
+        ∂L/∂γ = Σ g x̂, over the samples
+
+    Shapes: input and output (*, *normalized_shape), γ normalized_shape.
+
+    Args:
+        eps: None for the dtype's own, the gap between 1 and the next number.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        super().__init__()
+        refuse(self, device=device)
+        self.normalized_shape = shape_of(self, normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.set_affine(self.normalized_shape, elementwise_affine, False, dtype)
+
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        group = math.prod(self.normalized_shape)
+        return self.lengths(group, input.size // max(1, group))
+
+    def forward(self, x: Array) -> Array:
+        x = self.own_dtype(x)
+        axes = last_axes(self, x, self.normalized_shape)
+        eps = np.finfo(x.dtype).eps if self.eps is None else x.dtype.type(self.eps)
+        size = np.sqrt((x * x).mean(axis=axes, keepdims=True) + eps)
+        x_hat = x / size
+        self.save_for_backward(x_hat, size, axes)
+        return self.scaled(x_hat, channels=False)
+
+    def backward(self, g: Array) -> Array:
+        x_hat, size, axes = self.take_saved(g)
+        others = tuple(range(g.ndim - len(axes)))
+        g = self.back_through_scaled(g, x_hat, others, channels=False)
+        return (g - x_hat * (g * x_hat).mean(axis=axes, keepdims=True)) / size
+
+
+def shape_of(module: Module, normalized_shape: Any) -> tuple[int, ...]:
+    """The last axes as a tuple.
+
+    Raises:
+        ValueError: it is empty, or not of whole numbers from 1 up.
+    """
+    several = isinstance(normalized_shape, Sequence) and not isinstance(normalized_shape, str)
+    shape = tuple(normalized_shape) if several else (normalized_shape,)
+    if not shape:
+        raise ValueError(f"{type(module).__name__}: normalized_shape is empty")
+    return tuple(positive(module, "normalized_shape", n) for n in shape)
+
+
+def last_axes(module: Module, x: Array, shape: tuple[int, ...]) -> Axes:
+    """The numbers of the last axes; ValueError unless `x` has them in this shape."""
+    if x.shape[-len(shape) :] != shape:
+        raise ValueError(f"{module!r}: input has the shape {x.shape}, expected (*, {shape})")
+    return tuple(range(x.ndim - len(shape), x.ndim))
+
+
+class LocalResponseNorm(Module):
+    """A channel is damped by what its neighbours have at the same pixel.
+
+    Forward     y_c = x_c d_c^−β,  d_c = k + α/size Σ x²_c′ over c′ from c − ⌊size/2⌋ to
+                c + ⌈size/2⌉ − 1, as far as there are such channels
+    Backward    x_c is in its own numerator, and in d of every channel it is a neighbour of:
+        ∂L/∂x_c = g_c d_c^−β − 2 αβ/size · x_c Σ g_c′ x_c′ d_c′^(−β − 1) over those c′
+
+    Shapes: input and output (N, C, *S).
+
+    Args:
+        size: how many channels are neighbours.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = positive(self, "size", size)
+        self.alpha, self.beta, self.k = alpha, beta, k
+
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        return {"output": self.size, "input": 2 * self.size}
+
+    def summed(self, values: Array, before: int, after: int) -> Array:
+        """Σ of the channels from so many before to so many after each."""
+        total = np.zeros_like(values)
+        channels = values.shape[1]
+        for shift in range(-before, after + 1):
+            first, last = max(0, -shift), min(channels, channels - shift)
+            if first < last:
+                total[:, first:last] += values[:, first + shift : last + shift]
+        return total
+
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
+        if x.ndim < 3:
+            raise ValueError(f"{self!r}: input has {x.ndim} axes, expected at least 3")
+        squares = self.summed(x * x, self.size // 2, (self.size - 1) // 2)
+        damping = self.k + (self.alpha / self.size) * squares
+        self.save_for_backward(x, damping)
+        return x * damping ** x.dtype.type(-self.beta)
+
+    def backward(self, g: Array) -> Array:
+        x, damping = self.take_saved(g)
+        power = x.dtype.type(-self.beta)
+        through = g * x * damping ** (power - 1)
+        # c is a neighbour of c′ where c′ is one of c, seen from the other side
+        through = self.summed(through, (self.size - 1) // 2, self.size // 2)
+        return g * damping**power - (2 * self.alpha * self.beta / self.size) * x * through

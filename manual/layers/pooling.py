@@ -1,0 +1,376 @@
+"""Pooling: of what lies in a sliding window one number is kept, channel by channel.
+
+y[p] from window p     formula                        ∂L/∂x gets
+-----------------------------------------------------------------------------------------
+MaxPool                the largest                    g[p] at its place, 0 elsewhere
+AvgPool                Σ/count                        g[p]/count at every place
+LPPool                 (Σ xʳ)^(1/r)                   g[p] (x/y)ʳ⁻¹
+MaxUnpool              x at the place it came from    g at that place
+
+Where windows overlap, an input lies in several: what comes back from them adds up. Of equal largest
+numbers the first one, row after row, gets the gradient; a NaN is larger than any number.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..module import Module
+from .windows import Sizes, check_spatial, count, inward, outward, seen_by, sizes_of, span, taps
+
+
+class Pooling(Module):
+    """What pooling by a sliding window has in common.
+
+    Shapes: input (N, C, *S) or (C, *S), output the same with P in place of S, on each axis
+    P = ⌊(S + 2 padding − dilation (kernel_size − 1) − 1)/stride⌋ + 1, with ceil_mode ⌈ ⌉, where the
+    last window must begin inside the input or the padding before it.
+    """
+
+    AXES: int
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    dilation: Any = 1
+    ceil_mode: bool
+
+    def set_window(self, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1) -> None:
+        """Keep the arguments as they are, like PyTorch, and the numbers for each axis beside them.
+
+        Raises:
+            ValueError: one is no whole number, or the padding is more than half a window.
+        """
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding, self.dilation = padding, dilation
+        axes = self.AXES
+        self._kernel = sizes_of(self, "kernel_size", kernel_size, axes, 1)
+        self._stride = sizes_of(self, "stride", self.stride, axes, 1)
+        self._padding = sizes_of(self, "padding", padding, axes, 0)
+        self._dilation = sizes_of(self, "dilation", dilation, axes, 1)
+        self._reach = span(self._kernel, self._dilation)
+        if any(2 * p > r for p, r in zip(self._padding, self._reach, strict=True)):
+            raise ValueError(
+                f"{type(self).__name__}: padding {padding} is more than half of the window, "
+                f"which reaches over {self._reach}"
+            )
+
+    def places(self, spatial: Sizes) -> Sizes:
+        """How many windows there are on each axis of an input of these sizes.
+
+        Raises:
+            ValueError: there are none.
+        """
+        places = []
+        for n, r, s, p in zip(spatial, self._reach, self._stride, self._padding, strict=True):
+            places.append((n + 2 * p - r + (s - 1 if self.ceil_mode else 0)) // s + 1)
+            if self.ceil_mode and (places[-1] - 1) * s >= n + p:
+                places[-1] -= 1  # it would begin behind the input
+        if min(places) < 1:
+            raise ValueError(
+                f"{self!r}: the output would have the sizes {tuple(places)}, of an input of "
+                f"{tuple(spatial)}"
+            )
+        return tuple(places)
+
+    def overlaps(self) -> int:
+        """In how many windows an input lies, at most."""
+        sizes = zip(self._kernel, self._stride, strict=True)
+        return math.prod(-(-k // s) for k, s in sizes)
+
+    def padded(self, x: Array, places: Sizes, value: float) -> Array:
+        """(*S, C, N) with as much around it as the windows reach over."""
+        widths = [
+            (p, max(0, (m - 1) * s + r - n - p))
+            for n, m, s, r, p in zip(
+                x.shape, places, self._stride, self._reach, self._padding, strict=False
+            )
+        ]
+        if all(width == (0, 0) for width in widths):
+            return x
+        return np.pad(x, [*widths, (0, 0), (0, 0)], constant_values=value)
+
+    def inside(self, sizes: Sizes) -> tuple[slice, ...]:
+        """Where in the padded array the input is."""
+        return tuple(slice(p, p + n) for n, p in zip(sizes, self._padding, strict=True))
+
+    def windows(self, places: Sizes) -> Iterator[tuple[slice, ...]]:
+        """What each place of the window sees of the padded array, row after row."""
+        for tap in taps(self._kernel):
+            yield seen_by(tap, self._stride, self._dilation, places)
+
+    def taken_in(self, input: Array) -> tuple[Array, Sizes, Sizes, bool]:
+        """The input as (*S, C, N), S, P, and whether it has an axis of samples."""
+        x = self.check_input(input)
+        batched = check_spatial(self, x, self.AXES)
+        sizes = x.shape[-self.AXES :]
+        return inward(x, self.AXES), sizes, self.places(sizes), batched
+
+
+class MaxPool(Pooling):
+    """The largest of every window: what is strongest passes, wherever in the window it was.
+
+    Backward    ∂L/∂x[q] = Σ g[p] over all windows p whose largest is x[q]: a change of any other
+                changes nothing
+
+    Args:
+        return_indices: return also where each came from: its number, row after row, in its channel.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.set_window(kernel_size, stride, padding, dilation)
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        return {"input": self.overlaps()}
+
+    def forward(self, input: Array) -> Any:
+        x, sizes, places, batched = self.taken_in(input)
+        padded = self.padded(x, places, -math.inf)
+        bordered = padded is not x
+        largest, chosen = None, None
+        for number, seen in enumerate(self.windows(places)):
+            value = padded[seen]
+            if largest is None or chosen is None:
+                largest = value.copy(order="K")
+                # of −∞ alone the first that is inside; the border itself is never chosen
+                chosen = np.full_like(value, -1 if bordered else 0, np.int32)
+            better = (value > largest) | (value != value)
+            if bordered:
+                better |= (chosen < 0) & self.begins_inside(seen, sizes)
+            np.copyto(largest, value, where=better)
+            chosen[better] = number
+        assert largest is not None
+        assert chosen is not None
+        self.save_for_backward(chosen, padded.shape, sizes, batched)
+        y = outward(largest, batched)
+        if not self.return_indices:
+            return y
+        return y, outward(self.numbers(chosen, sizes), batched)
+
+    def begins_inside(self, seen: tuple[slice, ...], sizes: Sizes) -> Array:
+        """(*P, 1, 1): whether what one place of the window sees is the input, not the border."""
+        inside = np.array(True)
+        for part, n, p in zip(seen, sizes, self._padding, strict=True):
+            at = np.arange(part.start, part.stop, part.step) - p
+            inside = inside[..., np.newaxis] & (0 <= at) & (at < n)
+        return inside[..., np.newaxis, np.newaxis]
+
+    def numbers(self, chosen: Array, sizes: Sizes) -> Array:
+        """Which element of its channel each is, from the place in the window."""
+        flat = np.zeros(chosen.shape, np.int64)
+        in_window = np.unravel_index(chosen, self._kernel)
+        for axis, n in enumerate(sizes):
+            p = np.arange(chosen.shape[axis]).reshape(-1, *(1,) * (chosen.ndim - 1 - axis))
+            at = p * self._stride[axis] + in_window[axis] * self._dilation[axis]
+            flat = flat * n + at - self._padding[axis]
+        return flat
+
+    def backward(self, g: Array, grad_indices: None = None) -> Array:
+        handed = (g, grad_indices) if self.return_indices else (g,)
+        chosen, shape, sizes, batched = self.take_saved(*handed)
+        g = inward(g, self.AXES)
+        grad = np.zeros(shape, g.dtype)
+        for number, seen in enumerate(self.windows(chosen.shape[: self.AXES])):
+            grad[seen] += g * (chosen == number)
+        return outward(grad[self.inside(sizes)], batched)
+
+
+class AvgPool(Pooling):
+    """The mean of every window.
+
+    Backward    ∂L/∂x[q] = Σ g[p]/count over all windows p that q lies in
+
+    Args:
+        count_include_pad: the zeros of the padding count; else only what is inside does. What
+            reaches beyond the padding, in ceil_mode, never counts.
+        divisor_override: divide by this instead.
+    """
+
+    count_include_pad: bool
+    divisor_override: int | None = None
+
+    def set_average(self, kernel_size: Any, stride: Any, padding: Any) -> None:
+        self.set_window(kernel_size, stride, padding)
+        if self.divisor_override == 0:
+            raise ValueError(f"{type(self).__name__}: divisor_override is 0")
+
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        return {"output": count(self._kernel), "input": self.overlaps()}
+
+    def counts(self, sizes: Sizes, places: Sizes, dtype: Any) -> Array:
+        """What each window is divided by: (*P, 1, 1)."""
+        if self.divisor_override is not None:
+            return np.asarray(self.divisor_override, dtype)
+        counts = np.array(1)
+        for n, m, k, s, p in zip(
+            sizes, places, self._kernel, self._stride, self._padding, strict=True
+        ):
+            first = np.arange(m) * s - p
+            last = np.minimum(first + k, n + p)
+            if not self.count_include_pad:
+                first, last = np.maximum(first, 0), np.minimum(last, n)
+            counts = counts[..., np.newaxis] * (last - first)
+        return counts[..., np.newaxis, np.newaxis].astype(dtype)
+
+    def forward(self, input: Array) -> Array:
+        x, sizes, places, batched = self.taken_in(input)
+        padded = self.padded(x, places, 0.0)
+        total: Any = 0
+        for seen in self.windows(places):
+            total = total + padded[seen]
+        counts = self.counts(sizes, places, x.dtype)
+        self.save_for_backward(counts, padded.shape, sizes, batched)
+        return outward(total / counts, batched)
+
+    def backward(self, g: Array) -> Array:
+        counts, shape, sizes, batched = self.take_saved(g)
+        share = inward(g, self.AXES) / counts
+        grad = np.zeros(shape, g.dtype)
+        for seen in self.windows(share.shape[: self.AXES]):
+            grad[seen] += share
+        return outward(grad[self.inside(sizes)], batched)
+
+
+class LPPool(Module):
+    """y = (Σ xʳ)^(1/r) over every window: r = 1 is the sum, r → ∞ the largest.
+
+    Forward     y = (count · mean of xʳ)^(1/r), so that a window that is cut off at the edge, in
+                ceil_mode, counts as a whole one
+    Backward    ∂y/∂x[q] = (1/r) (Σ xʳ)^(1/r − 1) · r x[q]ʳ⁻¹; 0 where the sum is 0
+
+    Shapes: input (N, C, *S) or (C, *S), output as AvgPool's.
+
+    Args:
+        norm_type: r.
+    """
+
+    AVERAGE: Any  # the class of its mean
+
+    def __init__(
+        self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+    ) -> None:
+        super().__init__()
+        self.norm_type, self.kernel_size, self.stride = norm_type, kernel_size, stride
+        self.ceil_mode = ceil_mode
+        self._mean = self.AVERAGE(kernel_size, stride, 0, ceil_mode)
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        return iter(())  # the mean has no state
+
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        return self._mean.sum_lengths(input)
+
+    def forward(self, input: Array) -> Array:
+        x, r = self.check_input(input), self.norm_type
+        size = count(self._mean._kernel)
+        total = self._mean(x**r) * size
+        self.save_for_backward(x, total, size)
+        return np.power(total, x.dtype.type(1 / r))
+
+    def backward(self, g: Array) -> Array:
+        x, total, size = self.take_saved(g)
+        r = self.norm_type
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = np.where(total == 0, 0, np.power(total, x.dtype.type(1 / r - 1)) / r)
+            inner = r * x ** (r - 1)
+        return self._mean.backward(g * slope * size) * inner
+
+
+class MaxPool1d(MaxPool):
+    """The largest of every window of a sequence."""
+
+    AXES = 1
+
+
+class MaxPool2d(MaxPool):
+    """The largest of every window of an image."""
+
+    AXES = 2
+
+
+class MaxPool3d(MaxPool):
+    """The largest of every window of a volume."""
+
+    AXES = 3
+
+
+class AvgPool1d(AvgPool):
+    """The mean of every window of a sequence."""
+
+    AXES = 1
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__()
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        self.set_average(kernel_size, stride, padding)
+
+
+class AvgPool2d(AvgPool):
+    """The mean of every window of an image."""
+
+    AXES = 2
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        self.divisor_override = divisor_override
+        self.set_average(kernel_size, stride, padding)
+
+
+class AvgPool3d(AvgPool2d):
+    """The mean of every window of a volume, which must not be smaller than one, as in PyTorch."""
+
+    AXES = 3
+
+    def places(self, spatial: Sizes) -> Sizes:
+        if any(n < k for n, k in zip(spatial, self._kernel, strict=True)):
+            raise ValueError(
+                f"{self!r}: input has the sizes {tuple(spatial)}, less than a window {self._kernel}"
+            )
+        return super().places(spatial)
+
+
+class LPPool1d(LPPool):
+    """The norm of every window of a sequence."""
+
+    AVERAGE = AvgPool1d
+
+
+class LPPool2d(LPPool):
+    """The norm of every window of an image."""
+
+    AVERAGE = AvgPool2d
+
+
+class LPPool3d(LPPool):
+    """The norm of every window of a volume."""
+
+    AVERAGE = AvgPool3d

@@ -1,0 +1,113 @@
+"""Windows that slide over the spatial axes of an input: what convolution and pooling share.
+
+Public arrays are (N, C, *S), samples, channels and the spatial axes S; within a layer they lie as
+(*S, C, N). Then the samples of one pixel and channel stand side by side in memory, all channels
+of a pixel follow each other, and the pixels of a window that are neighbours on the last axis are
+one block. A layer hands on a view of its result in the public order: the next one finds the memory
+as it needs it, and element-wise layers between them keep it so.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..module import Module
+
+Sizes = tuple[int, ...]
+
+
+def sizes_of(module: Module, name: str, value: Any, axes: int, least: int | None = None) -> Sizes:
+    """One whole number for each spatial axis; a single one stands for all of them.
+
+    Raises:
+        ValueError: there are not as many, or one is less than `least`.
+    """
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    values = tuple(value) if several else (value,) * axes
+    numbers = all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in values)
+    if len(values) == 1:
+        values *= axes
+    too_small = least is not None and numbers and min(values, default=least) < least
+    if not numbers or len(values) != axes or too_small:
+        raise ValueError(
+            f"{type(module).__name__}: {name} is {value!r}, expected a whole number"
+            + ("" if least is None else f" of at least {least}")
+            + (f", or {axes} of them" if axes > 1 else "")
+        )
+    return tuple(map(int, values))
+
+
+def inward(x: Array, axes: int) -> Array:
+    """(N, C, *S) -> (*S, C, N), or (C, *S) -> (*S, C, 1): a view, however its memory lies."""
+    if x.ndim == axes + 1:
+        x = x[np.newaxis]
+    return x.transpose(*range(2, axes + 2), 1, 0)
+
+
+def outward(y: Array, batched: bool) -> Array:
+    """(*S, C, N) -> (N, C, *S), or (*S, C, 1) -> (C, *S)."""
+    y = y.transpose(-1, -2, *range(y.ndim - 2))
+    return y if batched else y[0]
+
+
+def check_spatial(module: Module, x: Array, axes: int, channels: int | None = None) -> bool:
+    """Whether there is an axis of samples.
+
+    Raises:
+        ValueError: `x` has neither `axes` spatial axes with channels and samples before them, nor
+            with channels alone, or not so many channels.
+    """
+    if x.ndim not in (axes + 1, axes + 2):
+        spatial = ", ".join(f"S{i + 1}" for i in range(axes)) if axes > 1 else "S"
+        raise ValueError(
+            f"{module!r}: input has {x.ndim} axes, expected (N, C, {spatial}) or (C, {spatial})"
+        )
+    batched = x.ndim == axes + 2
+    if channels is not None and x.shape[int(batched)] != channels:
+        raise ValueError(
+            f"{module!r}: input has {x.shape[int(batched)]} channels, expected {channels}"
+        )
+    return batched
+
+
+def taps(kernel: Sizes) -> Iterator[Sizes]:
+    """Every place of a window, row after row."""
+    return product(*map(range, kernel))
+
+
+def seen_by(tap: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> tuple[slice, ...]:
+    """The part of an input that one place of the window sees as it slides over it."""
+    return tuple(
+        slice(k * d, k * d + s * (n - 1) + 1 if n else k * d, s)
+        for k, s, d, n in zip(tap, stride, dilation, out, strict=True)
+    )
+
+
+def span(kernel: Sizes, dilation: Sizes) -> Sizes:
+    """How far a window reaches."""
+    return tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+
+
+def blocks(rows: int, size: int) -> Iterator[slice]:
+    """So many rows at a time as stay in the processor's cache.
+
+    Args:
+        size: elements of one row.
+    """
+    step = max(1, 2**16 // max(1, size))
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def count(sizes: Sizes) -> int:
+    return math.prod(sizes)
+
+
+def along_each(matrices: list[Array], x: Array) -> Array:
+    """Multiply each of the first axes by its matrix."""
+    for axis, A in enumerate(matrices):
+        x = np.moveaxis(np.tensordot(A, x, (1, axis)), 0, axis)
+    return x
