@@ -70,9 +70,9 @@ class Module:
         self._buffers[name] = persistent
 
     def __setattr__(self, name: str, value: Any) -> None:
-        own = self.__dict__.get(name)
+        current = self.__dict__.get(name)
         for kind, instead in ((Parameter, f"assign to {name}.data"), (Module, "")):
-            if isinstance(own, kind) and value is not None and not isinstance(value, kind):
+            if isinstance(current, kind) and value is not None and not isinstance(value, kind):
                 raise TypeError(
                     f"{type(self).__name__}: {name} is a {kind.__name__} and cannot become a "
                     f"{type(value).__name__}" + (f": {instead}" if instead else "")
@@ -176,9 +176,9 @@ class Module:
                 continue
             number = isinstance(gradient, int | float)
             if isinstance(output, list) or not (is_plain_array(gradient) or number):
-                what = f"{type(gradient).__name__}{f' of {len(gradient)}' if several else ''}"
+                kind = f"{type(gradient).__name__}{f' of {len(gradient)}' if several else ''}"
                 wanted = f"{len(output)} of them" if isinstance(output, list) else "a plain array"
-                raise TypeError(f"{self!r}: upstream gradient is a {what}, expected {wanted}")
+                raise TypeError(f"{self!r}: upstream gradient is a {kind}, expected {wanted}")
             shape, dtype = output
             if np.shape(gradient) != shape:
                 raise ValueError(
@@ -301,7 +301,9 @@ class Module:
     def _state(self) -> dict[str, Array]:
         """Every parameter's and persistent buffer's own array, the names as in PyTorch."""
         state = {name: parameter.data for name, parameter in self._named_parameters()}
-        return state | {name: values for name, values, kept in self._named_buffers() if kept}
+        return state | {
+            name: values for name, values, persistent in self._named_buffers() if persistent
+        }
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of every parameter and buffer under its name, the same names as in PyTorch."""
@@ -315,11 +317,11 @@ class Module:
         Raises:
             ValueError: names are missing or unexpected, shapes or dtypes differ; all are listed.
         """
-        own = self._state()
+        current = self._state()
         loaded = {name: plain_array(name, values) for name, values in state_dict.items()}
-        problems = [f"missing {name}" for name in own if name not in loaded]
-        problems += [f"unexpected {name}" for name in loaded if name not in own]
-        for name, wanted in own.items():
+        problems = [f"missing {name}" for name in current if name not in loaded]
+        problems += [f"unexpected {name}" for name in loaded if name not in current]
+        for name, wanted in current.items():
             values = loaded.get(name, wanted)
             if values.shape != wanted.shape:
                 problems.append(f"{name} has shape {values.shape}, expected {wanted.shape}")
@@ -327,7 +329,7 @@ class Module:
                 problems.append(f"{name} is {values.dtype}, expected {wanted.dtype}")
         if problems:
             raise ValueError(f"{type(self).__name__}.load_state_dict: " + "; ".join(problems))
-        for name, array in own.items():
+        for name, array in current.items():
             array[...] = loaded[name]
 
     # How it was made
@@ -339,8 +341,8 @@ class Module:
             if name in ("device", "generator", "size_average", "reduce"):
                 continue
             if name == "dtype":
-                own = next(self.parameters(), None)
-                arguments[name] = own.data.dtype if own else np.dtype(np.float32)
+                first = next(self.parameters(), None)
+                arguments[name] = first.data.dtype if first else np.dtype(np.float32)
                 continue
             value = getattr(self, name)
             if isinstance(parameter.default, bool):  # bias=True is kept as the bias itself
@@ -352,10 +354,10 @@ class Module:
         return constructor_call(type(self), self.arguments())
 
 
-def constructor_call(made: type, arguments: Mapping[str, Any]) -> str:
+def constructor_call(cls: type, arguments: Mapping[str, Any]) -> str:
     """The call that makes it: required arguments by position, others where not the default."""
     written = []
-    for name, parameter in inspect.signature(made).parameters.items():
+    for name, parameter in inspect.signature(cls).parameters.items():
         if name not in arguments:
             continue
         value = arguments[name]
@@ -366,7 +368,7 @@ def constructor_call(made: type, arguments: Mapping[str, Any]) -> str:
                 written.append(f"dtype={value.name!r}")
         elif not np.array_equal(value, parameter.default):
             written.append(f"{name}={value!r}")
-    return f"{made.__name__}({', '.join(written)})"
+    return f"{cls.__name__}({', '.join(written)})"
 
 
 def refuse(module: Module, **arguments: Any) -> None:

@@ -91,9 +91,9 @@ def drawn_network(
         DescriptionError: there is no such network.
     """
     if len(sizes) < 2 or min(sizes) < 1:
-        given = "-".join(map(str, sizes))
+        widths = "-".join(map(str, sizes))
         raise DescriptionError(
-            f"layers {given}: expected at least two widths from 1 up, as in 3-4-2"
+            f"layers {widths}: expected at least two widths from 1 up, as in 3-4-2"
         )
     generator = np.random.default_rng(seed)
     weights, biases = [], []

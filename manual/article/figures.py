@@ -127,8 +127,12 @@ def figures_table(rule: str, biases: str, autograd: dict[int, Round] | None = No
             theirs = autograd.get(figure.said_of, {}).get(figure.quantity)
             line += f"{'not run':>18}" if theirs is None else f"{theirs:18.{max(decimals, 9)}f}"
         if not same:
-            own = (rule, biases) == ("simultaneous", "fixed")
-            why = figure.why if own else "of the other rule or biases, or a slip that is told there"
+            by_default = (rule, biases) == ("simultaneous", "fixed")
+            why = (
+                figure.why
+                if by_default
+                else "of the other rule or biases, or a slip that is told there"
+            )
             reasons.setdefault(why, f"({len(reasons) + 1})")
             line += f"  {reasons[why]}"
         lines.append(line)

@@ -163,8 +163,8 @@ class LRScheduler:
             least, most = (0, groups) if key in self.GROWING else (len(mine), len(mine))
             if not least <= len(entry) <= most:
                 raise ValueError(f"{place} has {len(entry)} entries, expected {most}")
-            for own, other in zip(mine, entry, strict=False):
-                self.check_entry(key, own, other)
+            for item, other in zip(mine, entry, strict=False):
+                self.check_entry(key, item, other)
 
     def take(self, state_dict: dict[str, Any]) -> None:
         for key, entry in state_dict.items():
