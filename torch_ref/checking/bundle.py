@@ -46,22 +46,22 @@ COMPUTED = ("outputs", "intermediates", "gradients")
 Arrays = dict[str, np.ndarray]
 
 
-def upstream_of(loss: str | None, target: Any, given: Sequence[Any]) -> Upstream:
+def upstream_of(loss: str | None, target: Any, gradients: Sequence[Any]) -> Upstream:
     """From outputs to their gradients: the loss's, or the ones that were given."""
 
     def upstream(outputs: Sequence[torch.Tensor]) -> list[Any]:
         if loss is None:
-            if len(outputs) != len(given):
+            if len(outputs) != len(gradients):
                 raise CandidateError(
-                    f"{len(given)} upstream gradients, the reference has {len(outputs)} outputs"
+                    f"{len(gradients)} upstream gradients, the reference has {len(outputs)} outputs"
                 )
-            for i, (y, g) in enumerate(zip(outputs, given, strict=True)):
+            for i, (y, g) in enumerate(zip(outputs, gradients, strict=True)):
                 if tuple(y.shape) != np.shape(g):
                     raise CandidateError(
                         f"upstream gradient {i} has the shape {np.shape(g)}, the reference's "
                         f"output {tuple(y.shape)}"
                     )
-            return list(given)
+            return list(gradients)
         return Criterion(LOSSES[loss], target)(outputs)
 
     return upstream
@@ -82,9 +82,9 @@ def computed(
     path = list(descent(reference, inputs, upstream, lr, steps, allowed))
     quantities: Quantities = {
         ("intermediate" if kind == "inside" else kind, name): value
-        for kind in ("inside", "output", "gradient")
-        for (own, name), value in passed.quantities.items()
-        if own == kind
+        for wanted in ("inside", "output", "gradient")
+        for (kind, name), value in passed.quantities.items()
+        if kind == wanted
     }
     return quantities, passed.upstream, path, allowed
 
@@ -240,10 +240,10 @@ def check_bundle(bundle: Bundle, reference: Any) -> Checked:
                 )
     reference = prepared(reference, to_torch(dtype), 0)
     wanted = {name: tuple(p.shape) for name, p in every_parameter(reference).items()}
-    found = {name: value.shape for name, value in bundle.groups["parameters"].items()}
-    if wanted != found:
+    shapes = {name: value.shape for name, value in bundle.groups["parameters"].items()}
+    if wanted != shapes:
         raise CandidateError(
-            f"{bundle.directory}: its parameters are {found or 'none'}, "
+            f"{bundle.directory}: its parameters are {shapes or 'none'}, "
             f"the reference's {wanted or 'none'}"
         )
     with torch.no_grad():
@@ -312,13 +312,13 @@ def compared(
     gradients = {n: to_torch(v) for n, v in bundle.groups["gradients"].items()}
     shaped = all(not row.problem or row.problem.startswith("shape") for row in bad)
     if first.kind in ("intermediate", "output"):
-        what = first.problem or (
+        detail = first.problem or (
             f"{first.mine:.9g} at {list(first.worst)}, expected {first.reference:.9g}"
         )
         checked.diagnosis = Diagnosis(
             (f"{first.kind} {first.name}",),
-            f"{first.kind} {first.name} of the forward pass: {what}; gradients are judged once it "
-            "agrees",
+            f"{first.kind} {first.name} of the forward pass: {detail}; gradients are judged once "
+            "it agrees",
         )
     elif first.kind == "gradient" and shaped:
         sample.mine = {n: g for n, g in gradients.items() if g.dtype == sample.right[n].dtype}
@@ -339,8 +339,8 @@ def compared(
             reference, inputs, handed, start, bundle.trajectory[0], bundle.lr
         )
     else:
-        what = first.problem or "disagrees"
-        checked.diagnosis = Diagnosis((first.name,), f"{first.kind} {first.name}: {what}")
+        detail = first.problem or "disagrees"
+        checked.diagnosis = Diagnosis((first.name,), f"{first.kind} {first.name}: {detail}")
     return checked
 
 

@@ -96,8 +96,8 @@ def diagnose_trial(
         not math.isfinite(row.mine) for row in usable if not row.problem
     ):
         row = next(r for r in bad if r not in usable or not math.isfinite(r.mine))
-        what = row.problem or f"is {row.mine} at {list(row.worst)}"
-        return Diagnosis(tuple(r.name for r in bad), f"the gradient of {row.name}: {what}")
+        detail = row.problem or f"is {row.mine} at {list(row.worst)}"
+        return Diagnosis(tuple(r.name for r in bad), f"the gradient of {row.name}: {detail}")
     try:
         samples = [sides.sample(trial)]
     except NotImplementedError as error:

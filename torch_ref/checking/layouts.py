@@ -62,13 +62,13 @@ class Layout:
         """For each of their gates, which of PyTorch's it is."""
         if not self.order:
             return []
-        own = next((g for g in GATES if sorted(g) == sorted(self.order)), None)
-        own = own or "0123456789"[: len(self.order)]
-        if sorted(own) != sorted(self.order):
+        standard = next((g for g in GATES if sorted(g) == sorted(self.order)), None)
+        standard = standard or "0123456789"[: len(self.order)]
+        if sorted(standard) != sorted(self.order):
             raise CandidateError(
                 f"map {self.name}@{self.order}: expected the gates ifgo or rzn in some order"
             )
-        return [own.index(gate) for gate in self.order]
+        return [standard.index(gate) for gate in self.order]
 
     def to_mine(self, value: Array) -> Array:
         blocks = self.blocks()

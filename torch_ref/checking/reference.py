@@ -108,8 +108,8 @@ def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> A
             "mode, and dropout by itself"
         )
     p = float(getattr(reference, "p", 0))
-    x, y, kept = inputs[0], outputs[0], 1 / (1 - p) if p < 1 else 0.0
-    mask = torch.from_numpy(np.where(np.abs(y) > np.abs(x) * kept / 2, kept, 0.0).astype(x.dtype))
+    x, y, scale = inputs[0], outputs[0], 1 / (1 - p) if p < 1 else 0.0
+    mask = torch.from_numpy(np.where(np.abs(y) > np.abs(x) * scale / 2, scale, 0.0).astype(x.dtype))
 
     def dropout(x: torch.Tensor) -> torch.Tensor:
         return x * mask
@@ -184,9 +184,9 @@ def descent(
                     gradient = moves(gradient, allowed("gradient", name))
                 after[name] = w - w.dtype.type(lr) * gradient
             runs[i] = moves, after
-        (_, own), *shadows = runs
-        for name, w in own.items():
+        (_, unmoved), *shadows = runs
+        for name, w in unmoved.items():
             apart = sum(distance(weights[name], w) for _, weights in shadows)
             explained[name] = max(explained[name], apart)
-        yield Descended(passes[0], own, dict(explained))
+        yield Descended(passes[0], unmoved, dict(explained))
     load_reference(reference, start)

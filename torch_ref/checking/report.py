@@ -107,6 +107,8 @@ def output_words(report: Report) -> str:
     """The forward pass is wrong: the backward pass cannot be judged before it is right."""
     row = next(row for row in report.rows if row.kind == "output" and not row.agrees)
     hint = " (float32 code? see --dtype)" if row.problem.startswith("float32") else ""
-    what = f"{row.mine:.9g} at {list(row.worst)}, expected {row.reference:.9g}"
-    what = f"{row.problem}{hint}" if row.problem else what
-    return f"output {row.name} of the forward pass: {what}; its gradients are judged once it agrees"
+    detail = f"{row.mine:.9g} at {list(row.worst)}, expected {row.reference:.9g}"
+    detail = f"{row.problem}{hint}" if row.problem else detail
+    return (
+        f"output {row.name} of the forward pass: {detail}; its gradients are judged once it agrees"
+    )

@@ -44,19 +44,19 @@ def find(text: str) -> Any:
             module = importlib.import_module(place)
         except (ImportError, TypeError, ValueError) as error:
             raise CandidateError(f"{text}: there is no module {place} ({error})") from None
-    found = []
+    objects = []
     for name in names.split(","):
         if not hasattr(module, name):
-            own = [
+            defined = [
                 n
                 for n, v in vars(module).items()
                 if getattr(v, "__module__", "") == module.__name__
             ]
-            known = ", ".join(own)
+            known = ", ".join(defined)
             hint = f"; it has {known}" if known and len(known) < 200 else ""
             raise CandidateError(f"{text}: there is no {name} in {place}{hint}")
-        found.append(getattr(module, name))
-    return found[0] if len(found) == 1 else tuple(found)
+        objects.append(getattr(module, name))
+    return objects[0] if len(objects) == 1 else tuple(objects)
 
 
 def load_file(path: Path) -> Any:
@@ -96,16 +96,16 @@ def literal(text: str) -> Any:
         return text
 
 
-def construct(what: Any, words: Sequence[str]) -> Any:
+def construct(value: Any, words: Sequence[str]) -> Any:
     """A class is called with these arguments; anything else stays."""
-    if not isinstance(what, type) or issubclass(what, torch.autograd.Function):
-        if words and not isinstance(what, type):
+    if not isinstance(value, type) or issubclass(value, torch.autograd.Function):
+        if words and not isinstance(value, type):
             raise CandidateError(
-                f"{getattr(what, '__name__', what)} is no class: it takes no --args"
+                f"{getattr(value, '__name__', value)} is no class: it takes no --args"
             )
-        return what
+        return value
     positional, named = constructor_arguments(words)
-    return called(what.__name__, lambda: what(*positional, **named))
+    return called(value.__name__, lambda: value(*positional, **named))
 
 
 def draw_input(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndarray:

@@ -67,13 +67,13 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     if name not in EXPERIMENTS:
         raise SettingError(f"there is no experiment {name!r}: choose from {', '.join(EXPERIMENTS)}")
     defaults = EXPERIMENTS[name].defaults
-    own = [field.name for field in fields(defaults)]
+    known = [field.name for field in fields(defaults)]
     for option, owners in choices_of_their_own().items():
         value = getattr(arguments, option)
-        if value is not None and option not in own:
+        if value is not None and option not in known:
             names = " and ".join(owner.name for owner in owners)
             raise SettingError(f"--{option} {value}: only {names} has a choice of {option}")
-    asked = {option: getattr(arguments, option) for option in own}
+    asked = {option: getattr(arguments, option) for option in known}
     asked = {option: value for option, value in asked.items() if value is not None}
     return replace(defaults, **asked).resolve()
 

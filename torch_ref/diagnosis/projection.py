@@ -50,14 +50,14 @@ class Projection:
 
     def change(self, op: Op, grads: Any, changed: Any, tangents: dict[int, Tensor]) -> float | None:
         """What a change of an operation's gradients does to the projected gradients of all."""
-        result = 0.0
+        total = 0.0
         for value, old, new in zip(op.inputs, grads, changed, strict=True):
             if old is None or new is None or new is old:
                 continue
             if new.shape != old.shape:
                 return None
-            result += float((tangents[id(value)] * (new - old)).sum())
-        return result
+            total += float((tangents[id(value)] * (new - old)).sum())
+        return total
 
     def ratio(self, edits: Edits) -> float | None:
         """None if a mistake can not give the numbers; else the factor that would then be missing.

@@ -83,9 +83,9 @@ class _Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         if function in AFFINE or (self.opened and function in COMPOSITE):
             with self:
-                result = _open(function, args, kwargs)
-            if result is not NotImplemented:
-                return result
+                outputs = _open(function, args, kwargs)
+            if outputs is not NotImplemented:
+                return outputs
         flat, spec = tree_flatten((args, kwargs))
         slots = []
         for position, tensor in enumerate(flat):
@@ -95,14 +95,14 @@ class _Recorder(TorchDispatchMode):
             flat[position] = tensor.detach().clone()
             if value is not None and value.reaches:
                 slots.append((position, value))
-        result = function(*args, **kwargs)
-        returned = [out for out in tree_flatten(result)[0] if torch.is_tensor(out)]
+        outputs = function(*args, **kwargs)
+        returned = [out for out in tree_flatten(outputs)[0] if torch.is_tensor(out)]
         if not slots:
             for out in returned:  # no gradient flows here: a constant from now on
                 self.know(out, Value(out.detach().clone()))
-            return result
+            return outputs
         self._note(function, flat, spec, slots, returned)
-        return result
+        return outputs
 
     def _note(
         self,
@@ -139,10 +139,10 @@ def _functional(function: Any) -> Any:
     if function is aten.transpose_.default:  # a recurrent layer's batch_first
         return aten.transpose.int
     packet = getattr(aten, function.overloadpacket.__name__.removesuffix("_"), None)
-    made = getattr(packet, function._overloadname, None) if packet is not None else None
-    if made is None or made._schema.is_mutable:
+    functional = getattr(packet, function._overloadname, None) if packet is not None else None
+    if functional is None or functional._schema.is_mutable:
         raise NotImplementedError(f"the reference uses {function}, which changes its argument")
-    return made
+    return functional
 
 
 def _open(function: Any, args: Any, kwargs: Any) -> Any:
@@ -205,11 +205,11 @@ def _bce_with_logits(
 
 def _line() -> str:
     """The line of the reference's own source that runs now, as in "file.py:12", if it has any."""
-    library, own = str(Path(torch.__file__).parent), str(Path(__file__).parent)
+    library, recorder = str(Path(torch.__file__).parent), str(Path(__file__).parent)
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code.co_name != REFERENCE:
         name = frame.f_code.co_filename
-        if not name.startswith((library, own, "<")) and Path(name).name != "contextlib.py":
+        if not name.startswith((library, recorder, "<")) and Path(name).name != "contextlib.py":
             return f"{Path(name).name}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
@@ -224,15 +224,15 @@ def _places(reference: Any, recorder: _Recorder) -> Iterator[None]:
     names = {id(part): name for name, part in reference.named_modules()}
     starts: list[int] = []
 
-    def enter(part: torch.nn.Module, given: Any) -> None:
+    def enter(part: torch.nn.Module, inputs: Any) -> None:
         name = names.get(id(part), "")
         starts.append(len(recorder.tape.ops))
         recorder.places.append(f"{name} ({type(part).__name__})" if name else type(part).__name__)
 
-    def leave(part: torch.nn.Module, given: Any, output: Any) -> None:
+    def leave(part: torch.nn.Module, inputs: Any, output: Any) -> None:
         place = recorder.places.pop()
         ops = recorder.tape.ops[starts.pop() :]
-        if len(given) == 1 and not any(True for _ in part.parameters()):
+        if len(inputs) == 1 and not any(True for _ in part.parameters()):
             name = type(part).__name__.lower()
             recorder.tape.spans.append(Span(name, place, copy.deepcopy(part), ops))
 

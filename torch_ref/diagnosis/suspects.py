@@ -147,10 +147,10 @@ class Suspects:
                 if edges.linear:
                     planted = {n: cut[n] + value * (base[n] - cut[n]) for n in base}
                 else:
-                    found = self.evidence.replay(tape, both(before, edges.times(value)))
-                    if found is None:
+                    replayed = self.evidence.replay(tape, both(before, edges.times(value)))
+                    if replayed is None:
                         continue
-                    planted = found
+                    planted = replayed
                 for factor in factors_for(value, numbers, self.evidence.eps):
                     mistake = Mistake(
                         factor.kind,
@@ -178,13 +178,13 @@ class Suspects:
             count += int((through != 0).sum())
         if below == 0 or not math.isfinite(above):
             return []
-        factor = above / below
-        if abs(factor - 1) < 1e3 * self.evidence.eps:
+        value = above / below
+        if abs(value - 1) < 1e3 * self.evidence.eps:
             return []
-        found = factors_for(factor, numbers, self.evidence.eps)[0]
-        if count < 2 and not found.known:
+        factor = factors_for(value, numbers, self.evidence.eps)[0]
+        if count < 2 and not factor.known:
             return []  # through a single number any factor fits
-        return [found.value]
+        return [factor.value]
 
 
 def both(one: Edits, two: Edits) -> Edits:

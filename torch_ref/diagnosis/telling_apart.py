@@ -51,11 +51,11 @@ def consequences(
     evidence: Evidence, sample: Sample, suspects: Sequence[Suspect], gates: Mapping[int, str]
 ) -> dict[Any, LeafGradients]:
     """What the same mistakes would give on another input, by their identity."""
-    given: dict[Any, LeafGradients] = {}
+    gradients: dict[Any, LeafGradients] = {}
     for number, tape in enumerate(sample.tapes):
         numbers = numbers_of(tape)
-        own = list({s.identity: s for s in suspects if s.tape == number}.values())
-        plain = [suspect for suspect in own if suspect.edges is None]
+        on_tape = list({s.identity: s for s in suspects if s.tape == number}.values())
+        plain = [suspect for suspect in on_tape if suspect.edges is None]
         wanted = {suspect.mistake.identity for suspect in plain}
         for mistake in mistakes_of(tape, gates) if plain else ():
             if mistake.identity not in wanted:
@@ -67,8 +67,8 @@ def consequences(
                 if suspect.mistake.identity == mistake.identity:
                     factor = suspect.times.on(numbers) if suspect.times else 1.0
                     scaled = {name: grad * (factor or 0) for name, grad in planted.items()}
-                    given.setdefault(suspect.identity, scaled)
-        edged = [suspect for suspect in own if suspect.edges and suspect.factor]
+                    gradients.setdefault(suspect.identity, scaled)
+        edged = [suspect for suspect in on_tape if suspect.edges and suspect.factor]
         there = {identity_of(edges): edges for edges in edge_groups(tape)} if edged else {}
         for suspect in edged:
             assert suspect.edges is not None
@@ -77,8 +77,8 @@ def consequences(
             if edges is not None and value is not None:
                 planted = evidence.replay(tape, edges.times(value))
                 if planted is not None:
-                    given[suspect.identity] = planted
-    return given
+                    gradients[suspect.identity] = planted
+    return gradients
 
 
 def identity_of(edges: Edges) -> tuple[Any, ...]:

@@ -31,14 +31,14 @@ class Example:
     inputs: tuple[np.ndarray, ...]
 
 
-def called_with(made: Callable[..., manual.Module], *arguments: Any, **options: Any) -> Any:
+def called_with(cls: Callable[..., manual.Module], *arguments: Any, **options: Any) -> Any:
     """Without random numbers: called with these arguments."""
-    return lambda generator: made(*arguments, **options)
+    return lambda generator: cls(*arguments, **options)
 
 
-def with_generator(made: Callable[..., manual.Module], *arguments: Any) -> Any:
+def with_generator(cls: Callable[..., manual.Module], *arguments: Any) -> Any:
     """With random numbers: weights, or what is dropped."""
-    return lambda generator: made(*arguments, generator=generator)
+    return lambda generator: cls(*arguments, generator=generator)
 
 
 OF_NUMBERS = (  # losses of numbers beside numbers
@@ -48,11 +48,11 @@ OF_NUMBERS = (  # losses of numbers beside numbers
 )
 EXAMPLES: dict[Any, Example] = {
     **{
-        made: Example(called_with(made), (X,))
-        for made in vars(manual).values()
-        if isinstance(made, type) and issubclass(made, Elementwise)
+        cls: Example(called_with(cls), (X,))
+        for cls in vars(manual).values()
+        if isinstance(cls, type) and issubclass(cls, Elementwise)
     },
-    **{made: Example(called_with(made), (X, T)) for made in OF_NUMBERS},
+    **{cls: Example(called_with(cls), (X, T)) for cls in OF_NUMBERS},
     manual.Linear: Example(with_generator(manual.Linear, 3, 2), (X,)),
     manual.Bilinear: Example(with_generator(manual.Bilinear, 3, 3, 2), (X, T)),
     manual.Identity: Example(called_with(manual.Identity), (X,)),

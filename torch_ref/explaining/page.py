@@ -110,22 +110,22 @@ def page(d: Description, steps: int) -> str:
 
 def sections(rows: Sequence[Row], prefix: str) -> list[str]:
     """The steps under a heading for each part of the pass."""
-    found, section = [], ""
+    parts, section = [], ""
     for index, row in enumerate(rows):
         if row.equation.section != section:
             section = row.equation.section
-            found.append(f"<h3>{escape(section)}</h3>")
-        found.append(step(row, f"{prefix}{index}"))
-    return found
+            parts.append(f"<h3>{escape(section)}</h3>")
+        parts.append(step(row, f"{prefix}{index}"))
+    return parts
 
 
 def step(row: Row, identity: str) -> str:
     """One quantity."""
-    result = row.equation.result
+    quantity = row.equation.result
     equals = operator("=")
     scalar = np.ndim(row.mine) == 0
     formula = [t if isinstance(t, str) else name(t.name) for t in row.equation.formula]
-    lines = [pieces([name(result.name) + equals, *formula], row.equation.formula)]
+    lines = [pieces([name(quantity.name) + equals, *formula], row.equation.formula)]
     if not all(isinstance(part, str) for part in row.numbers):
         numbers = [
             n if isinstance(n, str) else filled(n, in_brackets(row, i))
@@ -182,8 +182,8 @@ def pieces(parts: Sequence[str], formula: Sequence[Any]) -> str:
 def filled(value: Any, brackets: bool) -> str:
     """A quantity's number in a formula; negative ones in brackets, after an operator."""
     if np.ndim(value) == 0 and np.asarray(value).dtype.kind == "f":
-        found = mn(f"{float(value):.9g}")
-        return mrow([operator("("), found, operator(")")]) if brackets and value < 0 else found
+        element = mn(f"{float(value):.9g}")
+        return mrow([operator("("), element, operator(")")]) if brackets and value < 0 else element
     return matrix(value, ".5g")
 
 
@@ -214,20 +214,20 @@ def over_rounds() -> str:
 
 def sources(rows: Sequence[Row]) -> list[str]:
     """The source of every function that a row names, under the name that the rows link to."""
-    found = []
+    parts = []
     for text in dict.fromkeys(row.equation.source for row in rows if row.equation.source):
         owner, _, method = text.partition(".")
-        made = getattr(manual, owner)
-        function = next(vars(c)[method] for c in made.__mro__ if method in vars(c))
+        cls = getattr(manual, owner)
+        function = next(vars(c)[method] for c in cls.__mro__ if method in vars(c))
         lines, first = inspect.getsourcelines(function)
         file = f"{function.__module__.replace('.', '/')}.py:{first}"
         code = textwrap.dedent("".join(lines)).rstrip()
-        story = inspect.cleandoc(made.__doc__ or "")
-        found.append(
+        story = inspect.cleandoc(cls.__doc__ or "")
+        parts.append(
             f'<section id="{escape(text)}"><h3>{escape(text)} <span class="soft">{escape(file)}'
             f"</span></h3><pre>{escape(story)}</pre><pre>{escape(code)}</pre></section>"
         )
-    return found
+    return parts
 
 
 def write_page(path: Path, d: Description, steps: int) -> None:

@@ -82,9 +82,9 @@ def scalar_lines(row: Row) -> list[str]:
     lines = [f"{name} = {formula}"]
     if numbers != formula:
         lines.append(f"{pad} = {numbers}")
-    found = f"{pad} = {number(float(row.mine))}"
+    by_hand = f"{pad} = {number(float(row.mine))}"
     lines.append(
-        f"{found:36}autograd {number(float(row.theirs)):>16}   "
+        f"{by_hand:36}autograd {number(float(row.theirs)):>16}   "
         f"difference {small(row.difference):>8}"
     )
     if row.printed:

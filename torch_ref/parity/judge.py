@@ -78,13 +78,13 @@ def judge(mine: Quantities, theirs: Quantities, truth: Quantities) -> list[Judge
     ]
 
 
-def distance(result: Any, right: Any) -> float:
+def distance(values: Any, right: Any) -> float:
     """From the judge, in eps of the result's dtype; infinite if it is missing or misshapen."""
-    if result is None:
+    if values is None:
         return np.inf
-    result = np.asarray(to_numpy(result))
-    row = measure("", "", extended(result), right, np.inf)
-    return row.distance * EPS[JUDGE] / EPS[result.dtype]
+    values = np.asarray(to_numpy(values))
+    row = measure("", "", extended(values), right, np.inf)
+    return row.distance * EPS[JUDGE] / EPS[values.dtype]
 
 
 def differences(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) -> Report:
@@ -110,16 +110,16 @@ def differences(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) 
         )
 
     def slopes(values: np.ndarray) -> np.ndarray:
-        result = np.empty_like(values)
+        gradient = np.empty_like(values)
         for index in np.ndindex(values.shape):
             at = values[index]
             h = step * max(1, abs(at))
             values[index] = at + h
             above = loss()
             values[index] = at - h
-            result[index] = (above - loss()) / (2 * h)
+            gradient[index] = (above - loss()) / (2 * h)
             values[index] = at
-        return result
+        return gradient
 
     leaves = {f"input {i}": x for i, x in enumerate(xs)}
     leaves |= {name: parameter.data for name, parameter in start.named_parameters()}

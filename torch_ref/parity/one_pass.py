@@ -187,7 +187,7 @@ def noting(module: torch.nn.Module, parts: dict[str, torch.Tensor]) -> Iterator[
     for name, part in module.named_modules():
         if name:
 
-            def note(part: Any, given: Any, output: Any, name: str = name) -> None:
+            def note(part: Any, inputs: Any, output: Any, name: str = name) -> None:
                 if torch.is_tensor(output) and output.requires_grad:
                     output.retain_grad()
                     parts[name] = output

@@ -49,12 +49,12 @@ class Allowed:
 
     def __call__(self, kind: str, name: str) -> float:
         if kind == "output":
-            own = self.forward
+            eps = self.forward
         elif kind == "gradient":
-            own = self.parameters.get(name, self.backward)
+            eps = self.parameters.get(name, self.backward)
         else:  # a weight, an optimizer's moment, a learning rate
-            own = ROUNDINGS
-        return own + self.explained.get((kind, name), 0.0)
+            eps = ROUNDINGS
+        return eps + self.explained.get((kind, name), 0.0)
 
 
 class Sums:
@@ -63,7 +63,7 @@ class Sums:
     def __init__(self, module: Module) -> None:
         self.names = {id(part): name for name, part in module.named_modules()}
         self.forward = self.backward = 0.0
-        self.own: dict[str, float] = {}
+        self.parameters: dict[str, float] = {}
 
     def __call__(self, part: Module, inputs: Any, named: Any, outputs: Any) -> Any:
         lengths = part.sum_lengths(*inputs, **named)
@@ -71,13 +71,13 @@ class Sums:
         self.backward += lengths.pop("input", 1) + ROUNDINGS
         for name, length in lengths.items():
             full = ".".join(filter(None, (self.names.get(id(part)), name)))
-            self.own[full] = self.own.get(full, 0.0) + length
+            self.parameters[full] = self.parameters.get(full, 0.0) + length
         return outputs
 
     @property
     def allowed(self) -> Allowed:
         through = self.forward + self.backward
-        by_name = {name: through + length for name, length in self.own.items()}
+        by_name = {name: through + length for name, length in self.parameters.items()}
         return Allowed(self.forward, through, by_name)
 
 
@@ -177,13 +177,13 @@ class Shadow:
 
     def step(self) -> None:
         """The optimizer's step, from moved gradients; afterwards they are as they were."""
-        own = [(n, p, p.grad.copy()) for n, p in self.parameters if p.grad is not None]
-        for name, parameter, gradient in own:
+        unmoved = [(n, p, p.grad.copy()) for n, p in self.parameters if p.grad is not None]
+        for name, parameter, gradient in unmoved:
             eps = ROUNDINGS if self.handed else self.allowed("gradient", name)
             scale = self.scales.get(("gradient", name), 0.0)
             parameter.grad = self.moves(self.handed.get(name, gradient), eps, scale)
         self.optimizer.step()
-        for _, parameter, gradient in own:
+        for _, parameter, gradient in unmoved:
             parameter.grad = gradient
 
 
@@ -216,7 +216,7 @@ class Shadows:
     def follow(
         self,
         allowed: Allowed,
-        own: Mapping[Key, Any],
+        run_results: Mapping[Key, Any],
         scales: Mapping[Key, float],
         step: Callable[[Shadow], Mapping[Key, Any]],
     ) -> Allowed:
@@ -237,15 +237,15 @@ class Shadows:
             # It may run off to infinity before the run itself does.
             with np.errstate(all="ignore"), observed(shadow.outputs):
                 results = step(shadow)
-                for key, values in own.items():
+                for key, values in run_results.items():
                     if key in results and np.size(values):
                         apart = distance(results[key], np.asarray(values), scales.get(key, 0.0))
                         furthest[key] = max(apart, furthest.get(key, 0.0))
         return replace(allowed, explained=self.explained)
 
 
-def distance(shadow: Any, own: Array, scale: float = 0.0) -> float:
+def distance(shadow: Any, run: Array, scale: float = 0.0) -> float:
     """How far a shadow's result is from the run's own, in eps; NaN is infinitely far."""
-    size = max(scale, float(np.abs(own).max())) or 1.0
-    apart = float(np.abs(shadow - own).max()) / size / EPS[own.dtype]
+    size = max(scale, float(np.abs(run).max())) or 1.0
+    apart = float(np.abs(shadow - run).max()) / size / EPS[run.dtype]
     return np.inf if np.isnan(apart) else apart

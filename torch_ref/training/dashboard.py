@@ -122,12 +122,12 @@ class Dashboard:
                     if gradient is not None and np.isfinite(gradient).all():
                         side.add_histogram(f"Gradients/{name}", gradient, number)
 
-    def finish(self, pair: Lockstep, step: Step, x: Any, found: dict[str, float]) -> None:
+    def finish(self, pair: Lockstep, step: Step, x: Any, metrics: dict[str, float]) -> None:
         """What stands at the end: the report, the graph, the settings with what came of them.
 
         Args:
             x: a sample for the graph of the twin.
-            found: the final metrics by name, the same names in every run.
+            metrics: the final ones by name, the same names in every run.
         """
         report = "\n".join(f"    {line}" for line in str(step.report).splitlines())
         text = f"By hand against autograd at step {step.number:,}, in units of eps.\n\n{report}"
@@ -137,7 +137,7 @@ class Dashboard:
             warnings.filterwarnings("ignore", ".*torch.jit.trace", DeprecationWarning)
             self.torch.add_graph(pair.twin, x)
         plain = {k: v if isinstance(v, int | float) else str(v) for k, v in self.settings.items()}
-        self.parity.add_hparams(plain, found, run_name=".")
+        self.parity.add_hparams(plain, metrics, run_name=".")
         self.parity.add_custom_scalars(LAYOUT)
 
     def picture(self, tag: str, figure: Any, number: int) -> None:

@@ -39,5 +39,5 @@ def digits(dtype: np.dtype) -> Data:
 
     x, t = load_digits(return_X_y=True)
     x, t = (x / 16).astype(dtype), t.astype(np.int64)
-    held = np.arange(len(x)) % 5 == 4
-    return Data(x[~held], t[~held], (x[held], t[held]))
+    held_out = np.arange(len(x)) % 5 == 4
+    return Data(x[~held_out], t[~held_out], (x[held_out], t[held_out]))

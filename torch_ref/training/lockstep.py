@@ -152,8 +152,10 @@ class Lockstep:
         for scheduler, reached in zip(self.schedules, (mine.loss, theirs.loss), strict=False):
             metric = hasattr(scheduler, "patience")  # ReduceLROnPlateau
             scheduler.step(*([float(reached)] if metric else []))
-        own, other = self.carried()
-        report = self.running.compare(mine.quantities | own, theirs.quantities | other, allowed)
+        state, twin_state = self.carried()
+        report = self.running.compare(
+            mine.quantities | state, theirs.quantities | twin_state, allowed
+        )
         for row in report.rows:
             key = row.kind, row.name
             if key not in self.furthest or row.share > self.furthest[key][0].share:
@@ -169,8 +171,8 @@ class Lockstep:
             outcome = self.rule.by_hand(shadow.module, self.loss, shadow, x, t)
             return outcome.quantities | carried(shadow.parameters, shadow.optimizer)
 
-        own = mine.quantities | carried(self.parameters, self.optimizer)
-        return self.shadows.follow(mine.allowed, own, self.running.scales, step)
+        results = mine.quantities | carried(self.parameters, self.optimizer)
+        return self.shadows.follow(mine.allowed, results, self.running.scales, step)
 
     def carried(self) -> tuple[Quantities, Quantities]:
         """What each side carries from step to step: weights, and the optimizer's state."""

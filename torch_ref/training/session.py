@@ -89,14 +89,14 @@ def train(problem: Problem, logdir: Path, name: str | None) -> bool:
 
 def outcome(pair: Lockstep, problem: Problem, step: Step) -> dict[str, float]:
     """The final metrics, under the same names for every experiment."""
-    found = {"final/loss by hand": step.loss, "final/loss by autograd": step.torch_loss}
+    metrics = {"final/loss by hand": step.loss, "final/loss by autograd": step.torch_loss}
     worst = max(row.relative for row, _ in pair.furthest.values())
-    found["final/largest distance, log10"] = log10(worst)
+    metrics["final/largest distance, log10"] = log10(worst)
     output, _, _, _ = pair.evaluate(*(problem.data.held_out or (problem.data.x, problem.data.t)))
     t = (problem.data.held_out or (problem.data.x, problem.data.t))[1]
     right = accuracy(output, t) if t.ndim == 1 else float((np.round(output) == np.round(t)).mean())
-    found["final/right"] = right
-    return found
+    metrics["final/right"] = right
+    return metrics
 
 
 def side_by_side(problem: Problem) -> Lockstep:

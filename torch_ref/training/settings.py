@@ -16,7 +16,7 @@ from ..safe_files import InputError
 
 def by_name(*classes: Any) -> dict[str, Any]:
     """Classes by their names on the command line."""
-    return {made.__name__.lower(): made for made in classes}
+    return {cls.__name__.lower(): cls for cls in classes}
 
 
 OPTIMIZERS = by_name(
@@ -107,7 +107,7 @@ class Settings:
     @classmethod
     def choices(cls) -> dict[str, tuple[str, ...]]:
         """What only this experiment lets choose, and from what."""
-        return {own.name: own.metadata["choices"] for own in fields(cls) if own.metadata}
+        return {f.name: f.metadata["choices"] for f in fields(cls) if f.metadata}
 
     def options(self) -> str:
         """As on the command line."""
@@ -137,8 +137,8 @@ class Settings:
         wanted("seed", self.seed >= 0, "0 or more")
         wanted("dtype", self.dtype in ("float32", "float64"), "float32 or float64")
         if not self.hidden or min(self.hidden) < 1:
-            given = ",".join(map(str, self.hidden))
-            raise SettingError(f"--hidden {given}: expected widths of at least 1, as in 128,64")
+            widths = ",".join(map(str, self.hidden))
+            raise SettingError(f"--hidden {widths}: expected widths of at least 1, as in 128,64")
         known: dict[str, tuple[Any, ...]] = {
             "optimizer": (*OPTIMIZERS,),
             "activation": (*ACTIVATIONS,),

@@ -15,10 +15,10 @@ from .base import Array, Candidate, as_array, called
 class TorchCandidate(Candidate):
     """A `torch.autograd.Function`, which takes the parameters after the inputs; or an nn.Module."""
 
-    def __init__(self, made: Any, *rest: Any) -> None:
+    def __init__(self, code: Any, *rest: Any) -> None:
         super().__init__(*rest)
-        self.made = made
-        self.is_module = isinstance(made, torch.nn.Module)
+        self.code = code
+        self.is_module = isinstance(code, torch.nn.Module)
         self.leaves: dict[str, torch.Tensor] = {}
 
     def restore(self, parameters: Mapping[str, Array]) -> None:
@@ -35,11 +35,11 @@ class TorchCandidate(Candidate):
         for i in self.floating:
             self.tensors[i].requires_grad_()
         if self.is_module:
-            arguments: tuple[Any, ...] = (self.made, self.leaves, tuple(self.tensors))
+            arguments: tuple[Any, ...] = (self.code, self.leaves, tuple(self.tensors))
             returned = called(f"{self.name}.forward", torch.func.functional_call, *arguments)
         else:
             arguments = (*self.tensors, *self.leaves.values())
-            returned = called(f"{self.name}.forward", self.made.apply, *arguments)
+            returned = called(f"{self.name}.forward", self.code.apply, *arguments)
         self.outputs = as_tuple(returned)
         return self.read_outputs(returned)
 
@@ -56,13 +56,13 @@ class TorchCandidate(Candidate):
             raise CandidateError(f"{self.name}: its output has no gradient")
         outputs, grads = zip(*pairs, strict=True)
         called(f"{self.name}.backward", torch.autograd.backward, outputs, grads)
-        found = {}
+        gradients = {}
         for name, leaf in leaves.items():
             if leaf.grad is not None:
-                found[name] = as_array(name, leaf.grad)
+                gradients[name] = as_array(name, leaf.grad)
             elif not (self.partial and name != "input 0"):
                 raise CandidateError(f"{self.name}: the gradient of {name} is None")
-        return found
+        return gradients
 
     @property
     def parameters(self) -> dict[str, Array]:
