@@ -52,13 +52,13 @@ def initializer(function: Function) -> Function:
     """The same function, which refuses what is no Parameter."""
 
     @functools.wraps(function)
-    def checked(parameter: Parameter, *args: Any, **kwargs: Any) -> Parameter:
+    def wrapper(parameter: Parameter, *args: Any, **kwargs: Any) -> Parameter:
         if not isinstance(parameter, Parameter):
             kind = type(parameter).__name__
             raise TypeError(f"{function.__name__}: got a {kind}, expected a Parameter")
         return function(parameter, *args, **kwargs)
 
-    return cast(Function, checked)
+    return cast(Function, wrapper)
 
 
 def fans(parameter: Parameter) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike
 
 from .arrays import FLOATS, Array, as_tuple, float_dtype, is_plain_array, plain_array
 from .parameter import Parameter
-from .passes import Pass, Saved, _pass, _saving, described
+from .passes import Pass, Saved, _pass, _saving, shapes_and_dtypes
 
 
 class Module:
@@ -108,7 +108,7 @@ class Module:
     def _run(self, within: Pass, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         outputs = self.forward(*inputs, **named)
         if self._saved and self._saved[-1].outputs is None:
-            self._saved[-1].outputs = described(as_tuple(outputs))
+            self._saved[-1].outputs = shapes_and_dtypes(as_tuple(outputs))
             for observe in within.observers:
                 outputs = observe(self, inputs, named, outputs)
         return outputs
@@ -378,7 +378,7 @@ def refuse(module: Module, **arguments: Any) -> None:
             raise NotImplementedError(f"{type(module).__name__}: {name} is not supported")
 
 
-def positive(module: Module, name: str, value: int) -> int:
+def check_positive(module: Module, name: str, value: int) -> int:
     """`value`, if it is a whole number of at least 1."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(

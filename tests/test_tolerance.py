@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import manual
-from manual.passes import observed
+from manual.passes import observe_calls
 from torch_ref.parity.distance import compare
 from torch_ref.parity.judge import Judgement
 from torch_ref.parity.one_pass import Quantities, one_pass
@@ -180,7 +180,7 @@ def test_the_sums_of_all_calls_add_up() -> None:
         manual.Linear(3, 4, dtype=np.float64), manual.Linear(4, 2, dtype=np.float64)
     )
     sums = Sums(network)
-    with observed(sums):
+    with observe_calls(sums):
         network(np.ones((5, 3)))
     allowed = sums.allowed
     assert allowed("output", "0") == 3 + 4 + 2 * 16

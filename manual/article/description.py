@@ -109,10 +109,10 @@ def drawn_network(
     else:
         t = generator.normal(size=(samples, sizes[-1])).round(2)
     names = (*[activation] * (len(sizes) - 2), "Identity")
-    return checked(Description(tuple(weights), tuple(biases), names, loss, x, t, lr))
+    return check_description(Description(tuple(weights), tuple(biases), names, loss, x, t, lr))
 
 
-def checked(d: Description) -> Description:
+def check_description(d: Description) -> Description:
     """The same, if everything in it fits together.
 
     Raises:

@@ -58,11 +58,11 @@ def values_by_hand(d: Description) -> Values:
         values["p"] = shifted / shifted.sum(axis=1, keepdims=True)
     if d.loss == "half-squared":
         values["errors"] = (d.t - a) ** 2 / 2
-    values["L_new"] = np.asarray(forward(after(d, values)))
+    values["L_new"] = np.asarray(loss_value(after(d, values)))
     return values
 
 
-def forward(d: Description) -> Any:
+def loss_value(d: Description) -> Any:
     """The loss alone."""
     a = d.x
     for w, b, name in zip(d.weights, d.biases, d.activations, strict=True):

@@ -106,7 +106,7 @@ class LRScheduler:
             )
         return values
 
-    def own(self, group: Group, name: str) -> Any:
+    def entry_of(self, group: Group, name: str) -> Any:
         """This group's entry in the list of this name, which has one for each."""
         entries = getattr(self, name)
         number = next(i for i, each in enumerate(self.optimizer.param_groups) if each is group)
@@ -168,7 +168,7 @@ class LRScheduler:
 
     def take(self, state_dict: dict[str, Any]) -> None:
         for key, entry in state_dict.items():
-            setattr(self, key, taken(getattr(self, key), entry))
+            setattr(self, key, load_entry(getattr(self, key), entry))
 
 
 def saved(value: Any) -> Any:
@@ -183,13 +183,13 @@ def saved(value: Any) -> Any:
     return value
 
 
-def taken(mine: Any, entry: Any) -> Any:
+def load_entry(mine: Any, entry: Any) -> Any:
     """What becomes of mine with an entry of a state: the entry, or mine with what is in it."""
     if isinstance(mine, LRScheduler):
         mine.take(entry)
         return mine
     if isinstance(mine, list):
-        return [*map(taken, mine, entry), *entry[len(mine) :]]
+        return [*map(load_entry, mine, entry), *entry[len(mine) :]]
     if callable(mine):
         if entry:
             vars(mine).update(entry)
@@ -202,7 +202,7 @@ def kind(value: Any) -> type:
     return next((like for like in (dict, list, str, Real) if isinstance(value, like)), object)
 
 
-def at_least(schedule: str, name: str, value: float, least: float) -> None:
+def require_at_least(schedule: str, name: str, value: float, least: float) -> None:
     """Raise ValueError unless value ≥ least; NaN is not."""
     if not value >= least:
         raise ValueError(f"{schedule}: {name} is {value}, expected at least {least}")

@@ -67,7 +67,7 @@ def upstream_of(loss: str | None, target: Any, gradients: Sequence[Any]) -> Upst
     return upstream
 
 
-def computed(
+def compute(
     reference: Any, inputs: Sequence[Any], upstream: Upstream, lr: float, steps: int
 ) -> tuple[Quantities, list[torch.Tensor], list[Descended], Allowed]:
     """All that a bundle holds, by the reference: its pass, the upstream gradients, each step of
@@ -108,7 +108,7 @@ def write(
     Raises:
         CandidateError: there is something at `out`, or it cannot be written.
     """
-    quantities, handed, path, _ = computed(reference, inputs, upstream, lr, steps)
+    quantities, handed, path, _ = compute(reference, inputs, upstream, lr, steps)
     groups: dict[str, Arrays] = {
         "inputs": {str(i): np.asarray(x) for i, x in enumerate(inputs)},
         "parameters": {n: to_numpy(p) for n, p in every_parameter(reference).items()},
@@ -127,9 +127,10 @@ def write(
     def write_into(directory: Path) -> None:
         directory.mkdir()
         for group, arrays in groups.items():
-            index[group] = saved(directory, group.rstrip("s"), arrays)
+            index[group] = write_arrays(directory, group.rstrip("s"), arrays)
         index["trajectory"] = [
-            saved(directory, f"step_{number}", step.weights) for number, step in enumerate(path, 1)
+            write_arrays(directory, f"step_{number}", step.weights)
+            for number, step in enumerate(path, 1)
         ]
         (directory / "index.json").write_text(json.dumps(index, indent=2) + "\n")
 
@@ -137,7 +138,7 @@ def write(
     return out
 
 
-def saved(directory: Path, group: str, arrays: Arrays) -> dict[str, Any]:
+def write_arrays(directory: Path, group: str, arrays: Arrays) -> dict[str, Any]:
     """Write these arrays, and return their entry of the index."""
     entry = {}
     for name, array in arrays.items():
@@ -256,16 +257,16 @@ def check_bundle(bundle: Bundle, reference: Any) -> Checked:
     if not any(bundle.groups[group] for group in COMPUTED) and not bundle.trajectory:
         raise CandidateError(f"{bundle.directory}: no output, gradient or trajectory to check")
     try:
-        theirs, handed, path, allowed = computed(
+        theirs, handed, path, allowed = compute(
             reference, inputs, upstream, bundle.lr, len(bundle.trajectory)
         )
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         reason = " ".join(str(error).split())
         raise CandidateError(f"the reference does not take this bundle: {reason}") from None
-    return compared(bundle, reference, inputs, theirs, handed, path, allowed)
+    return compare_bundle(bundle, reference, inputs, theirs, handed, path, allowed)
 
 
-def compared(
+def compare_bundle(
     bundle: Bundle,
     reference: Any,
     inputs: Sequence[np.ndarray],

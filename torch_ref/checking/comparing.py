@@ -206,7 +206,7 @@ class Sides:
     def note(self, name: str, passed: bool, detail: str = "") -> None:
         self.notes.append(Note(name, passed, detail))
 
-    def first_trial(self) -> tuple[Trial, Report]:
+    def run_first_trial(self) -> tuple[Trial, Report]:
         """On the inputs as they are; the output tells how square matrices lie."""
         trial = self.run(self.inputs)
         report = self.compare(trial)

@@ -14,7 +14,7 @@ from .layouts import CandidateError
 from .reference import is_array
 
 
-def zero_warnings(sides: Sides, report: Report) -> None:
+def warn_of_zero_gradients(sides: Sides, report: Report) -> None:
     """Of gradients that agree whatever is returned for them."""
     for row in report.rows:
         if row.kind == "gradient" and row.scale == 0 and not row.problem:
@@ -23,7 +23,7 @@ def zero_warnings(sides: Sides, report: Report) -> None:
             )
 
 
-def hands_off(sides: Sides, trial: Trial) -> None:
+def check_hands_off(sides: Sides, trial: Trial) -> None:
     """Arguments unchanged, nothing shared."""
     changed = [
         f"input {i}"
@@ -59,7 +59,7 @@ def hands_off(sides: Sides, trial: Trial) -> None:
     sides.note("no memory shared", not wrong, "; ".join(wrong[:3]))
 
 
-def second_backward(sides: Sides, first: Trial) -> Diagnosis | None:
+def check_second_backward(sides: Sides, first: Trial) -> Diagnosis | None:
     """Forward and backward again, nothing reset: gradients all add up, or all start anew."""
     once = {n: np.copy(v) for (kind, n), v in first.mine.items() if kind == "gradient"}
     sides.mine.forward([np.copy(x) if is_array(x) else x for x in first.inputs])
@@ -89,7 +89,7 @@ def second_backward(sides: Sides, first: Trial) -> Diagnosis | None:
     return None
 
 
-def single_precision(sides: Sides) -> None:
+def check_single_precision(sides: Sides) -> None:
     """The same in float32, where a careless constant makes float64 of it."""
     if sides.dtype != np.float64:
         return

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from ..parity.one_pass import Passed, Upstream, flat, one_pass
-from ..parity.tolerance import Allowed, Moves, distance
+from ..parity.tolerance import Allowed, Moves, shadow_distance
 from ..twin import DTYPES, to_numpy, to_torch
-from .layouts import CandidateError
+from .layouts import Array, CandidateError
 
-Array = np.ndarray
 DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
 
 
@@ -186,7 +185,7 @@ def descent(
             runs[i] = moves, after
         (_, unmoved), *shadows = runs
         for name, w in unmoved.items():
-            apart = sum(distance(weights[name], w) for _, weights in shadows)
+            apart = sum(shadow_distance(weights[name], w) for _, weights in shadows)
             explained[name] = max(explained[name], apart)
         yield Descended(passes[0], unmoved, dict(explained))
     load_reference(reference, start)

@@ -24,20 +24,20 @@ class Checked:
     """The report of one check.
 
     Attributes:
-        rows: a quantity each, in the order of the backward pass.
+        report: a row for each quantity, in the order of the backward pass.
         diagnosis: of what disagrees.
         notes: what is easily forgotten.
         warnings: what this check could not prove.
     """
 
-    rows: Report
+    report: Report
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
     notes: list[Note] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
-        return self.rows.agrees and all(note.passed for note in self.notes)
+        return self.report.agrees and all(note.passed for note in self.notes)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; NaN and infinities become text."""
@@ -55,7 +55,7 @@ class Checked:
                 "yours": plain(row.mine),
                 "reference": plain(row.reference),
             }
-            for row in self.rows.rows
+            for row in self.report.rows
         ]
         return {
             "agrees": self.agrees,
@@ -69,7 +69,7 @@ class Checked:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        lines = [lines_of(self.rows)]
+        lines = [lines_of(self.report)]
         lines += [f"warning: {text}" for text in self.warnings]
         passed = [note.name for note in self.notes if note.passed]
         if passed:

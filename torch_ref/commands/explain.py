@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> bool:
         return True
     if arguments.step > MOST_STEPS:
         raise DescriptionError(f"--step {arguments.step}: expected at most {MOST_STEPS:,}")
-    network = described(arguments)
+    network = network_from(arguments)
     if arguments.html:
         from ..explaining.page import write_page
 
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> bool:
     return True
 
 
-def described(arguments: argparse.Namespace) -> Description:
+def network_from(arguments: argparse.Namespace) -> Description:
     """The network that the arguments describe."""
     from ..explaining.description import activation_named, read_description
 

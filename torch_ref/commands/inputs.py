@@ -15,7 +15,7 @@ import torch
 
 from manual.arrays import float_dtype
 
-from ..checking.candidates.base import called
+from ..checking.candidates.base import call_code
 from ..checking.layouts import CandidateError
 from ..checking.reference import outputs_of, prepared
 from ..models.losses import LOSSES
@@ -71,7 +71,7 @@ def load_file(path: Path) -> Any:
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent.resolve()))  # it may import its neighbours
     try:
-        called(f"importing {path}", spec.loader.exec_module, module)
+        call_code(f"importing {path}", spec.loader.exec_module, module)
     finally:
         sys.path.pop(0)
     return module
@@ -105,7 +105,7 @@ def construct(value: Any, words: Sequence[str]) -> Any:
             )
         return value
     positional, named = constructor_arguments(words)
-    return called(value.__name__, lambda: value(*positional, **named))
+    return call_code(value.__name__, lambda: value(*positional, **named))
 
 
 def draw_input(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndarray:

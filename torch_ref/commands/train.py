@@ -8,7 +8,7 @@ from typing import Any
 from ..training.experiment import Experiment
 from ..training.experiments import EXPERIMENTS
 from ..training.settings import (
-    ACTIVATIONS,
+    ACTIVATION_NAMES,
     COMPARISONS,
     OPTIMIZERS,
     SCHEDULES,
@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> Any:
     train.add_argument("--schedule", help=", ".join(SCHEDULES))
     train.add_argument("--batch-size", type=int, help="samples a step")
     train.add_argument("--hidden", type=widths, metavar="N[,N...]", help="hidden layers' widths")
-    train.add_argument("--activation", help=", ".join(ACTIVATIONS))
+    train.add_argument("--activation", help=", ".join(ACTIVATION_NAMES))
     train.add_argument("--dtype", help="float32, float64")
     train.add_argument("--seed", type=int, help="for first weights and batches")
     train.add_argument(

@@ -28,7 +28,7 @@ class Evidence:
         self.allowed = tolerance * self.eps
         self.mine = sample.mine or {}
         self.order = [name for name in sample.tapes[0].order() if name in self.mine]
-        self.wrong = self.left(sample.right)
+        self.wrong = self.unexplained(sample.right)
         self.until, self.seconds = time.monotonic() + seconds, seconds
         self.tried = 0
         self.untried = ""
@@ -45,7 +45,7 @@ class Evidence:
         scale = float(theirs.abs().max()) or sample.scale
         return largest / scale if math.isfinite(largest) else math.inf
 
-    def left(self, planted: LeafGradients) -> list[str]:
+    def unexplained(self, planted: LeafGradients) -> list[str]:
         """What a replay does not explain."""
         return [name for name in self.order if self.distance(name, planted) > self.allowed]
 
@@ -75,7 +75,7 @@ class Evidence:
             # Shapes that do not fit, an option out of range: nobody's code could have run so.
             return None
 
-    def late(self) -> bool:
+    def note_if_late(self) -> bool:
         if time.monotonic() < self.until:
             return False
         self.untried = f"what would have come after {self.seconds:g} s"

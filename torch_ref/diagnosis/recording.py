@@ -216,7 +216,7 @@ def _line() -> str:
 
 
 @contextmanager
-def _places(reference: Any, recorder: _Recorder) -> Iterator[None]:
+def _note_places(reference: Any, recorder: _Recorder) -> Iterator[None]:
     """Notes which submodule runs, and what it returns."""
     if not isinstance(reference, torch.nn.Module):
         yield
@@ -306,7 +306,7 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         _no_fused_layers(),
         torch.no_grad(),
         _Formulas(),
-        _places(reference, recorder),
+        _note_places(reference, recorder),
         recorder,
     ):
         try:

@@ -87,7 +87,7 @@ class Suspects:
             sources.append(stale(tape, self.previous.tapes[number]))
         for source in sources:
             for mistake in source:
-                if self.evidence.late():
+                if self.evidence.note_if_late():
                     return
                 if not wanted <= mistake.reaches:
                     continue
@@ -95,14 +95,14 @@ class Suspects:
                 if ratio is not None:
                     planted = self.evidence.replay(tape, both(before, mistake.edits))
                     if planted is not None:
-                        yield from self.times(
+                        yield from self.with_common_factor(
                             Suspect(mistake, 0.0, number), planted, ratio, numbers
                         )
         if not before and number == 0:
             for mistake, planted in self.early.mistakes(tape, base):
                 yield Suspect(mistake, 0.0), planted
 
-    def times(
+    def with_common_factor(
         self, suspect: Suspect, planted: dict[str, Tensor], ratio: float, numbers: dict[str, float]
     ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
         """The same, and where all of it is off by a known factor, that factor with it."""
@@ -126,7 +126,7 @@ class Suspects:
         """A factor on an edge. The gradients are linear in it, so it can be solved for."""
         tape = self.evidence.sample.tapes[number]
         for edges in edge_groups(tape):
-            if self.evidence.late():
+            if self.evidence.note_if_late():
                 return
             if not wanted <= edges.reaches:
                 continue

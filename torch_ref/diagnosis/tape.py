@@ -238,11 +238,15 @@ class Span:
     def output(self) -> Value:
         return self.ops[-1].outputs[0]
 
-    def is_function(self) -> bool:
-        """Whether it is one function of one value, of more than one operation."""
+    def find_edges(self) -> None:
+        """Note in `edges` where it reads a value that it has not computed itself."""
         inside = {id(value) for op in self.ops for value in op.outputs}
         edges = [(op, slot) for op in self.ops for slot in range(len(op.inputs))]
         self.edges = [(op, slot) for op, slot in edges if id(op.inputs[slot]) not in inside]
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is one function of one value, of more than one operation."""
         read = {id(op.inputs[slot]) for op, slot in self.edges}
         return (
             len(self.ops) > 1
@@ -313,7 +317,8 @@ class Tape:
         self._name_states()
         for span in self.spans:
             span.ops = [op for op in span.ops if op in kept]
-        self.spans = [span for span in self.spans if span.is_function()]
+            span.find_edges()
+        self.spans = [span for span in self.spans if span.is_function]
 
     def _name_states(self) -> None:
         """What a recurrent layer carries from one time step to the next has a name there."""

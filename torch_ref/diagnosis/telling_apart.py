@@ -11,7 +11,7 @@ from .samples import LeafGradients, Sample
 from .suspects import Suspect
 
 
-def told_apart(
+def tell_apart(
     evidence: Evidence,
     others: Sequence[Sample],
     suspects: Sequence[Suspect],

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.article.description import Description, DescriptionError, checked
+from manual.article.description import Description, DescriptionError, check_description
 from manual.models.mlp import ACTIVATIONS
 
 from ..safe_files import read_json
@@ -54,7 +54,7 @@ def read_description(path: Path) -> Description:
     if isinstance(lr, bool) or not isinstance(lr, int | float) or lr > 1e300:
         raise DescriptionError(f"{path}: lr: expected a number, not {lr!r:.20}")
     try:
-        return checked(
+        return check_description(
             Description(
                 tuple(weights),
                 tuple(biases),

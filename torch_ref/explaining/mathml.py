@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+FROM_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 ROWS, COLUMNS = 6, 8  # of a matrix, at most
 
 
@@ -63,7 +63,7 @@ def name(text: str) -> str:
         prime = f"<msup><mi>f</mi>{operator('′')}</msup>"
         return row([prime, operator("("), name(text[3:-1]), operator(")")])
     if match := re.fullmatch(r"([a-zA-Z])([₀-₉]+)", text):  # a layer's matrix
-        layer = match.group(2).translate(SUBSCRIPTS)
+        layer = match.group(2).translate(FROM_SUBSCRIPTS)
         return f"<msub><mi>{bold(match.group(1))}</mi><mn>{layer}</mn></msub>"
     if match := re.fullmatch(r"([zawb])(\d+)_([\d,]+)", text):  # a neuron's number in its layer
         letter, layer, index = match.groups()

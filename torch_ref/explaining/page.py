@@ -18,8 +18,8 @@ from .drawing import drawing
 from .mathml import math, matrix, name, operator, words
 from .mathml import number as mn
 from .mathml import row as mrow
-from .rows import ROUNDS, Row, both_after, number, rows_of, small, the_slip
-from .terminal import in_brackets, left_out, title, written_out
+from .rows import ROUNDS, Row, both_after, nine_digits, rows_of, small, the_slip
+from .terminal import check_showable, in_brackets, left_out, title
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --paper: #fff;
@@ -71,7 +71,7 @@ pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line); 
 
 def page(d: Description, steps: int) -> str:
     """The whole page, as text."""
-    written_out(d, scalar=False)
+    check_showable(d, scalar=False)
     mine, theirs, now = both_after(d, steps)
     first, alone = steps == 0, len(d.x) == 1
     scalar = rows_of(now, mine, theirs, True, first) if alone else []
@@ -137,7 +137,7 @@ def step(row: Row, identity: str) -> str:
         lines.append(math(mrow([equals, matrix(row.mine, ".5g")])))
     results = []
     if scalar:
-        mine, theirs = number(float(row.mine)), number(float(row.theirs))
+        mine, theirs = nine_digits(float(row.mine)), nine_digits(float(row.theirs))
         results += [
             f'<span>by hand <b data-key="{identity}" data-side="mine">{mine}</b></span>',
             f'<span>autograd <b data-key="{identity}" data-side="theirs">{theirs}</b></span>',

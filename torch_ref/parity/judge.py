@@ -73,12 +73,12 @@ class Judgement:
 def judge(mine: Quantities, theirs: Quantities, truth: Quantities) -> list[Judgement]:
     """Each quantity of the judge's, and how far by hand and PyTorch are from it."""
     return [
-        Judgement(*key, *(distance(side.get(key), right) for side in (mine, theirs)))
+        Judgement(*key, *(distance_from_judge(side.get(key), right) for side in (mine, theirs)))
         for key, right in truth.items()
     ]
 
 
-def distance(values: Any, right: Any) -> float:
+def distance_from_judge(values: Any, right: Any) -> float:
     """From the judge, in eps of the result's dtype; infinite if it is missing or misshapen."""
     if values is None:
         return np.inf

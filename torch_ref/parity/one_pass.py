@@ -18,7 +18,7 @@ import torch
 
 from manual import Module, Optimizer
 from manual.arrays import FLOATS, as_tuple
-from manual.passes import observed
+from manual.passes import observe_calls
 
 from ..twin import to_numpy, to_torch
 from .tolerance import Allowed, Sums
@@ -122,7 +122,7 @@ def target_of(forward: Any, backward: Any) -> int | None:
 def _by_hand(module: Module, inputs: Sequence[Any], upstream: Upstream) -> Passed:
     module.zero_grad()
     sums = Sums(module)
-    with observed(sums):  # the loss's too, whose rounding comes back as well
+    with observe_calls(sums):  # the loss's too, whose rounding comes back as well
         returned = module(*inputs)
         outputs = flat(returned)
         handed = list(upstream(outputs) if callable(upstream) else upstream)
@@ -159,7 +159,7 @@ def _by_autograd(
     def forward() -> Any:
         return module(*nested_as(tuple(inputs), iter(tensors)))
 
-    handles = list(noting(known, parts)) if inside else []
+    handles = list(note_parts(known, parts)) if inside else []
     try:
         returned = forward()
     except RuntimeError as error:  # a loss that PyTorch does not differentiate by its target
@@ -182,7 +182,7 @@ def _by_autograd(
     return Passed([y.detach() for y in outputs], handed, gradients, noted)
 
 
-def noting(module: torch.nn.Module, parts: dict[str, torch.Tensor]) -> Iterator[Any]:
+def note_parts(module: torch.nn.Module, parts: dict[str, torch.Tensor]) -> Iterator[Any]:
     """Have every submodule note in `parts` what it returns, with its gradient."""
     for name, part in module.named_modules():
         if name:

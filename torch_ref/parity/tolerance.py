@@ -24,7 +24,7 @@ import numpy as np
 
 from manual import Module, Optimizer
 from manual.arrays import FLOATS, Array
-from manual.passes import observed
+from manual.passes import observe_calls
 
 EPS = {dtype: float(np.finfo(dtype).eps) for dtype in FLOATS}
 ROUNDINGS = 16.0  # of an element-wise chain such as a sigmoid, its derivative and a product
@@ -112,7 +112,7 @@ class Moves:
         self.signs = sign * np.random.default_rng(0).choice([-1.0, 1.0], size=self.DRAWN)
         self.next = 0
 
-    def drawn(self, count: int) -> Array:
+    def draw(self, count: int) -> Array:
         """So many directions, 1 or −1."""
         if count > len(self.signs):
             self.signs = np.resize(self.signs, count)
@@ -126,7 +126,7 @@ class Moves:
         Zero stays zero: what is zero without rounding is zero on both sides.
         """
         size = max(scale, float(np.abs(values).max(initial=0)))
-        moves = self.drawn(values.size).reshape(values.shape) * (eps * EPS[values.dtype] * size)
+        moves = self.draw(values.size).reshape(values.shape) * (eps * EPS[values.dtype] * size)
         moves *= values != 0
         return values + moves.astype(values.dtype, copy=False)
 
@@ -152,7 +152,7 @@ class Shadow:
         self.scales: Mapping[Key, float] = {}
         self.handed: Mapping[str, Array] = {}
 
-    def outputs(self, part: Module, inputs: Any, named: Any, outputs: Any) -> Any:
+    def move_outputs(self, part: Module, inputs: Any, named: Any, outputs: Any) -> Any:
         """Observer: what a module returned, moved; a probability stays one."""
         length = part.sum_lengths(*inputs, **named).get("output", 1)
 
@@ -235,16 +235,18 @@ class Shadows:
             ):
                 group |= {key: value for key, value in its.items() if key != "params"}
             # It may run off to infinity before the run itself does.
-            with np.errstate(all="ignore"), observed(shadow.outputs):
+            with np.errstate(all="ignore"), observe_calls(shadow.move_outputs):
                 results = step(shadow)
                 for key, values in run_results.items():
                     if key in results and np.size(values):
-                        apart = distance(results[key], np.asarray(values), scales.get(key, 0.0))
+                        apart = shadow_distance(
+                            results[key], np.asarray(values), scales.get(key, 0.0)
+                        )
                         furthest[key] = max(apart, furthest.get(key, 0.0))
         return replace(allowed, explained=self.explained)
 
 
-def distance(shadow: Any, run: Array, scale: float = 0.0) -> float:
+def shadow_distance(shadow: Any, run: Array, scale: float = 0.0) -> float:
     """How far a shadow's result is from the run's own, in eps; NaN is infinitely far."""
     size = max(scale, float(np.abs(run).max())) or 1.0
     apart = float(np.abs(shadow - run).max()) / size / EPS[run.dtype]

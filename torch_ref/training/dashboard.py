@@ -22,7 +22,7 @@ from .pictures import overlay
 POINTS = 500  # along each curve; a training step is cheaper than writing a point
 FLOOR = -20.0  # shown for zero, which has no logarithm
 DISTANCE = "log10 distance"
-LARGEST = f"{DISTANCE}/largest of all"
+LARGEST_DISTANCE = f"{DISTANCE}/largest of all"
 LOG_LOSS = "Loss/train, log10"
 LAYOUT = {  # the tab Custom Scalars
     "By hand and autograd": {
@@ -80,7 +80,7 @@ class Dashboard:
         """Whether a point is written at this step."""
         return number % self.every == 0 or number in (1, self.steps)
 
-    def ahead(self, pair: Lockstep, number: int) -> None:
+    def keep_weights(self, pair: Lockstep, number: int) -> None:
         """Before a step whose update will be logged."""
         if self.due(number):
             self.before = {name: p.data.copy() for name, p in pair.parameters}
@@ -88,25 +88,27 @@ class Dashboard:
     def log(self, step: Step, pair: Lockstep | None = None) -> None:
         """Take note of a step; every so often a point is written, with the worst since the last."""
         for row in step.report.rows:
-            for tag in (f"{DISTANCE}/{row.kind} {row.name}", LARGEST):
+            for tag in (f"{DISTANCE}/{row.kind} {row.name}", LARGEST_DISTANCE):
                 self.distances[tag] = max(self.distances.get(tag, 0.0), row.relative)
         if not self.due(step.number):
             return
-        self.both("Loss/train", step.loss, step.torch_loss, step.number)
-        self.both(LOG_LOSS, log10(step.loss), log10(step.torch_loss), step.number)
+        self.log_both("Loss/train", step.loss, step.torch_loss, step.number)
+        self.log_both(LOG_LOSS, log10(step.loss), log10(step.torch_loss), step.number)
         self.curve.append((step.number, step.loss, step.torch_loss))
         for tag, distance in self.distances.items():
             self.parity.add_scalar(tag, log10(distance), step.number)
         self.distances = {}
         if pair is not None:
-            self.training(pair, step.number)
+            self.log_training(pair, step.number)
 
-    def training(self, pair: Lockstep, number: int) -> None:
+    def log_training(self, pair: Lockstep, number: int) -> None:
         """Learning rates and how far the weights moved; now and then all weights and gradients."""
         for i, (mine, theirs) in enumerate(
             zip(pair.optimizer.param_groups, pair.twin_optimizer.param_groups, strict=True)
         ):
-            self.both(f"Learning rate/group {i}", float(mine["lr"]), float(theirs["lr"]), number)
+            self.log_both(
+                f"Learning rate/group {i}", float(mine["lr"]), float(theirs["lr"]), number
+            )
         for side, parameters in (
             (self.manual, pair.parameters),
             (self.torch, pair.twin_parameters),
@@ -140,11 +142,11 @@ class Dashboard:
         self.parity.add_hparams(plain, metrics, run_name=".")
         self.parity.add_custom_scalars(LAYOUT)
 
-    def picture(self, tag: str, figure: Any, number: int) -> None:
+    def log_picture(self, tag: str, figure: Any, number: int) -> None:
         """A figure, of 4 inches at 100 dpi: TensorBoard shows it at half its size."""
         self.parity.add_figure(tag, figure, number)
 
-    def both(self, tag: str, mine: float, theirs: float, step: int) -> None:
+    def log_both(self, tag: str, mine: float, theirs: float, step: int) -> None:
         """One point for each side under the same tag."""
         self.manual.add_scalar(tag, mine, step)
         self.torch.add_scalar(tag, theirs, step)

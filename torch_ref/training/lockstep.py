@@ -148,7 +148,7 @@ class Lockstep:
                 self.twin, self.twin_loss, self.twin_optimizer, x, t, handed
             )
         self.steps += 1
-        allowed = self.explained(mine, x, t)
+        allowed = self.follow_with_shadows(mine, x, t)
         for scheduler, reached in zip(self.schedules, (mine.loss, theirs.loss), strict=False):
             metric = hasattr(scheduler, "patience")  # ReduceLROnPlateau
             scheduler.step(*([float(reached)] if metric else []))
@@ -162,7 +162,7 @@ class Lockstep:
                 self.furthest[key] = row, self.steps
         return Step(self.steps, float(mine.loss), float(theirs.loss), report)
 
-    def explained(self, mine: Outcome, x: Array, t: Array) -> Allowed:
+    def follow_with_shadows(self, mine: Outcome, x: Array, t: Array) -> Allowed:
         """How far this step's rounding, and that of all before it, may have parted the two."""
 
         def step(shadow: Shadow) -> Quantities:

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from .dashboard import LARGEST, LOG_LOSS, OVERLAY
+from .dashboard import LARGEST_DISTANCE, LOG_LOSS, OVERLAY
 from .settings import SettingError
 
 
@@ -52,7 +52,7 @@ def link(name: str) -> str:
     pinned = [
         {"plugin": "images", "tag": OVERLAY, "runId": run, "sample": 0},
         {"plugin": "scalars", "tag": LOG_LOSS},
-        {"plugin": "scalars", "tag": LARGEST},
+        {"plugin": "scalars", "tag": LARGEST_DISTANCE},
     ]
     cards = quote(json.dumps(pinned, separators=(",", ":")))
     return (

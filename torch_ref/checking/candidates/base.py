@@ -11,12 +11,10 @@ import numpy as np
 from manual.arrays import as_tuple
 
 from ...twin import to_numpy
-from ..layouts import CandidateError, Layout
-
-Array = np.ndarray
+from ..layouts import Array, CandidateError, Layout
 
 
-def called(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def call_code(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call someone's code; what it raises becomes one line that says where."""
     try:
         return function(*arguments)
@@ -165,7 +163,7 @@ class Candidate:
             array,
         ]
 
-    def oriented(self, name: str, array: str, shape: tuple[int, ...] | None) -> Layout:
+    def layout_from_shape(self, name: str, array: str, shape: tuple[int, ...] | None) -> Layout:
         """A layout read off the shape of what stands there: the same, or transposed."""
         wanted = self.shapes[name]
         flat = (wanted[0], int(np.prod(wanted[1:]))) if len(wanted) > 2 else wanted

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..layouts import CandidateError, Layout
-from .base import Array, Candidate, called
+from .base import Array, Candidate, call_code
 
 
 class FunctionsCandidate(Candidate):
@@ -83,7 +83,7 @@ class FunctionsCandidate(Candidate):
     def forward(self, inputs: Sequence[Any]) -> list[Array]:
         names = {layout.name: self.arrays[name] for name, layout in self.layouts.items()}
         parameters = [names] if self.as_dict else list(names.values())
-        returned = called(
+        returned = call_code(
             f"{self.name}: forward", self.functions[0], *inputs, *parameters, *self.extra
         )
         if not isinstance(returned, tuple) or len(returned) < 2:
@@ -93,7 +93,7 @@ class FunctionsCandidate(Candidate):
 
     def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
         backward = self.functions[1]
-        returned = called(f"{self.name}: backward", backward, *upstream, self.cache)
+        returned = call_code(f"{self.name}: backward", backward, *upstream, self.cache)
         gradients = self.read_gradients(returned, extra=True)
         missing = [name for name in self.shapes if name not in gradients]
         if missing:

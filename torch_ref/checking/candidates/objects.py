@@ -9,7 +9,7 @@ import numpy as np
 from manual import Module
 
 from ..layouts import CandidateError, Layout, names_for
-from .base import Array, Candidate, as_array, called
+from .base import Array, Candidate, as_array, call_code
 
 
 class ModuleCandidate(Candidate):
@@ -34,10 +34,10 @@ class ModuleCandidate(Candidate):
     def forward(self, inputs: Sequence[Any]) -> list[Array]:
         if isinstance(self.module, Module):
             self.module.forget_passes()  # of a check that has no use for their backward
-        return self.read_outputs(called(f"{self.name}.forward", self.module, *inputs))
+        return self.read_outputs(call_code(f"{self.name}.forward", self.module, *inputs))
 
     def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
-        returned = called(f"{self.name}.backward", self.module.backward, *upstream)
+        returned = call_code(f"{self.name}.backward", self.module.backward, *upstream)
         gradients = {}
         if returned is not None or self.floating:
             gradients = self.read_gradients(returned)
@@ -84,7 +84,7 @@ class ObjectCandidate(Candidate):
                     f"{', '.join(names_for(name, position))}; a map can name it"
                 )
             shape = tuple(np.shape(self.holder(names[0])[names[0]]))
-            self.layouts[name] = self.oriented(name, names[0], shape)
+            self.layouts[name] = self.layout_from_shape(name, names[0], shape)
         for name in self.absent:
             del self.shapes[name]
 
@@ -118,11 +118,11 @@ class ObjectCandidate(Candidate):
                 place[layout.name] = value
 
     def forward(self, inputs: Sequence[Any]) -> list[Array]:
-        return self.read_outputs(called(f"{self.name}.forward", self.code.forward, *inputs))
+        return self.read_outputs(call_code(f"{self.name}.forward", self.code.forward, *inputs))
 
     def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
         arguments = upstream if self.takes_upstream else ()
-        returned = called(f"{self.name}.backward", self.code.backward, *arguments)
+        returned = call_code(f"{self.name}.backward", self.code.backward, *arguments)
         many = isinstance(returned, tuple) and len(returned) > len(self.floating)
         gradients = self.read_gradients(returned, extra=many)
         for name in self.shapes:
@@ -158,7 +158,7 @@ class ObjectCandidate(Candidate):
 
     def zero_grad(self) -> None:
         if hasattr(self.code, "zero_grad"):
-            called(f"{self.name}.zero_grad", self.code.zero_grad)
+            call_code(f"{self.name}.zero_grad", self.code.zero_grad)
         elif self.adds:
             for name, layout in self.layouts.items():
                 place, key = self.gradient_place(name)

@@ -9,7 +9,7 @@ from manual.arrays import as_tuple
 
 from ...twin import to_torch
 from ..layouts import CandidateError
-from .base import Array, Candidate, as_array, called
+from .base import Array, Candidate, as_array, call_code
 
 
 class TorchCandidate(Candidate):
@@ -36,10 +36,10 @@ class TorchCandidate(Candidate):
             self.tensors[i].requires_grad_()
         if self.is_module:
             arguments: tuple[Any, ...] = (self.code, self.leaves, tuple(self.tensors))
-            returned = called(f"{self.name}.forward", torch.func.functional_call, *arguments)
+            returned = call_code(f"{self.name}.forward", torch.func.functional_call, *arguments)
         else:
             arguments = (*self.tensors, *self.leaves.values())
-            returned = called(f"{self.name}.forward", self.code.apply, *arguments)
+            returned = call_code(f"{self.name}.forward", self.code.apply, *arguments)
         self.outputs = as_tuple(returned)
         return self.read_outputs(returned)
 
@@ -55,7 +55,7 @@ class TorchCandidate(Candidate):
         if not pairs:
             raise CandidateError(f"{self.name}: its output has no gradient")
         outputs, grads = zip(*pairs, strict=True)
-        called(f"{self.name}.backward", torch.autograd.backward, outputs, grads)
+        call_code(f"{self.name}.backward", torch.autograd.backward, outputs, grads)
         gradients = {}
         for name, leaf in leaves.items():
             if leaf.grad is not None:

@@ -239,7 +239,7 @@ def floating_arguments(op: Op, numbers: bool = False) -> dict[int, Any]:
     }
 
 
-def updated(tape: Tape, steps: Mapping[str, float], used: Mapping[str, Tensor]) -> Edits:
+def update_edits(tape: Tape, steps: Mapping[str, float], used: Mapping[str, Tensor]) -> Edits:
     """Every derivative taken with these parameters already moved by −step times their gradient.
 
     Args:

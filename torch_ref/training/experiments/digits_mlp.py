@@ -10,7 +10,7 @@ from manual.arrays import float_dtype
 
 from ..data import Data, digits
 from ..experiment import Experiment, Run
-from ..settings import ACTIVATIONS, Settings
+from ..settings import ACTIVATION_NAMES, Settings
 
 
 class DigitsMLP(Experiment):
@@ -22,7 +22,7 @@ class DigitsMLP(Experiment):
     ) -> tuple[MLP, CrossEntropyLoss, Data]:
         dtype = float_dtype(settings.dtype)
         sizes = (64, *settings.hidden, 10)
-        network = MLP(sizes, ACTIVATIONS[settings.activation], dtype, generator)
+        network = MLP(sizes, ACTIVATION_NAMES[settings.activation], dtype, generator)
         return network, CrossEntropyLoss(), digits(dtype)
 
     def pictures(self, run: Run) -> Iterator[tuple[str, Any]]:
