@@ -113,7 +113,7 @@ def drawn_network(
 
 
 def check_description(d: Description) -> Description:
-    """The same, if everything in it fits together.
+    """The description itself, once everything in it fits together.
 
     Raises:
         DescriptionError: something does not; the message says what.

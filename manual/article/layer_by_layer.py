@@ -9,7 +9,7 @@ TO_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def layer_by_layer(d: Description) -> Iterator[Equation]:
-    """A formula for each layer."""
+    """The formulas of one step in matrices, a few for each layer."""
 
     def term(name: str, key: str, transposed: bool = False) -> Term:
         return Term(name, key, None, transposed)

@@ -63,7 +63,7 @@ def values_by_hand(d: Description) -> Values:
 
 
 def loss_value(d: Description) -> Any:
-    """The loss alone."""
+    """The loss of the network on its batch."""
     a = d.x
     for w, b, name in zip(d.weights, d.biases, d.activations, strict=True):
         a = make_activation(name)(a @ w.T + b)
@@ -71,14 +71,14 @@ def loss_value(d: Description) -> Any:
 
 
 def after(d: Description, values: Values) -> Description:
-    """The same network with the weights of a step taken."""
+    """The network with the new weights of a step, found in the step's values."""
     numbers = range(1, d.layers + 1)
     weights = tuple(values[f"W{i}_new"] for i in numbers)
     return replace(d, weights=weights, biases=tuple(values[f"b{i}_new"] for i in numbers))
 
 
 def after_steps(d: Description, steps: int) -> Description:
-    """The same network after so many steps on its batch."""
+    """The network after so many steps on its batch."""
     for _ in range(steps):
         d = after(d, values_by_hand(d))
     return d

@@ -75,7 +75,7 @@ class Elementwise(Module):
 
 
 class InplaceRefused(Elementwise):
-    """One that PyTorch can also compute in place; not done here, since backward needs the input."""
+    """An activation that PyTorch also has in place; refused here: backward needs the input."""
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()

@@ -102,12 +102,12 @@ class Flat:
         return array[start:stop].reshape(self.parameters[i].shape)
 
     def state_of(self, i: int) -> dict[str, Any]:
-        """What has been gathered for parameter i: numbers, and views in its shape."""
+        """The optimizer's state of parameter i: numbers, and views in its shape."""
         scalars, begun = self.progress[i]
         return {**scalars, **{name: self.split(self.state[name], i) for name in sorted(begun)}}
 
     def set_state(self, i: int, state: Mapping[str, Any], scalars: Iterable[str]) -> None:
-        """Go on from this for parameter i; `scalars` are the names of what is a number."""
+        """Take over a saved state of parameter i; `scalars` names what is a number in it."""
         numbers = {name: float(state[name]) for name in scalars if name in state}
         begun = state.keys() - numbers.keys()
         for name in begun:
@@ -115,7 +115,7 @@ class Flat:
         self.progress[i] = numbers, frozenset(begun)
 
     def stretches(self) -> Iterator[Stretch]:
-        """What there is to update: the longest stretches that can be updated as one."""
+        """The longest stretches that can be updated as one, of the parameters with a gradient."""
         for parameter in self.parameters:
             if parameter.data.base is not self.data:  # cast, copied, or another optimizer's since
                 self.adopt()
@@ -245,14 +245,14 @@ class Optimizer:
     def decay(
         self, stretch: Stretch, lr: float, weight_decay: float, maximize: bool, decoupled: bool
     ) -> Array:
-        """The same, or, decoupled, w ← w − η λ w at once and the gradient without λ."""
+        """The gradient to go against; decoupled, w ← w − η λ w at once, and it is without λ."""
         if decoupled:
             stretch.w *= 1 - lr * weight_decay
             weight_decay = 0
         return self.descent(stretch, weight_decay, maximize)
 
     def state_of(self, parameter: Parameter) -> dict[str, Any]:
-        """What has been gathered for one parameter, by name: views in its shape, and numbers."""
+        """The optimizer's state of one parameter, by name: views in its shape, and numbers."""
         for flat in self._flats:
             for i, candidate in enumerate(flat.parameters):
                 if candidate is parameter:
@@ -260,7 +260,7 @@ class Optimizer:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """In PyTorch's layout: what each parameter has gathered, by number, and the settings."""
+        """The state in PyTorch's layout: of each parameter, by number, and the groups' settings."""
         state, groups, first = {}, [], 0
         for group, flat in zip(self.param_groups, self._flats, strict=True):
             for i in range(len(flat.parameters)):

@@ -14,7 +14,7 @@ from .schedule import Group, LRScheduler, require_at_least
 
 
 class MomentumSchedule(LRScheduler):
-    """One that may also move the momentum, or Adam's β₁, between two values of its own."""
+    """A schedule that may also move the momentum, or Adam's β₁, between two values of its own."""
 
     def cycle(
         self,

@@ -172,7 +172,7 @@ class LRScheduler:
 
 
 def saved(value: Any) -> Any:
-    """What a state has of it: of a schedule its state, of a callable object its attributes."""
+    """A value as a state keeps it: of a schedule its state, of a callable object its attributes."""
     if isinstance(value, LRScheduler):
         return value.state_dict()
     if isinstance(value, list):
@@ -184,7 +184,7 @@ def saved(value: Any) -> Any:
 
 
 def load_entry(mine: Any, entry: Any) -> Any:
-    """What becomes of mine with an entry of a state: the entry, or mine with what is in it."""
+    """Load one entry of a state: it takes the place of mine, or what is in it goes into mine."""
     if isinstance(mine, LRScheduler):
         mine.take(entry)
         return mine
@@ -198,7 +198,7 @@ def load_entry(mine: Any, entry: Any) -> Any:
 
 
 def kind(value: Any) -> type:
-    """What can only replace its like in a state: a dict, list, text or number; the rest is None."""
+    """The type that an entry of a state must share with what it replaces; `object` for any."""
     return next((like for like in (dict, list, str, Real) if isinstance(value, like)), object)
 
 

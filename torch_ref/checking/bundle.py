@@ -47,7 +47,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def upstream_of(loss: str | None, target: Any, gradients: Sequence[Any]) -> Upstream:
-    """From outputs to their gradients: the loss's, or the ones that were given."""
+    """A function from outputs to their gradients: the loss's, or those handed in."""
 
     def upstream(outputs: Sequence[torch.Tensor]) -> list[Any]:
         if loss is None:
@@ -70,8 +70,12 @@ def upstream_of(loss: str | None, target: Any, gradients: Sequence[Any]) -> Upst
 def compute(
     reference: Any, inputs: Sequence[Any], upstream: Upstream, lr: float, steps: int
 ) -> tuple[Quantities, list[torch.Tensor], list[Descended], Allowed]:
-    """All that a bundle holds, by the reference: its pass, the upstream gradients, each step of
-    plain gradient descent; and what rounding allows."""
+    """What the reference computes for a bundle.
+
+    Returns:
+        The quantities of its pass, the upstream gradients, each step of plain gradient descent, and
+        what rounding allows.
+    """
     if drawing_of(reference):
         raise CandidateError(
             f"{type(drawing_of(reference)[0]).__name__} draws random numbers, others every time"
@@ -346,7 +350,7 @@ def compare_bundle(
 
 
 def larger(reference: Any, inputs: Sequence[np.ndarray]) -> list[Sample]:
-    """The same reference with more samples: what would tell several mistakes apart."""
+    """The reference on more samples, which may tell several mistakes apart; none if it refuses."""
     size = len(inputs[0]) if inputs and inputs[0].ndim else 0
     more = [
         np.concatenate([x, x[::-1][:2] * x.dtype.type(0.5) if x.dtype.kind == "f" else x[:2]])

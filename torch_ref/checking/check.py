@@ -62,7 +62,7 @@ def check(
 
 
 def examine(sides: Sides, lr: float | None, steps: int) -> Checked:
-    """The whole check, in the order in which its parts build on each other."""
+    """Run all parts of a check, in the order in which they build on each other."""
     trial, report = sides.run_first_trial()
     warn_of_zero_gradients(sides, report)
     checked = Checked(report, Diagnosis(), sides.notes, sides.warnings)
@@ -90,7 +90,7 @@ def examine(sides: Sides, lr: float | None, steps: int) -> Checked:
 def diagnose_trial(
     sides: Sides, trial: Trial, report: Report, lr: float | None, previous: Sample | None = None
 ) -> Diagnosis:
-    """The search, with a second batch of another size to confirm what it finds.
+    """Search for the mistake in a trial; batches of other sizes confirm what is found.
 
     Args:
         previous: the batch before, to find a stale cache.
@@ -117,7 +117,7 @@ def diagnose_trial(
 
 
 def check_other_batches(sides: Sides, first: Trial, checked: Checked, lr: float | None) -> None:
-    """What passes on one batch and not on the next: stale caches, sizes that were kept."""
+    """Check further batches: stale caches and sizes that were kept pass on one batch only."""
     for name, inputs in (
         ("a second batch", sides.mixed_batch(3)),
         ("a smaller batch", sides.smaller_batch()),

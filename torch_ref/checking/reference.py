@@ -17,20 +17,22 @@ DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
 
 
 def parameters_of(reference: Any) -> dict[str, torch.Tensor]:
-    """Those that have a gradient, by name."""
+    """A reference's parameters that have a gradient, by name."""
     if not isinstance(reference, torch.nn.Module):
         return {}
     return {n: p for n, p in reference.named_parameters() if p.requires_grad}
 
 
 def every_parameter(reference: Any) -> dict[str, torch.Tensor]:
-    """Also those that are held fixed."""
+    """All parameters of a reference by name, those that are held fixed too."""
     return dict(reference.named_parameters()) if isinstance(reference, torch.nn.Module) else {}
 
 
 def prepared(reference: Any, dtype: Any, seed: int) -> Any:
-    """A copy in this dtype. Parameters that are all equal, such as ones, are drawn at random:
-    a factor of one that is left out would not show."""
+    """A copy of a reference in this dtype, with parameters that show a factor left out.
+
+    Those that are one number everywhere, such as ones, are moved at random.
+    """
     if not isinstance(reference, torch.nn.Module):
         return reference
     reference = copy.deepcopy(reference).to(dtype)
@@ -97,7 +99,7 @@ def random_like(outputs: Sequence[torch.Tensor], seed: int) -> list[torch.Tensor
 
 
 def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> Any:
-    """Dropout with the mask that someone's own forward has just drawn."""
+    """The reference; of dropout, with the mask that someone's own forward has just drawn."""
     drawing = drawing_of(reference)
     if not drawing:
         return reference

@@ -40,7 +40,7 @@ class Checked:
         return self.report.agrees and all(note.passed for note in self.notes)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; NaN and infinities become text."""
+        """The report for JSON; NaN and infinities become text."""
         rows = [
             {
                 "kind": row.kind,
@@ -83,12 +83,12 @@ class Checked:
 
 
 def plain(number: float) -> float | str:
-    """JSON has no NaN and no infinities."""
+    """A number for JSON, which has no NaN and no infinities: those become text."""
     return number if math.isfinite(number) else str(number)
 
 
 def lines_of(report: Report) -> str:
-    """A line for each quantity."""
+    """A report as a table, a line for each quantity."""
     rows: list[tuple[str, ...]] = [
         ("quantity", "", "distance in eps", "worst at", "yours", "reference")
     ]
@@ -104,7 +104,7 @@ def lines_of(report: Report) -> str:
 
 
 def output_words(report: Report) -> str:
-    """The forward pass is wrong: the backward pass cannot be judged before it is right."""
+    """What is said of a wrong output: the gradients cannot be judged before it is right."""
     row = next(row for row in report.rows if row.kind == "output" and not row.agrees)
     hint = " (float32 code? see --dtype)" if row.problem.startswith("float32") else ""
     detail = f"{row.mine:.9g} at {list(row.worst)}, expected {row.reference:.9g}"

@@ -14,7 +14,8 @@ from ..parity.one_pass import Passed
 from ..parity.tolerance import Allowed, allowed_at_most
 from ..twin import to_numpy, to_torch
 from .comparing import Sides, Trial
-from .reference import Array, descent, is_array
+from .layouts import Array
+from .reference import descent, is_array
 
 
 def compare_trajectory(

@@ -97,7 +97,7 @@ def literal(text: str) -> Any:
 
 
 def construct(value: Any, words: Sequence[str]) -> Any:
-    """A class is called with these arguments; anything else stays."""
+    """An object of a class, called with these arguments; anything else stays."""
     if not isinstance(value, type) or issubclass(value, torch.autograd.Function):
         if words and not isinstance(value, type):
             raise CandidateError(
@@ -134,8 +134,10 @@ def draw_input(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndar
     raise CandidateError(f"--input {spec}: expected normal, uniform or int<N after the colon")
 
 
-def loss_on(name: str, outputs: Sequence[int], generator: np.random.Generator, dtype: Any) -> Any:
-    """A target for this loss, drawn at random: classes, or numbers of the output's shape."""
+def draw_target(
+    name: str, outputs: Sequence[int], generator: np.random.Generator, dtype: Any
+) -> Any:
+    """A target for a loss, drawn at random: classes, or numbers of the output's shape."""
     if name == "cross-entropy":
         shape = (outputs[0], *outputs[2:])
         return np.asarray(generator.integers(0, outputs[1], size=shape))
@@ -179,7 +181,7 @@ def the_loss(
     if name == "cross-entropy" and (y.dim() < 2 or not y.shape[1]):
         raise CandidateError(f"--loss {name}: expected an output of (samples, classes)")
     generator = np.random.default_rng(seed + 1)
-    target = loss_on(name, y.shape, generator, y.detach().numpy().dtype)
+    target = draw_target(name, y.shape, generator, y.detach().numpy().dtype)
     return (lambda y: LOSSES[name](y, to_torch(target))), target
 
 

@@ -79,7 +79,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 
 
 def run(arguments: argparse.Namespace) -> bool:
-    """Whether both sides agreed throughout."""
+    """Train an experiment; whether both sides agreed throughout."""
     settings = settings_from(arguments)
     name = arguments.name
     if name is not None and (name in ("", ".", "..") or Path(name).name != name):

@@ -109,7 +109,7 @@ def alone(
 def everywhere(
     together: Mapping[tuple[Any, ...], Sequence[tuple[Op, int, str, Edit]]],
 ) -> Iterator[Mistake]:
-    """The same mistake at all operations of a kind: in every layer, at every time step."""
+    """One mistake at all operations of a kind: in every layer, at every time step."""
     planted: set[tuple[Any, ...]] = set()
     for (_, position, *_, kind, key), members in together.items():
         indices = tuple(sorted({op.index for op, *_ in members}))

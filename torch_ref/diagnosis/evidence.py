@@ -34,7 +34,7 @@ class Evidence:
         self.untried = ""
 
     def distance(self, name: str, planted: LeafGradients, sample: Sample | None = None) -> float:
-        """Of a gradient handed in from a replay's, relative to the replay's size."""
+        """How far a gradient handed in is from a replay's, relative to the replay's size."""
         sample = sample or self.sample
         mine, theirs = (sample.mine or {})[name], planted[name]
         if mine.shape != theirs.shape:
@@ -46,11 +46,11 @@ class Evidence:
         return largest / scale if math.isfinite(largest) else math.inf
 
     def unexplained(self, planted: LeafGradients) -> list[str]:
-        """What a replay does not explain."""
+        """The gradients handed in that a replay does not give, by name."""
         return [name for name in self.order if self.distance(name, planted) > self.allowed]
 
     def fit(self, planted: LeafGradients, sample: Sample | None = None) -> float | None:
-        """The largest distance of what is wrong, or None if that does not fit."""
+        """The largest distance from a replay of what is wrong; None if it does not give that."""
         worst = 0.0
         for name in self.wrong:
             distance = self.distance(name, planted, sample)
@@ -67,7 +67,7 @@ class Evidence:
         )
 
     def replay(self, tape: Tape, edits: Edits) -> dict[str, Tensor] | None:
-        """None where an operation refuses what a mistake would hand it."""
+        """Replay a tape; None where an operation refuses what a mistake would hand it."""
         self.tried += 1
         try:
             return tape.replay(edits)
@@ -76,6 +76,7 @@ class Evidence:
             return None
 
     def note_if_late(self) -> bool:
+        """Whether the time is up; `untried` says so from then on."""
         if time.monotonic() < self.until:
             return False
         self.untried = f"what would have come after {self.seconds:g} s"

@@ -60,7 +60,7 @@ class Factor:
         return f"is {how} by {square}{known:.6g}, {number}{turned}"
 
     def on(self, numbers: Mapping[str, float]) -> float | None:
-        """The same factor where the numbers are others; None where there is no such number."""
+        """The factor's value where the numbers are others; None where there is no such number."""
         if not self.number:
             return self.value
         if self.number not in numbers or not numbers[self.number]:

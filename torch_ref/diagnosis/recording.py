@@ -217,7 +217,7 @@ def _line() -> str:
 
 @contextmanager
 def _note_places(reference: Any, recorder: _Recorder) -> Iterator[None]:
-    """Notes which submodule runs, and what it returns."""
+    """Within this block the recorder notes which submodule runs, and where it starts and ends."""
     if not isinstance(reference, torch.nn.Module):
         yield
         return
@@ -250,7 +250,7 @@ def _note_places(reference: Any, recorder: _Recorder) -> Iterator[None]:
 
 @contextmanager
 def _no_fused_layers() -> Iterator[None]:
-    """In float32 PyTorch hands an LSTM over to oneDNN as a whole: not within this block."""
+    """Within this block PyTorch does not hand an LSTM over to oneDNN as a whole, as in float32."""
     enabled = torch._C._get_mkldnn_enabled()
     torch._C._set_mkldnn_enabled(False)
     try:

@@ -38,7 +38,7 @@ class Suspect:
 
     @property
     def words(self) -> str:
-        """What it is called, whatever the factor is called."""
+        """What is wrong and where, without the name of the factor."""
         return (self.edges and self.edges.what) or self.mistake.what
 
     @property
@@ -51,7 +51,7 @@ class Suspect:
 
 
 class Suspects:
-    """All of them, one after the other, those that cannot be left out.
+    """Every mistake that may give the gradients handed in, one after the other.
 
     Args:
         lr: the learning rate, if weights were updated.
@@ -105,7 +105,7 @@ class Suspects:
     def with_common_factor(
         self, suspect: Suspect, planted: dict[str, Tensor], ratio: float, numbers: dict[str, float]
     ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
-        """The same, and where all of it is off by a known factor, that factor with it."""
+        """A suspect; and once more with a known factor, if all that it gives is off by that."""
         yield suspect, planted
         if abs(ratio - 1) < 1e-6 or not math.isfinite(ratio):
             return
@@ -123,7 +123,7 @@ class Suspects:
         linear: Projection,
         numbers: dict[str, float],
     ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
-        """A factor on an edge. The gradients are linear in it, so it can be solved for."""
+        """Wrong factors on edges. The gradients are linear in one, so it can be solved for."""
         tape = self.evidence.sample.tapes[number]
         for edges in edge_groups(tape):
             if self.evidence.note_if_late():

@@ -122,7 +122,7 @@ class Op:
         return [value for _, value in self.slots]
 
     def run(self, at: Mapping[int, Tensor] | None = None) -> tuple[list[Tensor], list[Tensor]]:
-        """Its differentiable inputs as leaves of a graph of its own, and its outputs."""
+        """Run it once more: its differentiable inputs as leaves of a new graph, and its outputs."""
         flat = list(self.flat)
         for position, tensor in (at or {}).items():
             flat[position] = tensor
@@ -187,7 +187,7 @@ class Op:
         return output_tangents
 
     def vjp_with_saved(self, grads: Gradients, change: Callable[[Tensor], Tensor]) -> Gradients:
-        """The same, where each tensor that autograd kept for it is first changed."""
+        """The gradient of each input, each tensor that autograd kept for it first changed."""
         with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.detach(), change):
             leaves, outputs = self.run()
             return backward_of(leaves, outputs, grads)
@@ -209,7 +209,7 @@ def backward_of(leaves: list[Tensor], outputs: list[Tensor], grads: Gradients) -
 
 
 def total(parts: Sequence[Tensor | None]) -> Tensor | None:
-    """The sum of what there is."""
+    """The sum of the tensors that there are; None if there is none."""
     there = [part for part in parts if part is not None]
     if not there:
         return None
@@ -377,11 +377,11 @@ class Tape:
         return changed
 
     def at_outputs(self, op: Op, changed: Mapping[int, Gradients] | None = None) -> Gradients:
-        """The gradients of what an operation returned."""
+        """The gradients of an operation's outputs, in one replay or, else, the right ones."""
         return [self.gradient(value, changed or {}) for value in op.outputs]
 
     def above(self, op: Op, changed: Mapping[int, Gradients]) -> Gradients:
-        """The gradients that come to an operation from above: at an output, what was given."""
+        """The gradients of an operation's outputs in a replay; at the end, the upstream ones."""
         return self._right[op.index] if op in self.upstream else self.at_outputs(op, changed)
 
     def right(self, op: Op) -> Gradients:

@@ -17,11 +17,11 @@ def tell_apart(
     suspects: Sequence[Suspect],
     gates: Mapping[int, str],
 ) -> tuple[list[list[Suspect]], str]:
-    """Those that the other inputs confirm, grouped by what gives the same numbers.
+    """Tell suspects apart: those that other inputs confirm, grouped by what gives equal numbers.
 
     Returns:
         The groups, the likeliest first, in each the best name first; and which further input would
-        tell them apart, if there are several.
+        tell the groups apart, if there are several.
     """
     unique = list({suspect.identity: suspect for suspect in suspects}.values())
     groups, apart = [unique], ""
@@ -50,7 +50,7 @@ def tell_apart(
 def consequences(
     evidence: Evidence, sample: Sample, suspects: Sequence[Suspect], gates: Mapping[int, str]
 ) -> dict[Any, LeafGradients]:
-    """What the same mistakes would give on another input, by their identity."""
+    """What each suspect would give on another input, by its identity."""
     gradients: dict[Any, LeafGradients] = {}
     for number, tape in enumerate(sample.tapes):
         numbers = numbers_of(tape)
@@ -82,7 +82,7 @@ def consequences(
 
 
 def identity_of(edges: Edges) -> tuple[Any, ...]:
-    """The same edges on another input."""
+    """What edges have in common on the tapes of all inputs."""
     return (edges.what, *sorted({op.index for op, _ in edges.edges}))
 
 
@@ -102,7 +102,7 @@ def _of_the_first(group: list[Suspect]) -> tuple[Any, ...]:
 def split(
     group: list[Suspect], results: Mapping[Any, LeafGradients], evidence: Evidence
 ) -> list[list[Suspect]]:
-    """Those that give the same numbers stay together."""
+    """A group of suspects, parted into those that give the same numbers on another input."""
     parts: list[list[Suspect]] = []
     for suspect in group:
         here = results.get(suspect.identity)

@@ -72,7 +72,7 @@ def twin_lines(cls: type) -> list[str]:
 
 
 def example_lines(cls: type) -> list[str]:
-    """Both sides on a few numbers."""
+    """A class and its twin on a few numbers; no lines for a class without an example."""
     if cls not in EXAMPLES:
         return []
     generator = np.random.default_rng(0)

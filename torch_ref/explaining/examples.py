@@ -32,12 +32,12 @@ class Example:
 
 
 def called_with(cls: Callable[..., manual.Module], *arguments: Any, **options: Any) -> Any:
-    """Without random numbers: called with these arguments."""
+    """A maker without random numbers: it calls the class with these arguments."""
     return lambda generator: cls(*arguments, **options)
 
 
 def with_generator(cls: Callable[..., manual.Module], *arguments: Any) -> Any:
-    """With random numbers: weights, or what is dropped."""
+    """A maker with random numbers, of weights or of what is dropped."""
     return lambda generator: cls(*arguments, generator=generator)
 
 

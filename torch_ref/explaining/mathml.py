@@ -1,4 +1,4 @@
-"""Formulas, numbers and matrices as native MathML; names as in `manual.walkthrough`."""
+"""Formulas, numbers and matrices as native MathML; names as in `manual.article.walkthrough`."""
 
 import re
 from collections.abc import Sequence

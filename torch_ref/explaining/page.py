@@ -70,7 +70,11 @@ pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line); 
 
 
 def page(d: Description, steps: int) -> str:
-    """The whole page, as text."""
+    """The HTML page on the step after so many others.
+
+    Raises:
+        DescriptionError: a layer is too wide to be written out.
+    """
     check_showable(d, scalar=False)
     mine, theirs, now = both_after(d, steps)
     first, alone = steps == 0, len(d.x) == 1
@@ -120,7 +124,7 @@ def sections(rows: Sequence[Row], prefix: str) -> list[str]:
 
 
 def step(row: Row, identity: str) -> str:
-    """One quantity."""
+    """One quantity as HTML: its formula, the numbers in it, its value on both sides."""
     quantity = row.equation.result
     equals = operator("=")
     scalar = np.ndim(row.mine) == 0

@@ -94,7 +94,7 @@ class Row:
 
     @property
     def difference(self) -> float:
-        """The largest."""
+        """The largest between the two sides."""
         return float(np.max(np.abs(np.asarray(self.mine) - np.asarray(self.theirs)), initial=0))
 
 
@@ -121,7 +121,7 @@ def printed_figure(term: Term) -> Figure | None:
 
 
 def nine_digits(value: float) -> str:
-    """Nine significant digits, with a real minus."""
+    """A number in nine significant digits, with a real minus."""
     return f"{value:.9g}".replace("-", "−")
 
 
@@ -137,10 +137,10 @@ def the_slip(row: Row) -> str:
         return ""
     if figure.rule == "early":
         early = rounds({0, 1}, "early")
-        carried = early[0]["dE_dout_h1"]
+        slope = nine_digits(early[0]["dE_dout_h1"])
         return (
             f"The article prints {figure.printed}. It is {figure.why}: with w5⁺ and w7⁺ in place "
-            f"of w5 and w7, ∂E/∂out_h1 becomes {nine_digits(carried)} and the error after the round "
+            f"of w5 and w7, ∂E/∂out_h1 becomes {slope} and the error after the round "
             f"{early[1]['E_total']:.9f}. That is no step along the gradient, which is taken at one "
             "point; and the w1⁺ … w4⁺ that the article prints are those of the right rule."
         )

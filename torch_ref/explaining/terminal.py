@@ -41,7 +41,7 @@ def text(d: Description, steps: int, scalar: bool) -> str:
 
 
 def check_showable(d: Description, scalar: bool) -> None:
-    """Raise unless the network can be shown."""
+    """Raise DescriptionError unless the network can be written out."""
     if scalar and len(d.x) > 1:
         raise DescriptionError(
             f"neuron by neuron only one sample can be followed, not {len(d.x)}: see --view matrices"
@@ -69,7 +69,7 @@ def left_out(d: Description) -> str:
 
 
 def scalar_lines(row: Row) -> list[str]:
-    """Name, formula, numbers, value, each in its line."""
+    """A quantity that is a number: its formula, the numbers in it, its value beside autograd's."""
     name = row.equation.result.name
     formula = joined([t if isinstance(t, str) else t.name for t in row.equation.formula])
     numbers = joined(
@@ -114,7 +114,7 @@ def bracketed(value: float) -> str:
 
 
 def joined(parts: Sequence[str]) -> str:
-    """With spaces between, but none inside brackets and before powers."""
+    """A formula in a line: spaces between its parts, but none inside brackets and before powers."""
     line = " ".join(parts)
     for before, now in (
         ("( ", "("),
@@ -130,7 +130,7 @@ def joined(parts: Sequence[str]) -> str:
 
 
 def matrix_lines(row: Row) -> list[str]:
-    """The formula in a line, below it the matrices side by side."""
+    """A quantity that is a matrix: its formula in a line, below it the matrices side by side."""
     name = row.equation.result.name
     formula = joined([t if isinstance(t, str) else t.name for t in row.equation.formula])
     lines = [f"{name} = {formula}"]

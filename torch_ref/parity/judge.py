@@ -31,7 +31,7 @@ CURVED = 1e4
 
 
 def extended(value: Any) -> Any:
-    """Floating arrays in the judge's precision; all else as it is."""
+    """A floating array in the judge's precision; anything else as it is."""
     return value.astype(JUDGE) if getattr(value, "dtype", None) in FLOATS else value
 
 
@@ -79,7 +79,7 @@ def judge(mine: Quantities, theirs: Quantities, truth: Quantities) -> list[Judge
 
 
 def distance_from_judge(values: Any, right: Any) -> float:
-    """From the judge, in eps of the result's dtype; infinite if it is missing or misshapen."""
+    """How far a result is from the judge's, in eps of its dtype; infinite if none or misshapen."""
     if values is None:
         return np.inf
     values = np.asarray(to_numpy(values))

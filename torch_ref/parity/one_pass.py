@@ -98,7 +98,7 @@ class Criterion:
 
 
 def flat(values: Any) -> list[Any]:
-    """What nested tuples and lists hold, one by one."""
+    """The values that nested tuples and lists hold, in one list."""
     if isinstance(values, tuple | list):
         return [one for part in values for one in flat(part)]
     return [values]

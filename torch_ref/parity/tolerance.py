@@ -84,7 +84,7 @@ class Sums:
 def allowed_at_most(
     parameters: Iterable[Sequence[int]], inputs: Sequence[Any], outputs: Sequence[Any]
 ) -> Allowed:
-    """For code whose sums are not known: none is longer than what it is made of.
+    """What is allowed of code whose sums are not known: none is longer than what it is made of.
 
     Every parameter's longest axis counts as one sum, and the longest axis of the first input as one
     more; of all its elements, where only numbers come out.
@@ -113,7 +113,7 @@ class Moves:
         self.next = 0
 
     def draw(self, count: int) -> Array:
-        """So many directions, 1 or −1."""
+        """The next `count` directions, 1 or −1."""
         if count > len(self.signs):
             self.signs = np.resize(self.signs, count)
         first = self.next if self.next + count <= len(self.signs) else 0
@@ -153,7 +153,7 @@ class Shadow:
         self.handed: Mapping[str, Array] = {}
 
     def move_outputs(self, part: Module, inputs: Any, named: Any, outputs: Any) -> Any:
-        """Observer: what a module returned, moved; a probability stays one."""
+        """An observer that moves what a module returned; a probability stays one."""
         length = part.sum_lengths(*inputs, **named).get("output", 1)
 
         def each(values: Any) -> Any:
@@ -209,7 +209,10 @@ class Shadows:
 
     @property
     def explained(self) -> dict[Key, float]:
-        """What both have shown: a move that one does not show the other does, or each a half."""
+        """How far each quantity has been from the run in both shadows, added up.
+
+        A move that one shadow does not show the other does, or each shows a half of it.
+        """
         one, other = self.furthest
         return {key: one[key] + other[key] for key in one}
 
@@ -220,12 +223,12 @@ class Shadows:
         scales: Mapping[Key, float],
         step: Callable[[Shadow], Mapping[Key, Any]],
     ) -> Allowed:
-        """Let both take the step that the run itself has taken; what is allowed of its results.
+        """Let both shadows take the step that the run has taken; what is allowed of its results.
 
         Args:
             allowed: of the step's own outputs and gradients.
-            own: the run's results.
-            scales: what each is measured against, where that is larger than its own size.
+            run_results: of the run's own step.
+            scales: what each result is measured against, where that is larger than its own size.
             step: takes a shadow one step on and gives its results.
         """
         for shadow, furthest in zip(self.both, self.furthest, strict=True):

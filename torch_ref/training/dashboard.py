@@ -81,7 +81,7 @@ class Dashboard:
         return number % self.every == 0 or number in (1, self.steps)
 
     def keep_weights(self, pair: Lockstep, number: int) -> None:
-        """Before a step whose update will be logged."""
+        """Keep the weights ahead of a step whose update will be logged."""
         if self.due(number):
             self.before = {name: p.data.copy() for name, p in pair.parameters}
 
@@ -102,7 +102,7 @@ class Dashboard:
             self.log_training(pair, step.number)
 
     def log_training(self, pair: Lockstep, number: int) -> None:
-        """Learning rates and how far the weights moved; now and then all weights and gradients."""
+        """Write learning rates and weights' moves; now and then all weights and gradients."""
         for i, (mine, theirs) in enumerate(
             zip(pair.optimizer.param_groups, pair.twin_optimizer.param_groups, strict=True)
         ):
@@ -125,7 +125,7 @@ class Dashboard:
                         side.add_histogram(f"Gradients/{name}", gradient, number)
 
     def finish(self, pair: Lockstep, step: Step, x: Any, metrics: dict[str, float]) -> None:
-        """What stands at the end: the report, the graph, the settings with what came of them.
+        """Write what stands at the end: the report, the graph, the settings with their metrics.
 
         Args:
             x: a sample for the graph of the twin.
@@ -143,11 +143,11 @@ class Dashboard:
         self.parity.add_custom_scalars(LAYOUT)
 
     def log_picture(self, tag: str, figure: Any, number: int) -> None:
-        """A figure, of 4 inches at 100 dpi: TensorBoard shows it at half its size."""
+        """Write a figure, of 4 inches at 100 dpi: TensorBoard shows it at half its size."""
         self.parity.add_figure(tag, figure, number)
 
     def log_both(self, tag: str, mine: float, theirs: float, step: int) -> None:
-        """One point for each side under the same tag."""
+        """Write one point for each side, under one tag."""
         self.manual.add_scalar(tag, mine, step)
         self.torch.add_scalar(tag, theirs, step)
 

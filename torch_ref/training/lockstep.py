@@ -29,13 +29,13 @@ class Outcome:
 
     @property
     def quantities(self) -> Quantities:
-        """By kind and name."""
+        """Output, loss and gradients by kind and name."""
         outputs: Quantities = {("output", "output"): self.output, ("output", "loss"): self.loss}
         return outputs | {("gradient", name): g for name, g in self.gradients.items()}
 
 
 def step_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array) -> Outcome:
-    """One step by hand."""
+    """One step of gradient descent by hand, on the batch (x, t)."""
     criterion = Criterion(loss, t)
     passed = one_pass(network, [x], criterion)
     optimizer.step()
@@ -47,7 +47,7 @@ def step_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array)
 def step_by_autograd(
     network: Any, loss: Any, optimizer: Any, x: Array, t: Array, handed: dict[str, Array] | None
 ) -> Outcome:
-    """The same step in PyTorch; with `handed`, the update is made from those gradients."""
+    """One step of gradient descent in PyTorch; with `handed`, from those gradients."""
     criterion = Criterion(loss, t)
     passed = one_pass(network, [x], criterion, input_gradients=False)
     gradients = exchange_gradients(network, handed)
@@ -134,7 +134,7 @@ class Lockstep:
         ] = {}  # the worst row and its step
 
     def step(self, x: Array, t: Array) -> Step:
-        """One step of both on the batch (x, t)."""
+        """Take one step of both sides on the batch (x, t)."""
         alone = self.compare == "steps"
         if alone:
             self.take_over()
@@ -163,7 +163,7 @@ class Lockstep:
         return Step(self.steps, float(mine.loss), float(theirs.loss), report)
 
     def follow_with_shadows(self, mine: Outcome, x: Array, t: Array) -> Allowed:
-        """How far this step's rounding, and that of all before it, may have parted the two."""
+        """Let the shadows take the step: how far all rounding so far may have parted the sides."""
 
         def step(shadow: Shadow) -> Quantities:
             if self.compare == "steps":  # where both sides update from equal gradients

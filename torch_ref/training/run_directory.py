@@ -47,7 +47,7 @@ def command(logdir: Path) -> str:
 
 
 def link(name: str) -> str:
-    """Where that command shows this run: no smoothing, loss and parity pinned to the top."""
+    """The address of a run in the dashboard: no smoothing, loss and parity pinned to the top."""
     run = f"defaultExperimentId/{name}/parity"
     pinned = [
         {"plugin": "images", "tag": OVERLAY, "runId": run, "sample": 0},

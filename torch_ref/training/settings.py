@@ -110,7 +110,7 @@ class Settings:
         return {f.name: f.metadata["choices"] for f in fields(cls) if f.metadata}
 
     def options(self) -> str:
-        """As on the command line."""
+        """The settings as they are written on the command line."""
         options = []
         for name, value in asdict(self).items():
             if name != "experiment" and value is not None:
@@ -125,7 +125,7 @@ class Settings:
             raise SettingError(f"--{option} {value}: expected {wish}")
 
     def resolve(self) -> Self:
-        """The same settings, checked, and what follows from others filled in.
+        """These settings, checked, and what follows from others filled in.
 
         Raises:
             SettingError: one has no meaning; the message names it and what was wanted.

@@ -39,13 +39,15 @@ def as_array(name: str, value: Any) -> Array:
 
 
 class Candidate:
-    """What every form has in common.
+    """Someone's code, whatever its form: the base of the forms.
 
     Args:
         name: what it is called in messages.
         shapes: of the reference's parameters.
-        layouts: where they stand, by the reference's name.
-        inputs: the number of inputs; `floating`: which of them have a gradient.
+        floating: which of the inputs have a gradient.
+
+    Attributes:
+        layouts: where the parameters stand, by the reference's name.
     """
 
     def __init__(self, name: str, shapes: Mapping[str, tuple[int, ...]], floating: list[int]):
@@ -91,11 +93,11 @@ class Candidate:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def zero_grad(self) -> None:
-        """Where gradients accumulate, start again."""
+        """Start again where gradients accumulate."""
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """Its parameters now, in the reference's layout."""
+        """The code's parameters as they are now, in the reference's layout."""
         return {}
 
     # ---- reading what it returned
@@ -164,7 +166,7 @@ class Candidate:
         ]
 
     def layout_from_shape(self, name: str, array: str, shape: tuple[int, ...] | None) -> Layout:
-        """A layout read off the shape of what stands there: the same, or transposed."""
+        """How someone's array lies, by its shape: as the reference's, transposed, flattened."""
         wanted = self.shapes[name]
         flat = (wanted[0], int(np.prod(wanted[1:]))) if len(wanted) > 2 else wanted
         if shape in (None, wanted):

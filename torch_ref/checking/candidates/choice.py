@@ -1,4 +1,4 @@
-"""Someone's backward pass, whatever its form, behind one pair of calls: forward, then backward.
+"""Which form someone's code has.
 
 Taken are: an object with `forward` and `backward`, of `manual` or of anyone's; two functions
 `forward(x, …) -> y, cache` and `backward(dy, cache) -> gradients`, as courses write them; a

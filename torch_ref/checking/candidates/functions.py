@@ -47,7 +47,7 @@ class FunctionsCandidate(Candidate):
         self.sure = bool(layouts) or not self.shapes
 
     def restore(self, parameters: Mapping[str, Array]) -> None:
-        """They are handed to it in every call: there is nothing to give back."""
+        """Nothing: the parameters are handed to the functions in every call."""
 
     def load(self, parameters: Mapping[str, Array]) -> None:
         self.reference = dict(parameters)

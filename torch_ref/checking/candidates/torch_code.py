@@ -22,7 +22,7 @@ class TorchCandidate(Candidate):
         self.leaves: dict[str, torch.Tensor] = {}
 
     def restore(self, parameters: Mapping[str, Array]) -> None:
-        """A module is called with the reference's parameters; its own are not touched."""
+        """Nothing: a module is called with the reference's parameters, its own are not touched."""
 
     def load(self, parameters: Mapping[str, Array]) -> None:
         self.leaves = {name: to_torch(value).requires_grad_() for name, value in parameters.items()}

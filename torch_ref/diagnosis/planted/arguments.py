@@ -240,7 +240,7 @@ def floating_arguments(op: Op, numbers: bool = False) -> dict[int, Any]:
 
 
 def update_edits(tape: Tape, steps: Mapping[str, float], used: Mapping[str, Tensor]) -> Edits:
-    """Every derivative taken with these parameters already moved by −step times their gradient.
+    """Edits for an early update: derivatives at parameters moved by −step times their gradient.
 
     Args:
         used: the gradients of the parameters that they were updated with.

@@ -188,9 +188,9 @@ def diagonal(op: Op) -> Tensor:
 
 
 def source_of(op: Op) -> Tensor | None:
-    """For an operation that only picks elements: which one of its input each output is.
+    """Which element of the input each element of the output is, where an operation only picks.
 
-    None for one that does anything else.
+    None for an operation that does anything else.
     """
     if len(op.inputs) != 1 or POINTWISE in op.function.tags or op.short == "expand":
         return None

@@ -103,7 +103,7 @@ def block_changes(
 
 
 def broadcast_changes(op: Op) -> Iterator[Change]:
-    """The sum over the samples, for what was broadcast to them."""
+    """What may go wrong in the sum over the axes along which a value was broadcast."""
     if op.short != "expand":
         return
     small, wide = op.inputs[0].tensor.shape, op.outputs[0].tensor.shape
@@ -145,7 +145,7 @@ def broadcast_changes(op: Op) -> Iterator[Change]:
 
 
 def at_leaves(tape: Tape) -> Iterator[Mistake]:
-    """What is returned for a leaf is no gradient of it at all."""
+    """What may be returned for a leaf that is no gradient of it at all."""
 
     def mistake(name: str, kind: str, what: str, array: Callable[..., Any]) -> Mistake:
         op = tape.at_leaf[name]
