@@ -31,6 +31,11 @@ JSON_LIMIT = 2**22  # bytes
 LARGEST = 2**27  # elements of one array: a gigabyte in float64
 
 
+def one_line(text: object) -> str:
+    """A message, such as an error's, without line breaks."""
+    return " ".join(str(text).split())
+
+
 def read_json(path: Path) -> Any:
     """What a JSON file holds.
 
@@ -44,8 +49,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not readable as JSON ({reason})") from None
+        raise InputError(f"{path}: not readable as JSON ({one_line(error)})") from None
 
 
 def read_array(path: Path, name: str) -> np.ndarray:
@@ -66,7 +70,7 @@ def read_array(path: Path, name: str) -> np.ndarray:
         empty = _empty_array(path)
         if empty is not None:
             return empty
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         raise InputError(f"{name}: not a readable .npy array ({reason})") from None
     if not isinstance(array, np.ndarray):
         raise InputError(f"{name}: expected one .npy array")

@@ -23,7 +23,7 @@ from ..models.losses import LOSSES
 from ..parity.distance import compare
 from ..parity.one_pass import Criterion, Quantities, Upstream
 from ..parity.tolerance import Allowed, allowed_at_most
-from ..safe_files import read_array, read_json, write_whole
+from ..safe_files import one_line, read_array, read_json, write_whole
 from ..twin import to_numpy, to_torch
 from .layouts import CandidateError
 from .reference import (
@@ -265,8 +265,9 @@ def check_bundle(bundle: Bundle, reference: Any) -> Checked:
             reference, inputs, upstream, bundle.lr, len(bundle.trajectory)
         )
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        reason = " ".join(str(error).split())
-        raise CandidateError(f"the reference does not take this bundle: {reason}") from None
+        raise CandidateError(
+            f"the reference does not take this bundle: {one_line(error)}"
+        ) from None
     return compare_bundle(bundle, reference, inputs, theirs, handed, path, allowed)
 
 

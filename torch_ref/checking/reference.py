@@ -10,6 +10,7 @@ import torch
 
 from ..parity.one_pass import Passed, Upstream, flat, one_pass
 from ..parity.tolerance import Allowed, Moves, shadow_distance
+from ..safe_files import one_line
 from ..twin import DTYPES, to_numpy, to_torch
 from .layouts import Array, CandidateError
 
@@ -79,7 +80,7 @@ def outputs_of(reference: Any, tensors: Sequence[Any]) -> list[torch.Tensor]:
     try:
         returned = reference(*tensors)
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = one_line(f"{type(error).__name__}: {error}")
         raise CandidateError(f"{name} does not take these inputs ({reason})") from error
     outputs = flat(returned)
     for y in outputs:

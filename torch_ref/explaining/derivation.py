@@ -57,11 +57,8 @@ def class_text(name: str) -> str:
 
 def twin_lines(cls: type) -> list[str]:
     """The PyTorch class of the same name, and both on a small example."""
-    place = next((p for p in (own, torch.nn, torch.optim) if hasattr(p, cls.__name__)), None)
-    if place is None:
-        place = (
-            torch.optim.lr_scheduler if hasattr(torch.optim.lr_scheduler, cls.__name__) else None
-        )
+    places = (own, torch.nn, torch.optim, torch.optim.lr_scheduler)
+    place = next((p for p in places if hasattr(p, cls.__name__)), None)
     if place is None:
         return ["It has no twin in PyTorch."]
     twin = getattr(place, cls.__name__)

@@ -10,6 +10,7 @@ import numpy as np
 
 from manual.arrays import as_tuple
 
+from ...safe_files import one_line
 from ...twin import to_numpy
 from ..layouts import Array, CandidateError, Layout
 
@@ -22,8 +23,8 @@ def call_code(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         frames = traceback.extract_tb(error.__traceback__)
         theirs = [f for f in frames if "site-packages" not in f.filename and f.filename != __file__]
         at = f" at {Path(theirs[-1].filename).name}:{theirs[-1].lineno}" if theirs else ""
-        message = " ".join(str(error).split())
-        raise CandidateError(f"{name} raised {type(error).__name__}{at}: {message}") from error
+        message = f"{name} raised {type(error).__name__}{at}: {one_line(error)}"
+        raise CandidateError(message) from error
 
 
 def as_array(name: str, value: Any) -> Array:

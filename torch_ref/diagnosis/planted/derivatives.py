@@ -28,8 +28,13 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
         yield "transpose", "kept", what, from_output(slot, lambda g: g)
         return
     left_out = "forgotten-derivative" if unary else "forgotten-factor"
-    what = "the derivative of" if unary else "the other factor of"
-    yield left_out, "one", f"{what} {name} is left out (taken as 1)", from_output(slot, lambda g: g)
+    factor = "the derivative of" if unary else "the other factor of"
+    yield (
+        left_out,
+        "one",
+        f"{factor} {name} is left out (taken as 1)",
+        from_output(slot, lambda g: g),
+    )
     if not unary:
         return
     yield (

@@ -109,12 +109,12 @@ def broadcast_changes(op: Op) -> Iterator[Change]:
     small, wide = op.inputs[0].tensor.shape, op.outputs[0].tensor.shape
     padded = (1,) * (len(wide) - len(small)) + tuple(small)
     axes = [a for a, (s, w) in enumerate(zip(padded, wide, strict=True)) if s != w]
-    what = name_of(op.inputs[0])
+    name = name_of(op.inputs[0])
 
     yield (
         "reduction-left-out",
         "none",
-        f"the gradient of {what} is not summed over the axes along which it was broadcast",
+        f"the gradient of {name} is not summed over the axes along which it was broadcast",
         from_output(0, lambda g: g),
     )
     for own_axis in range(len(wide)):
@@ -123,7 +123,7 @@ def broadcast_changes(op: Op) -> Iterator[Change]:
             yield (
                 "extra-axis",
                 f"kept {own_axis}",
-                f"the gradient of {what} keeps axis {own_axis} and is summed over the others",
+                f"the gradient of {name} keeps axis {own_axis} and is summed over the others",
                 from_output(0, lambda g, summed=summed: g.sum(summed)),
             )
     for axis in axes:
@@ -132,14 +132,14 @@ def broadcast_changes(op: Op) -> Iterator[Change]:
             yield (
                 "reduction-left-out",
                 f"without {axis}",
-                f"the gradient of {what} is not summed over axis {axis}",
+                f"the gradient of {name} is not summed over axis {axis}",
                 from_output(0, lambda g, others=others: g.sum(others)),
             )
         for which, indices in (("first", [0]), ("last", [wide[axis] - 1])):
             yield (
                 "dropped-index",
                 f"{which} {axis}",
-                f"the gradient of {what} has only the {which} index of axis {axis}, not their sum",
+                f"the gradient of {name} has only the {which} index of axis {axis}, not their sum",
                 from_output(0, lambda g, a=axis, i=indices: _only(g, a, i).sum_to_size(small)),
             )
 
