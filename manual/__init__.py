@@ -124,6 +124,7 @@ from .losses.pairwise import (
     PoissonNLLLoss,
     SmoothL1Loss,
 )
+from .models.convnet import ConvNet, ResidualBlock, ResNet
 from .models.mlp import MLP
 from .module import Module
 from .optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
@@ -184,6 +185,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvNet",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
@@ -263,6 +265,8 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "ResNet",
+    "ResidualBlock",
     "Rprop",
     "Sequential",
     "SequentialLR",

@@ -16,8 +16,8 @@ def main() -> None:
     print(f"{'rule':14}{'biases':10}{'after 1':>14}{'after 10,000':>16}")
     for rule in RULES:
         for biases in BIASES:
-            found = rounds({1, 10_000}, rule, biases)
-            first, last = (found[n]["E_total"] for n in (1, 10_000))
+            quantities = rounds({1, 10_000}, rule, biases)
+            first, last = (quantities[n]["E_total"] for n in (1, 10_000))
             print(f"{rule:14}{biases:10}{first:14.9f}{last:16.10f}")
 
     print(f"\nThe same round in three forms (learning rate {LEARNING_RATE}): E after 1 round")

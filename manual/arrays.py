@@ -31,12 +31,12 @@ def is_plain_array(value: Any) -> bool:
     return type(value) is np.ndarray or isinstance(value, np.generic)
 
 
-def plain_array(what: str, values: Any) -> Array:
+def plain_array(name: str, values: Any) -> Array:
     """A copy as a plain array.
 
     Raises:
         TypeError: it is a matrix, a masked array or another subclass, which means more than that.
     """
     if isinstance(values, np.ndarray) and not is_plain_array(values):
-        raise TypeError(f"{what} is a {type(values).__name__}, expected a plain NumPy array")
+        raise TypeError(f"{name} is a {type(values).__name__}, expected a plain NumPy array")
     return np.array(np.asarray(values))

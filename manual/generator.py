@@ -42,7 +42,7 @@ class TorchGenerator(np.random.Generator):
     def random(  # type: ignore[override]
         self, size: Any = None, dtype: DTypeLike = np.float64
     ) -> Any:
-        """Uniform in [0, 1)."""
+        """Uniform numbers in [0, 1), of shape `size`."""
         shape = () if size is None else tuple(np.atleast_1d(size))
         count = math.prod(shape)
         if np.dtype(dtype) == np.float32:
@@ -56,7 +56,7 @@ class TorchGenerator(np.random.Generator):
     def standard_normal(  # type: ignore[override]
         self, size: Any = None, dtype: DTypeLike = np.float64
     ) -> Any:
-        """Normal with mean 0 and variance 1."""
+        """Normal numbers with mean 0 and variance 1, of shape `size`."""
         shape = () if size is None else tuple(np.atleast_1d(size))
         count = math.prod(shape)
         if count < BLOCK:
@@ -101,7 +101,7 @@ def given_or_new(generator: Generator | None) -> Generator:
 
 
 def random(shape: tuple[int, ...], dtype: np.dtype, generator: Generator | None) -> Array:
-    """Uniform in [0, 1)."""
+    """Uniform numbers in [0, 1)."""
     return np.asarray(given_or_new(generator).random(shape, dtype=_drawable(dtype))).astype(
         dtype, copy=False
     )

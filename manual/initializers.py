@@ -49,16 +49,16 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def initializer(function: Function) -> Function:
-    """The same function, which refuses what is no Parameter."""
+    """A decorator: the function then refuses what is no Parameter."""
 
     @functools.wraps(function)
-    def checked(parameter: Parameter, *args: Any, **kwargs: Any) -> Parameter:
+    def wrapper(parameter: Parameter, *args: Any, **kwargs: Any) -> Parameter:
         if not isinstance(parameter, Parameter):
             kind = type(parameter).__name__
             raise TypeError(f"{function.__name__}: got a {kind}, expected a Parameter")
         return function(parameter, *args, **kwargs)
 
-    return cast(Function, checked)
+    return cast(Function, wrapper)
 
 
 def fans(parameter: Parameter) -> tuple[int, int]:
@@ -73,7 +73,7 @@ def fans(parameter: Parameter) -> tuple[int, int]:
 def uniform_(
     parameter: Parameter, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
-    """Uniform over [a, b)."""
+    """Fill with uniform numbers over [a, b)."""
     dtype = parameter.data.dtype
     largest = float(np.finfo(_drawable(dtype)).max)
     if not (0 <= b - a and max(b, -a, b - a) <= largest):
@@ -87,7 +87,7 @@ def uniform_(
 def normal_(
     parameter: Parameter, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
-    """Normal with this mean and standard deviation."""
+    """Fill with normal numbers of this mean and standard deviation."""
     if not std >= 0:
         raise ValueError(f"normal_: std is {std}, expected at least 0")
     dtype = parameter.data.dtype
@@ -111,7 +111,7 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Generator | None = None,
 ) -> Parameter:
-    """Normal, cut off at a and b.
+    """Fill with normal numbers, cut off at a and b.
 
     Where [a, b] holds more than 0.3 of the distribution, what falls outside is drawn again;
     elsewhere uniform numbers in [a, b] are kept with a chance of their density over the largest
@@ -143,23 +143,26 @@ def trunc_normal_(
 
 @initializer
 def constant_(parameter: Parameter, val: float) -> Parameter:
+    """Fill with one number."""
     parameter.data[...] = val
     return parameter
 
 
 @initializer
 def ones_(parameter: Parameter) -> Parameter:
+    """Fill with ones."""
     return constant_(parameter, 1)
 
 
 @initializer
 def zeros_(parameter: Parameter) -> Parameter:
+    """Fill with zeros."""
     return constant_(parameter, 0)
 
 
 @initializer
 def eye_(parameter: Parameter) -> Parameter:
-    """The identity, or as much of it as a matrix (n, m) holds: what goes in comes out."""
+    """Fill a matrix (n, m) with the identity, or as much of it as fits: what goes in comes out."""
     if len(parameter.shape) != 2:
         raise ValueError(f"eye_: a parameter of shape {parameter.shape}, expected 2 axes")
     parameter.data = np.eye(*parameter.shape, dtype=parameter.data.dtype)
@@ -168,7 +171,7 @@ def eye_(parameter: Parameter) -> Parameter:
 
 @initializer
 def dirac_(parameter: Parameter, groups: int = 1) -> Parameter:
-    """The identity of a convolution: 1 in the middle of the kernel from channel i to channel i."""
+    """Fill with a convolution's identity: 1 in the middle of the kernel from channel i to i."""
     shape = parameter.shape
     if len(shape) not in (3, 4, 5):
         raise ValueError(f"dirac_: a parameter of shape {shape}, expected 3, 4 or 5 axes")
@@ -188,7 +191,7 @@ def dirac_(parameter: Parameter, groups: int = 1) -> Parameter:
 def xavier_uniform_(
     parameter: Parameter, gain: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
-    """Uniform with the variance 2 gain²/(fan_in + fan_out)."""
+    """Fill with uniform numbers of variance 2 gain²/(fan_in + fan_out)."""
     a = math.sqrt(3.0) * (gain * math.sqrt(2.0 / sum(fans(parameter))))  # rounded in this order
     return uniform_(parameter, -a, a, generator)
 
@@ -197,7 +200,7 @@ def xavier_uniform_(
 def xavier_normal_(
     parameter: Parameter, gain: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
-    """Normal with the variance 2 gain²/(fan_in + fan_out)."""
+    """Fill with normal numbers of variance 2 gain²/(fan_in + fan_out)."""
     return normal_(parameter, 0.0, gain * math.sqrt(2.0 / sum(fans(parameter))), generator)
 
 
@@ -216,7 +219,7 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Parameter:
-    """Uniform with the variance gain²/fan; `a` is leaky_relu's slope."""
+    """Fill with uniform numbers of variance gain²/fan; `a` is leaky_relu's slope."""
     bound = math.sqrt(3.0) * _kaiming_std(parameter, a, mode, nonlinearity)
     return uniform_(parameter, -bound, bound, generator)
 
@@ -229,7 +232,7 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Parameter:
-    """Normal with the variance gain²/fan; `a` is leaky_relu's slope."""
+    """Fill with normal numbers of variance gain²/fan; `a` is leaky_relu's slope."""
     return normal_(parameter, 0.0, _kaiming_std(parameter, a, mode, nonlinearity), generator)
 
 
@@ -237,7 +240,7 @@ def kaiming_normal_(
 def orthogonal_(
     parameter: Parameter, gain: float = 1.0, generator: Generator | None = None
 ) -> Parameter:
-    """A matrix whose rows, or columns if they are fewer, are orthogonal and of length `gain`.
+    """Fill with a matrix whose rows, or columns if fewer, are orthogonal and of length `gain`.
 
     It is Q of the QR decomposition of a normal matrix, each column with the sign that makes R's
     diagonal positive, so that every orthogonal matrix is equally likely. Axes after the first are
@@ -259,7 +262,7 @@ def orthogonal_(
 def sparse_(
     parameter: Parameter, sparsity: float, std: float = 0.01, generator: Generator | None = None
 ) -> Parameter:
-    """Normal, with the part `sparsity` of every column set to zero."""
+    """Fill with normal numbers, the part `sparsity` of every column with zeros."""
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparse_: sparsity is {sparsity}, expected 0 to 1")
     if len(parameter.shape) != 2:

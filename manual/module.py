@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike
 
 from .arrays import FLOATS, Array, as_tuple, float_dtype, is_plain_array, plain_array
 from .parameter import Parameter
-from .passes import Pass, Saved, _pass, _saving, described
+from .passes import Pass, Saved, _pass, _saving, shapes_and_dtypes
 
 
 class Module:
@@ -70,9 +70,9 @@ class Module:
         self._buffers[name] = persistent
 
     def __setattr__(self, name: str, value: Any) -> None:
-        own = self.__dict__.get(name)
+        current = self.__dict__.get(name)
         for kind, instead in ((Parameter, f"assign to {name}.data"), (Module, "")):
-            if isinstance(own, kind) and value is not None and not isinstance(value, kind):
+            if isinstance(current, kind) and value is not None and not isinstance(value, kind):
                 raise TypeError(
                     f"{type(self).__name__}: {name} is a {kind.__name__} and cannot become a "
                     f"{type(value).__name__}" + (f": {instead}" if instead else "")
@@ -108,7 +108,7 @@ class Module:
     def _run(self, within: Pass, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         outputs = self.forward(*inputs, **named)
         if self._saved and self._saved[-1].outputs is None:
-            self._saved[-1].outputs = described(as_tuple(outputs))
+            self._saved[-1].outputs = shapes_and_dtypes(as_tuple(outputs))
             for observe in within.observers:
                 outputs = observe(self, inputs, named, outputs)
         return outputs
@@ -176,9 +176,9 @@ class Module:
                 continue
             number = isinstance(gradient, int | float)
             if isinstance(output, list) or not (is_plain_array(gradient) or number):
-                what = f"{type(gradient).__name__}{f' of {len(gradient)}' if several else ''}"
+                kind = f"{type(gradient).__name__}{f' of {len(gradient)}' if several else ''}"
                 wanted = f"{len(output)} of them" if isinstance(output, list) else "a plain array"
-                raise TypeError(f"{self!r}: upstream gradient is a {what}, expected {wanted}")
+                raise TypeError(f"{self!r}: upstream gradient is a {kind}, expected {wanted}")
             shape, dtype = output
             if np.shape(gradient) != shape:
                 raise ValueError(
@@ -301,7 +301,9 @@ class Module:
     def _state(self) -> dict[str, Array]:
         """Every parameter's and persistent buffer's own array, the names as in PyTorch."""
         state = {name: parameter.data for name, parameter in self._named_parameters()}
-        return state | {name: values for name, values, kept in self._named_buffers() if kept}
+        return state | {
+            name: values for name, values, persistent in self._named_buffers() if persistent
+        }
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of every parameter and buffer under its name, the same names as in PyTorch."""
@@ -315,11 +317,11 @@ class Module:
         Raises:
             ValueError: names are missing or unexpected, shapes or dtypes differ; all are listed.
         """
-        own = self._state()
+        current = self._state()
         loaded = {name: plain_array(name, values) for name, values in state_dict.items()}
-        problems = [f"missing {name}" for name in own if name not in loaded]
-        problems += [f"unexpected {name}" for name in loaded if name not in own]
-        for name, wanted in own.items():
+        problems = [f"missing {name}" for name in current if name not in loaded]
+        problems += [f"unexpected {name}" for name in loaded if name not in current]
+        for name, wanted in current.items():
             values = loaded.get(name, wanted)
             if values.shape != wanted.shape:
                 problems.append(f"{name} has shape {values.shape}, expected {wanted.shape}")
@@ -327,7 +329,7 @@ class Module:
                 problems.append(f"{name} is {values.dtype}, expected {wanted.dtype}")
         if problems:
             raise ValueError(f"{type(self).__name__}.load_state_dict: " + "; ".join(problems))
-        for name, array in own.items():
+        for name, array in current.items():
             array[...] = loaded[name]
 
     # How it was made
@@ -355,10 +357,10 @@ class Module:
         return constructor_call(type(self), self.arguments())
 
 
-def constructor_call(made: type, arguments: Mapping[str, Any]) -> str:
+def constructor_call(cls: type, arguments: Mapping[str, Any]) -> str:
     """The call that makes it: required arguments by position, others where not the default."""
     written = []
-    for name, parameter in inspect.signature(made).parameters.items():
+    for name, parameter in inspect.signature(cls).parameters.items():
         if name not in arguments:
             continue
         value = arguments[name]
@@ -369,7 +371,7 @@ def constructor_call(made: type, arguments: Mapping[str, Any]) -> str:
                 written.append(f"dtype={value.name!r}")
         elif not np.array_equal(value, parameter.default):
             written.append(f"{name}={value!r}")
-    return f"{made.__name__}({', '.join(written)})"
+    return f"{cls.__name__}({', '.join(written)})"
 
 
 def refuse(module: Module, **arguments: Any) -> None:
@@ -379,7 +381,7 @@ def refuse(module: Module, **arguments: Any) -> None:
             raise NotImplementedError(f"{type(module).__name__}: {name} is not supported")
 
 
-def positive(module: Module, name: str, value: int) -> int:
+def check_positive(module: Module, name: str, value: int) -> int:
     """`value`, if it is a whole number of at least 1."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(

@@ -80,15 +80,15 @@ class Parameter:
         self._data = self._data.astype(dtype)
         self._grad, self._has_grad = None, False
 
-    def _check(self, what: str, values: Array) -> None:
+    def _check(self, name: str, values: Array) -> None:
         # NumPy would broadcast and cast to float32 without a word; a wrong gradient must not pass.
         if np.shape(values) != self._data.shape:
             raise ValueError(
-                f"{what} of shape {np.shape(values)} for a parameter of shape {self._data.shape}"
+                f"{name} of shape {np.shape(values)} for a parameter of shape {self._data.shape}"
             )
         dtype = getattr(values, "dtype", type(values).__name__)
         if dtype != self._data.dtype:
-            raise TypeError(f"{what} in {dtype} for a parameter in {self._data.dtype}")
+            raise TypeError(f"{name} in {dtype} for a parameter in {self._data.dtype}")
 
     def __repr__(self) -> str:
         fixed = "" if self.requires_grad else ", requires_grad=False"

@@ -22,7 +22,7 @@ class Pass:
         module, shapes: what was called and its inputs' shapes, for messages.
         kept: it was run under `keep_passes`.
         modules: those that saved something, as often as they did.
-        observers: see `observed`.
+        observers: see `observe_calls`.
     """
 
     __slots__ = ("kept", "module", "modules", "observers", "shapes")
@@ -92,7 +92,7 @@ def keep_passes() -> AbstractContextManager[Any]:
     return _within(_keeping, True)
 
 
-def observed(observer: Observer) -> AbstractContextManager[Any]:
+def observe_calls(observer: Observer) -> AbstractContextManager[Any]:
     """Within the block, `observer` sees every call that saves something for backward.
 
     Args:
@@ -102,8 +102,8 @@ def observed(observer: Observer) -> AbstractContextManager[Any]:
     return _within(_observers, (*_observers.get(), observer))
 
 
-def described(outputs: Any) -> Any:
+def shapes_and_dtypes(outputs: Any) -> Any:
     """Shape and dtype of an output; of nested outputs, a list of theirs."""
     if isinstance(outputs, tuple | list):
-        return [described(output) for output in outputs]
+        return [shapes_and_dtypes(output) for output in outputs]
     return getattr(outputs, "shape", ()), getattr(outputs, "dtype", None)

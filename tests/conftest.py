@@ -215,6 +215,23 @@ def assert_agreement(report: Report) -> None:
     assert report.agrees, f"by hand and autograd disagree\n{report}"
 
 
+FEW = 3  # cases of each class, in the fast subset
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The fast subset has a few cases of each class."""
+    by_class: dict[str, list[str]] = {}
+    for case in CASES:
+        by_class.setdefault(case.class_name, []).append(case.name)
+    rest = {name for names in by_class.values() for name in names[FEW:]}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        own = callspec.params.get("case") if callspec else None
+        if isinstance(own, Case) and own.name in rest:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param

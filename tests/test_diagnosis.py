@@ -251,6 +251,13 @@ def sample(reference: Any, shape: tuple[int, ...], change: Any) -> Sample:
     return found
 
 
+def test_a_normalization_without_running_statistics_is_replayed_without_them() -> None:
+    """In evaluation PyTorch would read statistics that are not there, and bring Python down."""
+    layer = torch.nn.BatchNorm1d(3, track_running_stats=False).double()
+    wrong = sample(layer, (5, 3), lambda right, upstream: right | {"input 0": 3.7 * upstream})
+    assert diagnose([wrong], 100).wrong == ("input 0",)
+
+
 def test_several_that_fit_are_all_named_with_what_tells_them_apart() -> None:
     """With a batch of 2, twice is also the number of samples; another batch tells."""
     layer = torch.nn.Linear(3, 4).double()

@@ -18,9 +18,9 @@ from torch_ref.parity.judge import CAN_JUDGE, truth
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import to_torch
 
-from .cases import Case
+from .cases import IN_IMAGES, Case
 from .cases.activations import ELEMENTWISE, PYTORCH_IS_OFF
-from .cases.case import Recipe, cast, plain, typed, written
+from .cases.case import Chain, Recipe, cast, plain, typed, written
 from .cases.draws import log_probabilities, scores, spelling
 from .conftest import NO_JUDGE, Pair, assert_agreement, make_pair, named, public
 
@@ -29,7 +29,7 @@ INF, NAN = np.inf, np.nan
 REFUSALS = (RuntimeError, ValueError, IndexError, TypeError)
 
 
-def edge(name: str, recipe: Recipe, *inputs: Any, off: str = "") -> Any:
+def edge(name: str, recipe: Recipe | Chain, *inputs: Any, off: str = "") -> Any:
     """A case of just these inputs, as a parameter of that name."""
     arrays = tuple(np.asarray(x) for x in inputs)
     case = Case(name, recipe, lambda g: arrays, smooth=False, pytorch_is_off=off)
@@ -483,6 +483,10 @@ REFUSE_NUMBERS = [
     edge("MultiLabelSoftMarginLoss", plain(manual.MultiLabelSoftMarginLoss), NUMBER, OTHER),
     edge("CosineEmbeddingLoss", plain(manual.CosineEmbeddingLoss), NUMBER, OTHER, 1.0),
     edge("CTCLoss", plain(manual.CTCLoss), NUMBER, 1, 1, 1),
+    *(
+        edge(name, case.recipe, NUMBER, *([0] if "Unpool" in name else []))
+        for name, case in {case.class_name: case for case in IN_IMAGES}.items()
+    ),
 ]
 # They have no twin, are whole networks, or have a test of their own.
 NOT_NUMBERS = {"Sequential", "MLP", "HalfSquaredError", "Dropout1d", "Dropout2d"}

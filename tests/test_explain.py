@@ -22,7 +22,7 @@ from manual.article.neuron_by_neuron import neuron_by_neuron
 from manual.article.walkthrough import after, values_by_hand
 from torch_ref.cli import main
 from torch_ref.explaining.page import page
-from torch_ref.explaining.rows import both_after, number, rows_of, values_by_autograd
+from torch_ref.explaining.rows import both_after, nine_digits, rows_of, values_by_autograd
 from torch_ref.explaining.terminal import text
 
 NETWORKS: dict[str, Description] = {
@@ -174,7 +174,7 @@ def test_after_some_steps(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "--step", "1"]) == 0
     shown = capsys.readouterr().out
     assert "after 1 steps" in shown
-    assert number(rounds({1})[1]["E_total"]) in shown
+    assert nine_digits(rounds({1})[1]["E_total"]) in shown
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -186,7 +186,7 @@ def test_every_number_on_the_page_is_the_number_computed(name: str) -> None:
         for side, value in (("mine", row.mine), ("theirs", row.theirs)):
             shown = re.search(f'data-key="n{index}" data-side="{side}">([^<]*)<', html)
             assert shown is not None
-            assert shown.group(1) == number(float(value))
+            assert shown.group(1) == nine_digits(float(value))
     assert "nan" not in html.lower().replace("finance", "")
     assert "<script" not in html
     assert not re.search(r'(src|href)="(?!#)', html)  # nothing is fetched

@@ -16,7 +16,7 @@ import pytest
 from manual.article.description import drawn_network, the_article
 from manual.article.walkthrough import values_by_hand
 from torch_ref.explaining.page import page
-from torch_ref.explaining.rows import number, rows_of, values_by_autograd
+from torch_ref.explaining.rows import nine_digits, rows_of, values_by_autograd
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
@@ -101,5 +101,5 @@ def test_what_is_read_is_what_was_computed(name: str, tmp_path: Path) -> None:
     found, _ = opened(page(d, 0), tmp_path, 1200)
     rows = rows_of(d, values_by_hand(d), values_by_autograd(d), scalar=True, first=True)
     for index, row in enumerate(rows):
-        assert found["numbers"][f"n{index} mine"] == number(float(row.mine))
-        assert found["numbers"][f"n{index} theirs"] == number(float(row.theirs))
+        assert found["numbers"][f"n{index} mine"] == nine_digits(float(row.mine))
+        assert found["numbers"][f"n{index} theirs"] == nine_digits(float(row.theirs))

@@ -41,7 +41,7 @@ import pytest
 import torch
 
 import manual
-from torch_ref.parity.judge import CAN_JUDGE, JUDGE, differences, distance, truth
+from torch_ref.parity.judge import CAN_JUDGE, JUDGE, differences, distance_from_judge, truth
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.parity.tolerance import EPS, Allowed
 from torch_ref.twin import to_torch, twin_of
@@ -68,8 +68,8 @@ def pytorch_is_off(
         upstream = [np.ones(outputs.shape, dtype)]
         mine, theirs = (one_pass(side, inputs, upstream) for side in (module, twin_of(module)))
         right = truth(module, inputs, upstream)[key]
-        by_hand = distance(mine.quantities[key], right)
-        off = distance(theirs.quantities[key], right) * EPS[np.dtype(dtype)]
+        by_hand = distance_from_judge(mine.quantities[key], right)
+        off = distance_from_judge(theirs.quantities[key], right) * EPS[np.dtype(dtype)]
     assert by_hand <= mine.allowed(*key)
     return off
 
@@ -114,7 +114,7 @@ def test_an_optimizer_keeps_less_than_float64(name: str, least: float, most: flo
         twin.grad = to_torch(gradient)
         optimizer.step()
     right = by_hand(JUDGE)
-    assert distance(by_hand(F64), right) <= Allowed()("weight", "")
+    assert distance_from_judge(by_hand(F64), right) <= Allowed()("weight", "")
     way = np.abs(right - start).max()
     off = float(np.abs(twin.detach().numpy() - right).max() / way)
     assert least < off < most, MENDED

@@ -30,7 +30,7 @@ from torch_ref.pytest_plugin import Parity
 from torch_ref.training.article import article_round
 from torch_ref.training.experiments import EXPERIMENTS
 from torch_ref.training.lockstep import step_by_autograd
-from torch_ref.training.session import side_by_side
+from torch_ref.training.session import lockstep_of
 from torch_ref.twin import to_torch
 
 from .__main__ import COLUMNS, row_of
@@ -309,7 +309,7 @@ def test_the_article_s_figures_are_what_is_printed() -> None:
     """By hand and by autograd, over all of its rounds."""
     settings = EXPERIMENTS["worked-example"].defaults.resolve()
     problem = EXPERIMENTS["worked-example"].build(settings)
-    pair, x, t = side_by_side(problem), problem.data.x, problem.data.t
+    pair, x, t = lockstep_of(problem), problem.data.x, problem.data.t
     wanted = {figure.said_of for figure in FIGURES}
     autograd = {}
     for n in range(max(wanted) + 1):

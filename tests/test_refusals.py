@@ -15,7 +15,12 @@ import torch
 from torch.utils._pytree import tree_flatten
 
 import manual
-from manual.article.description import DescriptionError, checked, drawn_network, the_article
+from manual.article.description import (
+    DescriptionError,
+    check_description,
+    drawn_network,
+    the_article,
+)
 from manual.article.modules import ArticleNetwork
 from manual.layers.activations import Elementwise
 from manual.losses.pairwise import PairwiseLoss
@@ -196,7 +201,7 @@ BY_HAND: dict[str, tuple[Callable[[], Any], type, str]] = {
         "activation: there is no activation 'Soft', only Identity, CELU",
     ),
     "a layer without a bias": (
-        lambda: checked(replace(the_article(), biases=the_article().biases[:1])),
+        lambda: check_description(replace(the_article(), biases=the_article().biases[:1])),
         DescriptionError,
         "for each layer, not 2 weights, 1 biases and 2 activations",
     ),

@@ -22,7 +22,7 @@ from torch_ref.cli import main
 from torch_ref.commands import options
 from torch_ref.commands.train import settings_from
 from torch_ref.explaining.rows import WIDEST
-from torch_ref.explaining.terminal import written_out
+from torch_ref.explaining.terminal import check_showable
 from torch_ref.training.experiments import EXPERIMENTS
 
 Array = np.ndarray
@@ -385,9 +385,9 @@ def test_the_command_lines_numbers_on_their_bounds() -> None:
 
 
 def test_the_widest_layer_that_is_written_out() -> None:
-    written_out(drawn_network((2, WIDEST, 1)), scalar=True)
+    check_showable(drawn_network((2, WIDEST, 1)), scalar=True)
     with pytest.raises(DescriptionError, match="a layer of 65: at most 64 are written out"):
-        written_out(drawn_network((2, WIDEST + 1, 1)), scalar=True)
+        check_showable(drawn_network((2, WIDEST + 1, 1)), scalar=True)
 
 
 def test_the_package_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

@@ -24,8 +24,14 @@ from torch_ref.training.experiments import EXPERIMENTS
 from torch_ref.training.experiments.xor import linear_floor
 from torch_ref.training.lockstep import Lockstep, Step
 from torch_ref.training.run_directory import reserve
-from torch_ref.training.session import side_by_side, train
-from torch_ref.training.settings import ACTIVATIONS, OPTIMIZERS, SCHEDULES, SettingError, Settings
+from torch_ref.training.session import lockstep_of, train
+from torch_ref.training.settings import (
+    ACTIVATION_NAMES,
+    OPTIMIZERS,
+    SCHEDULES,
+    SettingError,
+    Settings,
+)
 
 from .cases.activations import ELEMENTWISE
 from .conftest import public
@@ -34,7 +40,7 @@ from .conftest import public
 def start(experiment: str, **options: Any) -> tuple[Settings, Lockstep, Problem]:
     settings = replace(EXPERIMENTS[experiment].defaults, **options).resolve()
     problem = EXPERIMENTS[experiment].build(settings)
-    return settings, side_by_side(problem), problem
+    return settings, lockstep_of(problem), problem
 
 
 def run(experiment: str, **options: Any) -> tuple[Lockstep, Problem, list[Step]]:
@@ -93,7 +99,7 @@ def test_digits_with_every_optimizer(optimizer: str, dtype: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", ACTIVATION_NAMES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_digits_with_every_activation(activation: str, dtype: str) -> None:
     _, _, steps = run("digits-mlp", activation=activation, dtype=dtype, steps=40)
@@ -116,7 +122,7 @@ def test_every_public_optimizer_and_schedule_has_its_name() -> None:
     for base, known in ((manual.Optimizer, OPTIMIZERS), (LRScheduler, SCHEDULES)):
         assert {name.lower() for name in public(base)} == {*known}
     elementwise = {cls.__name__.lower() for cls in ELEMENTWISE} - {"threshold"}
-    assert elementwise | {"identity", "prelu"} == {*ACTIVATIONS}
+    assert elementwise | {"identity", "prelu"} == {*ACTIVATION_NAMES}
 
 
 @pytest.mark.slow
@@ -369,7 +375,7 @@ def test_event_files_hold_what_was_logged(tmp_path: Path) -> None:
         for _ in range(12):
             steps.append(pair.step(*next(batches)))
             dashboard.log(steps[-1])
-        dashboard.both("Accuracy/val", 0.25, 0.5, 12)
+        dashboard.log_both("Accuracy/val", 0.25, 0.5, 12)
     mine, theirs, parity = (events(dashboard.path / side) for side in ("manual", "torch", "parity"))
     assert (
         mine.Tags()["scalars"]

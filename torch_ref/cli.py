@@ -51,6 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"backprop {arguments.command}: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        kept = "; what was logged so far is kept" if arguments.command == "train" else ""
-        print(f"\nbackprop {arguments.command}: interrupted{kept}", file=sys.stderr)
+        logged = "; what was logged so far is kept" if arguments.command == "train" else ""
+        print(f"\nbackprop {arguments.command}: interrupted{logged}", file=sys.stderr)
         return INTERRUPTED

@@ -31,6 +31,11 @@ JSON_LIMIT = 2**22  # bytes
 LARGEST = 2**27  # elements of one array: a gigabyte in float64
 
 
+def one_line(text: object) -> str:
+    """A message, such as an error's, without line breaks."""
+    return " ".join(str(text).split())
+
+
 def read_json(path: Path) -> Any:
     """What a JSON file holds.
 
@@ -44,8 +49,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not readable as JSON ({reason})") from None
+        raise InputError(f"{path}: not readable as JSON ({one_line(error)})") from None
 
 
 def read_array(path: Path, name: str) -> np.ndarray:
@@ -57,7 +61,7 @@ def read_array(path: Path, name: str) -> np.ndarray:
     if path.exists() and not path.is_file():
         raise InputError(f"{name}: not a regular file")
     try:
-        held = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{name}: there is no such file") from None
     except DAMAGED as error:
@@ -66,24 +70,24 @@ def read_array(path: Path, name: str) -> np.ndarray:
         empty = _empty_array(path)
         if empty is not None:
             return empty
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         raise InputError(f"{name}: not a readable .npy array ({reason})") from None
-    if not isinstance(held, np.ndarray):
+    if not isinstance(array, np.ndarray):
         raise InputError(f"{name}: expected one .npy array")
-    if held.dtype.kind not in "fiub" or held.dtype.itemsize > 8:
-        raise InputError(f"{name}: an array of {held.dtype}, expected plain numbers")
-    if held.size > LARGEST:
-        raise InputError(f"{name}: {held.size:,} elements, at most {LARGEST:,} are taken")
-    return np.array(held, held.dtype.newbyteorder("="))
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise InputError(f"{name}: an array of {array.dtype}, expected plain numbers")
+    if array.size > LARGEST:
+        raise InputError(f"{name}: {array.size:,} elements, at most {LARGEST:,} are taken")
+    return np.array(array, array.dtype.newbyteorder("="))
 
 
 def _empty_array(path: Path) -> np.ndarray | None:
     """An array without elements, which cannot be mapped into memory."""
     try:
-        held = np.load(path, allow_pickle=False) if path.stat().st_size < 4096 else None
+        array = np.load(path, allow_pickle=False) if path.stat().st_size < 4096 else None
     except DAMAGED:
         return None
-    return held if isinstance(held, np.ndarray) and held.size == 0 else None
+    return array if isinstance(array, np.ndarray) and array.size == 0 else None
 
 
 def write_whole(

@@ -67,12 +67,12 @@ def _twin_module(module: Module, made_already: dict[Module, torch.nn.Module]) ->
         inside = [_twin_module(part, made_already) for part in module]
         twin: torch.nn.Module = torch.nn.Sequential(*inside)
     else:
-        made = getattr(module, "twin_class", None)  # a module of one's own can name its twin
-        made = made or _torch_class(type(module).__name__, models, torch.nn)
+        twin_class = getattr(module, "twin_class", None)  # a module of one's own can name its twin
+        twin_class = twin_class or _torch_class(type(module).__name__, models, torch.nn)
         arguments = {name: to_torch(value) for name, value in module.arguments().items()}
         if hasattr(module, "generator"):  # its twin draws the same numbers from a copy
             arguments["generator"] = copy.deepcopy(module.generator)
-        twin = made(**arguments)
+        twin = twin_class(**arguments)
     twin.load_state_dict({name: to_torch(value) for name, value in module.state_dict().items()})
     for (_, mine), theirs in zip(module.named_parameters(), twin.parameters(), strict=True):
         theirs.requires_grad_(mine.requires_grad)
@@ -85,9 +85,9 @@ def _twin_optimizer(
 ) -> torch.optim.Optimizer:
     left = iter(parameters)
     groups = [{"params": [next(left) for _ in group["params"]]} for group in optimizer.param_groups]
-    made = _torch_class(type(optimizer).__name__, torch.optim)
+    twin_class = _torch_class(type(optimizer).__name__, torch.optim)
     accepted = inspect.signature(type(optimizer)).parameters
-    twin = made(groups, **{k: v for k, v in optimizer.defaults.items() if k in accepted})
+    twin = twin_class(groups, **{k: v for k, v in optimizer.defaults.items() if k in accepted})
     twin.load_state_dict(
         {
             "param_groups": [

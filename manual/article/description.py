@@ -91,9 +91,9 @@ def drawn_network(
         DescriptionError: there is no such network.
     """
     if len(sizes) < 2 or min(sizes) < 1:
-        given = "-".join(map(str, sizes))
+        widths = "-".join(map(str, sizes))
         raise DescriptionError(
-            f"layers {given}: expected at least two widths from 1 up, as in 3-4-2"
+            f"layers {widths}: expected at least two widths from 1 up, as in 3-4-2"
         )
     generator = np.random.default_rng(seed)
     weights, biases = [], []
@@ -109,11 +109,11 @@ def drawn_network(
     else:
         t = generator.normal(size=(samples, sizes[-1])).round(2)
     names = (*[activation] * (len(sizes) - 2), "Identity")
-    return checked(Description(tuple(weights), tuple(biases), names, loss, x, t, lr))
+    return check_description(Description(tuple(weights), tuple(biases), names, loss, x, t, lr))
 
 
-def checked(d: Description) -> Description:
-    """The same, if everything in it fits together.
+def check_description(d: Description) -> Description:
+    """The description itself, once everything in it fits together.
 
     Raises:
         DescriptionError: something does not; the message says what.

@@ -34,11 +34,16 @@ class Figure:
         return self.slipped or self.printed
 
     @property
+    def decimals(self) -> int:
+        """How many digits after the point the article prints."""
+        return len(self.printed.partition(".")[2])
+
+    @property
     def said_of(self) -> int:
         return self.round if self.claimed_round is None else self.claimed_round
 
 
-EARLY = "reached only if w5 … w8 are updated before they carry the error back"
+WHY_EARLY = "reached only if w5 … w8 are updated before they carry the error back"
 FIGURES = (
     Figure("net h1", "net_h1", "0.3775", 0),
     Figure("out h1", "out_h1", "0.593269992", 0),
@@ -73,7 +78,7 @@ FIGURES = (
     Figure("w2 after", "w2_new", "0.19956143", 0),
     Figure("w3 after", "w3_new", "0.24975114", 0),
     Figure("w4 after", "w4_new", "0.29950229", 0),
-    Figure("E after 1 round", "E_total", "0.291027924", 1, rule="early", why=EARLY),
+    Figure("E after 1 round", "E_total", "0.291027924", 1, rule="early", why=WHY_EARLY),
     Figure(
         "E after 10,000",
         "E_total",
@@ -91,7 +96,7 @@ FIGURES = (
         slipped="0.015912196",
         why="the early update again, its decimal point slipped",
     ),
-    Figure("o2 after 10,000", "out_o2", "0.984065734", 10_000, rule="early", why=EARLY),
+    Figure("o2 after 10,000", "out_o2", "0.984065734", 10_000, rule="early", why=WHY_EARLY),
 )
 
 
@@ -120,15 +125,19 @@ def figures_table(rule: str, biases: str, autograd: dict[int, Round] | None = No
     reasons: dict[str, str] = {}
     for figure in FIGURES:
         value = mine[figure.said_of][figure.quantity]
-        decimals = len(figure.printed.partition(".")[2])
+        decimals = figure.decimals
         same = f"{value:.{decimals}f}" == figure.printed
         line = f"{figure.name:18}{figure.printed:>14}{value:18.{max(decimals, 9)}f}"
         if autograd:
             theirs = autograd.get(figure.said_of, {}).get(figure.quantity)
             line += f"{'not run':>18}" if theirs is None else f"{theirs:18.{max(decimals, 9)}f}"
         if not same:
-            own = (rule, biases) == ("simultaneous", "fixed")
-            why = figure.why if own else "of the other rule or biases, or a slip that is told there"
+            by_default = (rule, biases) == ("simultaneous", "fixed")
+            why = (
+                figure.why
+                if by_default
+                else "of the other rule or biases, or a slip that is told there"
+            )
             reasons.setdefault(why, f"({len(reasons) + 1})")
             line += f"  {reasons[why]}"
         lines.append(line)

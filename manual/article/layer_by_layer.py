@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from .description import Description
 from .formulas import BACKWARD, FORWARD, LOSS, UPDATE, Equation, Parts, Term, call
 
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+TO_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def layer_by_layer(d: Description) -> Iterator[Equation]:
-    """A formula for each layer."""
+    """The formulas of one step in matrices, a few for each layer."""
 
     def term(name: str, key: str, transposed: bool = False) -> Term:
         return Term(name, key, None, transposed)
 
-    sub = [str(i).translate(SUBSCRIPTS) for i in range(d.layers + 1)]
+    sub = [str(i).translate(TO_SUBSCRIPTS) for i in range(d.layers + 1)]
     a = [term("x", "x"), *(term(f"a{sub[i]}", f"a{i}") for i in range(1, d.layers + 1))]
     for i in range(1, d.layers + 1):
         z = term(f"z{sub[i]}", f"z{i}")

@@ -1,4 +1,4 @@
-"""The article's network of this package's layers: the third form."""
+"""The article's network, built of this package's layers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -64,7 +64,7 @@ class ArticleNetwork(Module):
     Args:
         hidden_features: neurons in the hidden layer; the article has 2.
         activation: the name of the activation's class; the article has Sigmoid.
-        biases: "fixed", "trained" or "shared", see above.
+        biases: "fixed", "trained" or "shared", see example.py.
     """
 
     def __init__(

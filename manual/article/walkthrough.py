@@ -25,7 +25,7 @@ from .formulas import Values
 def values_by_hand(d: Description) -> Values:
     """Every quantity of one step, by this package's layers."""
     loss, linears, activations = LOSSES[d.loss](), [], []
-    found: Values = {"x": d.x, "a0": d.x, "t": d.t, "η": np.asarray(d.lr)}
+    values: Values = {"x": d.x, "a0": d.x, "t": d.t, "η": np.asarray(d.lr)}
     a = d.x
     for number, (w, b, name) in enumerate(zip(d.weights, d.biases, d.activations, strict=True), 1):
         linear, activation = Linear(w.shape[1], len(w), dtype=np.float64), make_activation(name)
@@ -33,37 +33,37 @@ def values_by_hand(d: Description) -> Values:
         linear.weight.data[...], linear.bias.data[...] = w, b
         linears.append(linear)
         activations.append(activation)
-        found[f"W{number}"], found[f"b{number}"] = w, b
-        z = found[f"z{number}"] = linear(a)
-        a = found[f"a{number}"] = activation(z)
+        values[f"W{number}"], values[f"b{number}"] = w, b
+        z = values[f"z{number}"] = linear(a)
+        a = values[f"a{number}"] = activation(z)
         slope = make_activation(name)
         slope(z)
-        found[f"f{number}"] = slope.backward(np.ones_like(z))
-    found["L"] = np.asarray(loss(a, d.t))
+        values[f"f{number}"] = slope.backward(np.ones_like(z))
+    values["L"] = np.asarray(loss(a, d.t))
     g = as_tuple(loss.backward())[0]
     for number in range(d.layers, 0, -1):
         linear, activation = linears[number - 1], activations[number - 1]
-        found[f"da{number}"] = g
-        dz = found[f"dz{number}"] = activation.backward(g)
+        values[f"da{number}"] = g
+        dz = values[f"dz{number}"] = activation.backward(g)
         g = linear.backward(dz)
         assert linear.bias is not None
         dW, db = np.asarray(linear.weight.grad), np.asarray(linear.bias.grad)
-        found[f"dW{number}"], found[f"db{number}"] = dW, db
-        found[f"W{number}_new"] = d.weights[number - 1] - d.lr * dW
-        found[f"b{number}_new"] = d.biases[number - 1] - (d.lr if d.trains_biases else 0) * db
+        values[f"dW{number}"], values[f"db{number}"] = dW, db
+        values[f"W{number}_new"] = d.weights[number - 1] - d.lr * dW
+        values[f"b{number}_new"] = d.biases[number - 1] - (d.lr if d.trains_biases else 0) * db
         # What reaches neuron j of the layer below from neuron i alone: (N, i, j)
-        found[f"from{number}"] = dz[:, :, np.newaxis] * d.weights[number - 1]
+        values[f"from{number}"] = dz[:, :, np.newaxis] * d.weights[number - 1]
     if d.loss == "cross-entropy":
         shifted = np.exp(a - a.max(axis=1, keepdims=True))
-        found["p"] = shifted / shifted.sum(axis=1, keepdims=True)
+        values["p"] = shifted / shifted.sum(axis=1, keepdims=True)
     if d.loss == "half-squared":
-        found["errors"] = (d.t - a) ** 2 / 2
-    found["L_new"] = np.asarray(forward(after(d, found)))
-    return found
+        values["errors"] = (d.t - a) ** 2 / 2
+    values["L_new"] = np.asarray(loss_value(after(d, values)))
+    return values
 
 
-def forward(d: Description) -> Any:
-    """The loss alone."""
+def loss_value(d: Description) -> Any:
+    """The loss of the network on its batch."""
     a = d.x
     for w, b, name in zip(d.weights, d.biases, d.activations, strict=True):
         a = make_activation(name)(a @ w.T + b)
@@ -71,14 +71,14 @@ def forward(d: Description) -> Any:
 
 
 def after(d: Description, values: Values) -> Description:
-    """The same network with the weights of a step taken."""
+    """The network with the new weights of a step, found in the step's values."""
     numbers = range(1, d.layers + 1)
     weights = tuple(values[f"W{i}_new"] for i in numbers)
     return replace(d, weights=weights, biases=tuple(values[f"b{i}_new"] for i in numbers))
 
 
 def after_steps(d: Description, steps: int) -> Description:
-    """The same network after so many steps on its batch."""
+    """The network after so many steps on its batch."""
     for _ in range(steps):
         d = after(d, values_by_hand(d))
     return d

@@ -1,8 +1,19 @@
 """Layers: what a network is built of.
 
-linear       Linear, Bilinear, Identity, Flatten, Unflatten
-activations  functions applied to each element, all derivatives in one table
-softmax      activations that share out one axis; GLU
-embedding    rows of a table, looked up by number
-dropout      leaving out a random part
+linear                  Linear, Bilinear, Identity, Flatten, Unflatten
+activations             functions applied to each element, all derivatives in one table
+softmax                 activations that share out one axis; GLU
+embedding               rows of a table, looked up by number
+dropout                 leaving out a random part
+windows                 how images lie in memory, and windows that slide over them
+padding                 a border around an image
+convolution             Conv1d, Conv2d, Conv3d
+transposed_convolution  ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+pooling                 MaxPool, AvgPool, LPPool: one number from every window
+adaptive_pooling        AdaptiveAvgPool, AdaptiveMaxPool: into an output of a given size
+unpooling               MaxUnpool: back to where the largest came from
+normalization           LayerNorm, GroupNorm, RMSNorm, LocalResponseNorm; the derivation
+batch_normalization     BatchNorm, InstanceNorm, with running statistics
+rearranging             Unfold, Fold, PixelShuffle, ChannelShuffle
+resampling              Upsample: images of another size
 """

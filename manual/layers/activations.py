@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
-from ..module import Module, positive, refuse
+from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
 from ..special import (
     PI,
@@ -75,7 +75,7 @@ class Elementwise(Module):
 
 
 class InplaceRefused(Elementwise):
-    """One that PyTorch can also compute in place; not done here, since backward needs the input."""
+    """An activation that PyTorch also has in place; refused here: backward needs the input."""
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class PReLU(Module):
     ) -> None:
         super().__init__()
         refuse(self, device=device)
-        self.num_parameters = positive(self, "num_parameters", num_parameters)
+        self.num_parameters = check_positive(self, "num_parameters", num_parameters)
         self.init = init
         self.weight = Parameter(np.full(num_parameters, init, float_dtype(dtype)))
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
-from ..module import positive, refuse
+from ..module import check_positive, refuse
 from .normalization import Axes, Normalization, back_through_normalized, normalized
 
 
@@ -33,7 +33,7 @@ class RunningNormalization(Normalization):
     ) -> None:
         super().__init__()
         refuse(self, device=device)
-        self.num_features = positive(self, "num_features", num_features)
+        self.num_features = check_positive(self, "num_features", num_features)
         self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.set_affine((num_features,), affine, bias, dtype)

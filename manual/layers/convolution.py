@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
 from ..initializers import kaiming_uniform_, uniform_
-from ..module import Module, positive, refuse
+from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
 from .padding import MODES, pad, unpad
 from .windows import (
@@ -176,9 +176,9 @@ class Convolution(Module):
         super().__init__()
         refuse(self, device=device)
         name, axes = type(self).__name__, self.AXES
-        self.in_channels = positive(self, "in_channels", in_channels)
-        self.out_channels = positive(self, "out_channels", out_channels)
-        self.groups = positive(self, "groups", groups)
+        self.in_channels = check_positive(self, "in_channels", in_channels)
+        self.out_channels = check_positive(self, "out_channels", out_channels)
+        self.groups = check_positive(self, "groups", groups)
         for what, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % groups:
                 raise ValueError(

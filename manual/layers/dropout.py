@@ -66,7 +66,7 @@ class Dropout1d(Dropout):
 
 
 class Dropout2d(Dropout):
-    """Dropout of whole channels of (N, C, H, W): so do neighbouring pixels."""
+    """Dropout of whole channels of (N, C, H, W): neighbouring pixels tell the same."""
 
     FEATURE_AXES = 2
     DIMENSIONS = (4,)

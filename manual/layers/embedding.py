@@ -5,7 +5,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
 from ..initializers import normal_
-from ..module import Module, positive, refuse
+from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
 
 
@@ -43,8 +43,8 @@ class Embedding(Module):
             sparse=sparse,
             device=device,
         )
-        self.num_embeddings = positive(self, "num_embeddings", num_embeddings)
-        self.embedding_dim = positive(self, "embedding_dim", embedding_dim)
+        self.num_embeddings = check_positive(self, "num_embeddings", num_embeddings)
+        self.embedding_dim = check_positive(self, "embedding_dim", embedding_dim)
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:

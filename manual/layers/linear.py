@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
 from ..initializers import kaiming_uniform_, uniform_
-from ..module import Module, check_axis, positive, refuse
+from ..module import Module, check_axis, check_positive, refuse
 from ..parameter import Parameter
 
 
@@ -37,8 +37,8 @@ class Linear(Module):
     ) -> None:
         super().__init__()
         refuse(self, device=device)
-        self.in_features = positive(self, "in_features", in_features)
-        self.out_features = positive(self, "out_features", out_features)
+        self.in_features = check_positive(self, "in_features", in_features)
+        self.out_features = check_positive(self, "out_features", out_features)
         dtype = float_dtype(dtype)
         self.weight = Parameter(np.empty((out_features, in_features), dtype))
         self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
@@ -106,9 +106,9 @@ class Bilinear(Module):
     ) -> None:
         super().__init__()
         refuse(self, device=device)
-        self.in1_features = positive(self, "in1_features", in1_features)
-        self.in2_features = positive(self, "in2_features", in2_features)
-        self.out_features = positive(self, "out_features", out_features)
+        self.in1_features = check_positive(self, "in1_features", in1_features)
+        self.in2_features = check_positive(self, "in2_features", in2_features)
+        self.out_features = check_positive(self, "out_features", out_features)
         dtype = float_dtype(dtype)
         self.weight = Parameter(np.empty((out_features, in1_features, in2_features), dtype))
         self.bias = Parameter(np.empty(out_features, dtype)) if bias else None

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
-from ..module import Module, positive, refuse
+from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
 
 Axes = tuple[int, ...]
@@ -171,8 +171,8 @@ class GroupNorm(Normalization):
     ) -> None:
         super().__init__()
         refuse(self, device=device)
-        self.num_groups = positive(self, "num_groups", num_groups)
-        self.num_channels = positive(self, "num_channels", num_channels)
+        self.num_groups = check_positive(self, "num_groups", num_groups)
+        self.num_channels = check_positive(self, "num_channels", num_channels)
         if num_channels % num_groups:
             raise ValueError(
                 f"GroupNorm: num_channels {num_channels} cannot be shared out among {num_groups} "
@@ -187,7 +187,7 @@ class GroupNorm(Normalization):
 
     def grouped(self, x: Array) -> Array:
         """(N, C, *S) -> (N, G, C/G · S)."""
-        return x.reshape(len(x), self.num_groups, -1)
+        return x.reshape(len(x), self.num_groups, math.prod(x.shape[1:]) // self.num_groups)
 
     def forward(self, input: Array) -> Array:
         x = self.own_dtype(input)
@@ -196,10 +196,7 @@ class GroupNorm(Normalization):
                 f"{self!r}: input has the shape {x.shape}, expected (N, {self.num_channels}, …)"
             )
         assert self.eps is not None
-        if x.size:
-            grouped, deviation, _, _ = normalized(self.grouped(x), (2,), self.eps)
-        else:
-            grouped, deviation = x, np.ones((), x.dtype)
+        grouped, deviation, _, _ = normalized(self.grouped(x), (2,), self.eps)
         x_hat = grouped.reshape(x.shape)
         self.save_for_backward(x_hat, deviation)
         return self.scaled(x_hat, channels=True)
@@ -207,8 +204,6 @@ class GroupNorm(Normalization):
     def backward(self, g: Array) -> Array:
         x_hat, deviation = self.take_saved(g)
         g = self.back_through_scaled(g, x_hat, (0, *range(2, g.ndim)), channels=True)
-        if not g.size:
-            return g.copy()
         both = self.grouped(g), self.grouped(x_hat)
         return back_through_normalized(*both, deviation, (2,)).reshape(g.shape)
 
@@ -270,7 +265,7 @@ def shape_of(module: Module, normalized_shape: Any) -> tuple[int, ...]:
     shape = tuple(normalized_shape) if several else (normalized_shape,)
     if not shape:
         raise ValueError(f"{type(module).__name__}: normalized_shape is empty")
-    return tuple(positive(module, "normalized_shape", n) for n in shape)
+    return tuple(check_positive(module, "normalized_shape", n) for n in shape)
 
 
 def last_axes(module: Module, x: Array, shape: tuple[int, ...]) -> Axes:
@@ -296,7 +291,7 @@ class LocalResponseNorm(Module):
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
-        self.size = positive(self, "size", size)
+        self.size = check_positive(self, "size", size)
         self.alpha, self.beta, self.k = alpha, beta, k
 
     def sum_lengths(self, input: Array) -> dict[str, int]:

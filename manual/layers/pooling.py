@@ -225,68 +225,74 @@ class AvgPool(Pooling):
             counts = counts[..., np.newaxis] * (last - first)
         return counts[..., np.newaxis, np.newaxis].astype(dtype)
 
-    def forward(self, input: Array) -> Array:
-        x, sizes, places, batched = self.taken_in(input)
+    def places(self, spatial: Sizes) -> Sizes:
+        if self.AXES == 3 and any(n < k for n, k in zip(spatial, self._kernel, strict=True)):
+            raise ValueError(  # as PyTorch does, of volumes only
+                f"{self!r}: input has the sizes {tuple(spatial)}, less than a window {self._kernel}"
+            )
+        return super().places(spatial)
+
+    def means(self, x: Array, sizes: Sizes, places: Sizes) -> tuple[Array, Array, Sizes]:
+        """Of every window, with what each was divided by, and the padded array's shape."""
         padded = self.padded(x, places, 0.0)
         total: Any = 0
         for seen in self.windows(places):
             total = total + padded[seen]
         counts = self.counts(sizes, places, x.dtype)
-        self.save_for_backward(counts, padded.shape, sizes, batched)
-        return outward(total / counts, batched)
+        return total / counts, counts, padded.shape
 
-    def backward(self, g: Array) -> Array:
-        counts, shape, sizes, batched = self.take_saved(g)
-        share = inward(g, self.AXES) / counts
+    def share_out(self, g: Array, counts: Array, shape: Sizes, sizes: Sizes) -> Array:
+        """∂L/∂x from the gradient of the means."""
+        share = g / counts
         grad = np.zeros(shape, g.dtype)
         for seen in self.windows(share.shape[: self.AXES]):
             grad[seen] += share
-        return outward(grad[self.inside(sizes)], batched)
+        return grad[self.inside(sizes)]
+
+    def forward(self, input: Array) -> Array:
+        x, sizes, places, batched = self.taken_in(input)
+        y, counts, shape = self.means(x, sizes, places)
+        self.save_for_backward(counts, shape, sizes, batched)
+        return outward(y, batched)
+
+    def backward(self, g: Array) -> Array:
+        counts, shape, sizes, batched = self.take_saved(g)
+        return outward(self.share_out(inward(g, self.AXES), counts, shape, sizes), batched)
 
 
-class LPPool(Module):
+class LPPool(AvgPool):
     """y = (Σ xʳ)^(1/r) over every window: r = 1 is the sum, r → ∞ the largest.
 
     Forward     y = (count · mean of xʳ)^(1/r), so that a window that is cut off at the edge, in
                 ceil_mode, counts as a whole one
     Backward    ∂y/∂x[q] = (1/r) (Σ xʳ)^(1/r − 1) · r x[q]ʳ⁻¹; 0 where the sum is 0
 
-    Shapes: input (N, C, *S) or (C, *S), output as AvgPool's.
-
     Args:
         norm_type: r.
     """
-
-    AVERAGE: Any  # the class of its mean
 
     def __init__(
         self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
     ) -> None:
         super().__init__()
-        self.norm_type, self.kernel_size, self.stride = norm_type, kernel_size, stride
-        self.ceil_mode = ceil_mode
-        self._mean = self.AVERAGE(kernel_size, stride, 0, ceil_mode)
-
-    def children(self) -> Iterator[tuple[str, Module]]:
-        return iter(())  # the mean has no state
-
-    def sum_lengths(self, input: Array) -> dict[str, int]:
-        return self._mean.sum_lengths(input)
+        self.norm_type, self.ceil_mode, self.count_include_pad = norm_type, ceil_mode, True
+        self.set_average(kernel_size, stride, 0)
 
     def forward(self, input: Array) -> Array:
-        x, r = self.check_input(input), self.norm_type
-        size = count(self._mean._kernel)
-        total = self._mean(x**r) * size
-        self.save_for_backward(x, total, size)
-        return np.power(total, x.dtype.type(1 / r))
+        x, sizes, places, batched = self.taken_in(input)
+        mean, counts, shape = self.means(x**self.norm_type, sizes, places)
+        total = mean * count(self._kernel)
+        self.save_for_backward(x, total, counts, shape, batched)
+        return outward(np.power(total, x.dtype.type(1 / self.norm_type)), batched)
 
     def backward(self, g: Array) -> Array:
-        x, total, size = self.take_saved(g)
-        r = self.norm_type
+        x, total, counts, shape, batched = self.take_saved(g)
+        r, size = self.norm_type, count(self._kernel)
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = np.where(total == 0, 0, np.power(total, x.dtype.type(1 / r - 1)) / r)
             inner = r * x ** (r - 1)
-        return self._mean.backward(g * slope * size) * inner
+        by_power = self.share_out(inward(g, self.AXES) * slope * size, counts, shape, x.shape[:-2])
+        return outward(by_power * inner, batched)
 
 
 class MaxPool1d(MaxPool):
@@ -350,27 +356,20 @@ class AvgPool3d(AvgPool2d):
 
     AXES = 3
 
-    def places(self, spatial: Sizes) -> Sizes:
-        if any(n < k for n, k in zip(spatial, self._kernel, strict=True)):
-            raise ValueError(
-                f"{self!r}: input has the sizes {tuple(spatial)}, less than a window {self._kernel}"
-            )
-        return super().places(spatial)
-
 
 class LPPool1d(LPPool):
     """The norm of every window of a sequence."""
 
-    AVERAGE = AvgPool1d
+    AXES = 1
 
 
 class LPPool2d(LPPool):
     """The norm of every window of an image."""
 
-    AVERAGE = AvgPool2d
+    AXES = 2
 
 
 class LPPool3d(LPPool):
     """The norm of every window of a volume."""
 
-    AVERAGE = AvgPool3d
+    AXES = 3

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..module import Module, positive
+from ..module import Module, check_positive
 from .windows import Sizes, count, seen_by, sizes_of, span, taps
 
 
@@ -202,7 +202,7 @@ class PixelShuffle(Rearrangement):
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
-        self.upscale_factor = positive(self, "upscale_factor", upscale_factor)
+        self.upscale_factor = check_positive(self, "upscale_factor", upscale_factor)
 
     def there(self, x: Array) -> Array:
         if x.ndim < 3 or x.shape[-3] % self.upscale_factor**2:
@@ -224,7 +224,7 @@ class PixelUnshuffle(Rearrangement):
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
-        self.downscale_factor = positive(self, "downscale_factor", downscale_factor)
+        self.downscale_factor = check_positive(self, "downscale_factor", downscale_factor)
 
     def there(self, x: Array) -> Array:
         r = self.downscale_factor
@@ -250,7 +250,7 @@ class ChannelShuffle(Rearrangement):
 
     def __init__(self, groups: int) -> None:
         super().__init__()
-        self.groups = positive(self, "groups", groups)
+        self.groups = check_positive(self, "groups", groups)
 
     def dealt(self, x: Array, groups: int) -> Array:
         split = x.reshape(len(x), groups, x.shape[1] // groups, *x.shape[2:])

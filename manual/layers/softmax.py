@@ -3,8 +3,8 @@
 y = f(x)      formula                    derivative
 --------------------------------------------------------------------------
 Softmax       eˣⁱ / Σⱼ eˣʲ               ∂yᵢ/∂xⱼ = yᵢ ([i = j] − yⱼ)
-Softmin       softmax(−x)                the same, negated
-Softmax2d     softmax over channels      the same
+Softmin       softmax(−x)                ∂yᵢ/∂xⱼ = −yᵢ ([i = j] − yⱼ)
+Softmax2d     softmax over channels      ∂yᵢ/∂xⱼ = yᵢ ([i = j] − yⱼ)
 LogSoftmax    xᵢ − log Σⱼ eˣʲ            ∂yᵢ/∂xⱼ = [i = j] − eʸʲ
 GLU           a σ(b), x = [a, b]         ∂y/∂a = σ(b), ∂y/∂b = a σ(b) (1 − σ(b))
 """

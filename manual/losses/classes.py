@@ -47,7 +47,7 @@ class NLLLoss(Loss):
         return {"output": classes if alone else input.size, "input": classes}
 
     def class_weight(self, classes: int, x: Array) -> Array:
-        """w, for as many classes."""
+        """The weight of each class, (C,); ones where none was set."""
         if self.weight is None:
             return np.ones(classes, x.dtype)
         self.check_input(self.weight, x.dtype, "weight")
@@ -116,8 +116,9 @@ class CrossEntropyLoss(NLLLoss):
                 which for one true class of weight 1 is p − onehot(t)
                 ∂l/∂q_c = −(1 − ε) w_c log p_c       for probabilities as targets
 
-    Shapes: as NLLLoss; a target of probabilities has the input's shape and dtype, and mean divides
-    by the number of samples.
+    Shapes: input (N, C), (N, C, d₁, …) or (C,); target (N,), (N, d₁, …) or (), integers from 0 to
+    C − 1 or `ignore_index`, or probabilities of the input's shape and dtype. For probabilities mean
+    divides by the number of samples.
 
     Args:
         weight: w, one for each class.

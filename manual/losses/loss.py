@@ -10,7 +10,7 @@ from ..module import Module, refuse
 
 
 class Loss(Module):
-    """What the losses share: the single losses lₖ become L by `reduction`.
+    """The base of the losses: the single losses lₖ become L by `reduction`.
 
     Forward     none: L = l      sum: L = Σₖ lₖ      mean: L = Σₖ lₖ / K
     Backward    ∂L/∂lₖ = gₖ      ∂L/∂lₖ = g          ∂L/∂lₖ = g / K
@@ -56,7 +56,7 @@ class Loss(Module):
         return g / count if count else g * 0  # nothing counted, so nothing changes it
 
     def per_sample(self, g: Any, count: Any) -> Any:
-        """The same, with an axis for what each sample's loss is made of."""
+        """The upstream gradient of each loss, with a last axis of 1 for the terms of the loss."""
         g = self.expand(g, count)
         return g[..., np.newaxis] if isinstance(g, np.ndarray) else g
 

@@ -13,7 +13,7 @@ from .loss import Loss, check_same_shape, check_shape, numbers_like, rescaling
 
 
 class MarginLoss(Loss):
-    """One that asks for a margin."""
+    """The base of the losses that ask for a margin."""
 
     def __init__(
         self,

@@ -349,7 +349,8 @@ class GaussianNLLLoss(Loss):
         self.check_input(var, input.dtype, "var")
         t = rescaling(self, "target", target, input)
         column = var[..., np.newaxis] if var.shape == input.shape[:-1] and input.ndim else var
-        others = [size for size, own in zip(column.shape, input.shape, strict=False) if size != own]
+        sizes = zip(column.shape, input.shape, strict=False)
+        others = [size for size, full in sizes if size != full]
         if column.ndim != input.ndim or others not in ([], [1]):
             raise ValueError(f"{self!r}: var has shape {var.shape}, expected {input.shape}")
         known = np.where(np.isnan(var), 0, var)  # NaN is let through

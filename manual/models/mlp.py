@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from ..containers import Sequential
 from ..layers import activations
 from ..layers.linear import Identity, Linear
-from ..module import Module, positive
+from ..module import Module, check_positive
 
 # What can stand between two layers: a function of each element that needs no arguments.
 ELEMENTWISE = """
@@ -53,7 +53,7 @@ class MLP(Module):
         generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.sizes = tuple(positive(self, "size", size) for size in sizes)
+        self.sizes = tuple(check_positive(self, "size", size) for size in sizes)
         self.activation = activation
         if len(self.sizes) < 2:
             raise ValueError(

@@ -3,9 +3,9 @@
 The notation is that of the package `optim`; m and v are the running means of g and g².
 
     Adam      w ← w − η m̂/(√v̂ + ε)
-    AdamW     the same, with its weight decay beside it
-    NAdam     the same, with m̂ as the next step will have it
-    RAdam     the same, once v̂ can be trusted
+    AdamW     Adam, with its weight decay beside the step
+    NAdam     Adam, with m̂ as the next step will have it
+    RAdam     Adam, once v̂ can be trusted
     Adamax    w ← w − η m̂/u, u the largest |g| of late
 """
 

@@ -44,7 +44,7 @@ class Adagrad(Optimizer):
         super().add_param_group(group)
         flat, initial = self._flats[-1], self.param_groups[-1]["initial_accumulator_value"]
         for i, parameter in enumerate(flat.parameters):  # as in PyTorch, there from the beginning
-            flat.hold(i, {"step": 0, "sum": np.full(parameter.shape, initial)}, self.SCALARS)
+            flat.set_state(i, {"step": 0, "sum": np.full(parameter.shape, initial)}, self.SCALARS)
 
     def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
         g, tmp = self.descent(stretch, s.weight_decay, s.maximize), stretch.scratch[1]

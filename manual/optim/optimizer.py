@@ -101,21 +101,21 @@ class Flat:
         start, stop = self.offsets[i], self.offsets[i + 1]
         return array[start:stop].reshape(self.parameters[i].shape)
 
-    def held(self, i: int) -> dict[str, Any]:
-        """What has been gathered for parameter i: numbers, and views in its shape."""
+    def state_of(self, i: int) -> dict[str, Any]:
+        """The optimizer's state of parameter i: numbers, and views in its shape."""
         scalars, begun = self.progress[i]
         return {**scalars, **{name: self.split(self.state[name], i) for name in sorted(begun)}}
 
-    def hold(self, i: int, held: Mapping[str, Any], scalars: Iterable[str]) -> None:
-        """Go on from this for parameter i; `scalars` are the names of what is a number."""
-        numbers = {name: float(held[name]) for name in scalars if name in held}
-        begun = held.keys() - numbers.keys()
+    def set_state(self, i: int, state: Mapping[str, Any], scalars: Iterable[str]) -> None:
+        """Take over a saved state of parameter i; `scalars` names what is a number in it."""
+        numbers = {name: float(state[name]) for name in scalars if name in state}
+        begun = state.keys() - numbers.keys()
         for name in begun:
-            self.split(self.array(name), i)[...] = held[name]
+            self.split(self.array(name), i)[...] = state[name]
         self.progress[i] = numbers, frozenset(begun)
 
     def stretches(self) -> Iterator[Stretch]:
-        """What there is to update: the longest stretches that can be updated as one."""
+        """The longest stretches that can be updated as one, of the parameters with a gradient."""
         for parameter in self.parameters:
             if parameter.data.base is not self.data:  # cast, copied, or another optimizer's since
                 self.adopt()
@@ -245,27 +245,27 @@ class Optimizer:
     def decay(
         self, stretch: Stretch, lr: float, weight_decay: float, maximize: bool, decoupled: bool
     ) -> Array:
-        """The same, or, decoupled, w ← w − η λ w at once and the gradient without λ."""
+        """The gradient to go against; decoupled, w ← w − η λ w at once, and it is without λ."""
         if decoupled:
             stretch.w *= 1 - lr * weight_decay
             weight_decay = 0
         return self.descent(stretch, weight_decay, maximize)
 
     def state_of(self, parameter: Parameter) -> dict[str, Any]:
-        """What has been gathered for one parameter, by name: views in its shape, and numbers."""
+        """The optimizer's state of one parameter, by name: views in its shape, and numbers."""
         for flat in self._flats:
             for i, candidate in enumerate(flat.parameters):
                 if candidate is parameter:
-                    return flat.held(i)
+                    return flat.state_of(i)
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """In PyTorch's layout: what each parameter has gathered, by number, and the settings."""
+        """The state in PyTorch's layout: of each parameter, by number, and the groups' settings."""
         state, groups, first = {}, [], 0
         for group, flat in zip(self.param_groups, self._flats, strict=True):
             for i in range(len(flat.parameters)):
-                if held := flat.held(i):
-                    state[first + i] = {name: np.copy(value)[()] for name, value in held.items()}
+                if entries := flat.state_of(i):
+                    state[first + i] = {name: np.copy(value)[()] for name, value in entries.items()}
             numbers = list(range(first, first + len(flat.parameters)))
             groups.append({**group, "params": numbers})
             first += len(numbers)
@@ -281,22 +281,22 @@ class Optimizer:
         name = type(self).__name__
         groups, state = state_dict["param_groups"], state_dict["state"]
         sizes = [len(group["params"]) for group in groups]
-        own = [len(flat.parameters) for flat in self._flats]
-        if sizes != own:
-            raise ValueError(f"{name}: state for groups of {sizes} parameters, expected {own}")
+        expected = [len(flat.parameters) for flat in self._flats]
+        if sizes != expected:
+            raise ValueError(f"{name}: state for groups of {sizes} parameters, expected {expected}")
         for group, saved in zip(self.param_groups, groups, strict=True):
             if missing := self.defaults.keys() - saved.keys():
                 raise ValueError(f"{name}: a group's state has no {sorted(missing)[0]}")
             # A schedule may have taken lr a rounding below 0: it is not this that would not fit.
             self.check({**group, **saved, "params": group["params"], "lr": group["lr"]})
         places = [(flat, i) for flat in self._flats for i in range(len(flat.parameters))]
-        for number, held in state.items():
+        for number, entries in state.items():
             if number not in range(len(places)):
                 raise ValueError(
                     f"{name}: state of parameter {number}, expected 0 to {len(places) - 1}"
                 )
             flat, i = places[number]
-            for key, value in held.items():
+            for key, value in entries.items():
                 wanted = () if key in self.SCALARS else flat.parameters[i].shape
                 if np.shape(value) != wanted:
                     raise ValueError(
@@ -308,9 +308,9 @@ class Optimizer:
             group.update({key: value for key, value in saved.items() if key in known})
             flat.forget()
             flat.adopt()
-        for number, held in state.items():
+        for number, entries in state.items():
             flat, i = places[number]
-            flat.hold(i, held, self.SCALARS)
+            flat.set_state(i, entries, self.SCALARS)
 
     def __repr__(self) -> str:
         return constructor_call(type(self), {"params": ..., **self.defaults})

@@ -13,7 +13,7 @@ with.
                 PolynomialLR                 b (1 − t/T)^p, from step T on 0
                 LambdaLR, MultiplicativeLR   b λ(t), ηₜ₋₁ λ(t)
     cosine      CosineAnnealingLR            m + (b − m)(1 + cos(π t/T))/2
-                CosineAnnealingWarmRestarts  the same, from the top again after T, then after T·k, …
+                CosineAnnealingWarmRestarts  half a wave again and again, in T steps, then T·k, …
     plateau     ReduceLROnPlateau            η f whenever a metric has stopped improving
     cyclic      CyclicLR, OneCycleLR         up and down, the momentum the other way round
     combined    SequentialLR                 one after the other

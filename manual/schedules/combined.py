@@ -14,7 +14,7 @@ from .schedule import LRScheduler
 
 
 class Combined(LRScheduler):
-    """What both have in common: there is no η of their own, only that of the schedules inside."""
+    """A schedule made of schedules: it has no η of its own, only theirs."""
 
     def gather(self, optimizer: Any, schedulers: Sequence[LRScheduler]) -> None:
         """Take schedules in: at least one, all of this optimizer, none of which wants a metric."""

@@ -3,7 +3,7 @@
 import math
 
 from ..optim.optimizer import Optimizer
-from .schedule import Group, LRScheduler, at_least
+from .schedule import Group, LRScheduler, require_at_least
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -16,7 +16,7 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        at_least("CosineAnnealingLR", "T_max", T_max, 1)
+        require_at_least("CosineAnnealingLR", "T_max", T_max, 1)
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -49,8 +49,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         eta_min: float = 0.0,
         last_epoch: int = -1,
     ) -> None:
-        at_least("CosineAnnealingWarmRestarts", "T_0", T_0, 1)
-        at_least("CosineAnnealingWarmRestarts", "T_mult", T_mult, 1)
+        require_at_least("CosineAnnealingWarmRestarts", "T_0", T_0, 1)
+        require_at_least("CosineAnnealingWarmRestarts", "T_mult", T_mult, 1)
         self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
         self.T_i, self.T_cur = T_0, last_epoch
         super().__init__(optimizer, last_epoch)

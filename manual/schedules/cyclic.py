@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import Any
 
 from ..optim.optimizer import Optimizer
-from .schedule import Group, LRScheduler, at_least
+from .schedule import Group, LRScheduler, require_at_least
 
 
 class MomentumSchedule(LRScheduler):
-    """One that may also move the momentum, or Adam's β₁, between two values of its own."""
+    """A schedule that may also move the momentum, or Adam's β₁, between two values of its own."""
 
     def cycle(
         self,
@@ -81,8 +81,8 @@ class CyclicLR(MomentumSchedule):
         if scale_mode not in ("cycle", "iterations"):
             raise ValueError(f"CyclicLR: scale_mode is {scale_mode!r}, expected cycle, iterations")
         down = step_size_up if step_size_down is None else step_size_down
-        at_least("CyclicLR", "step_size_up", step_size_up, 1)
-        at_least("CyclicLR", "step_size_down", down, 0)
+        require_at_least("CyclicLR", "step_size_up", step_size_up, 1)
+        require_at_least("CyclicLR", "step_size_down", down, 0)
         self.attach(optimizer)
         self.total_size = float(step_size_up + down)
         self.step_ratio = step_size_up / self.total_size
@@ -116,9 +116,10 @@ class CyclicLR(MomentumSchedule):
         rising = x <= self.step_ratio
         height = x / self.step_ratio if rising else (x - 1) / (self.step_ratio - 1)
         height *= self.scale(cycle)
-        peak = self.own(group, "max_lrs")
+        peak = self.entry_of(group, "max_lrs")
         if self.cycle_momentum:
-            low, high = self.own(group, "base_momentums"), self.own(group, "max_momentums")
+            low = self.entry_of(group, "base_momentums")
+            high = self.entry_of(group, "max_momentums")
             self.set_momentum(group, high - (high - low) * height)
         return base + (peak - base) * height
 
@@ -151,10 +152,10 @@ class OneCycleLR(MomentumSchedule):
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR: expected total_steps, or epochs and steps_per_epoch")
-            at_least("OneCycleLR", "epochs", epochs, 1)
-            at_least("OneCycleLR", "steps_per_epoch", steps_per_epoch, 1)
+            require_at_least("OneCycleLR", "epochs", epochs, 1)
+            require_at_least("OneCycleLR", "steps_per_epoch", steps_per_epoch, 1)
             total_steps = epochs * steps_per_epoch
-        at_least("OneCycleLR", "total_steps", total_steps, 1)
+        require_at_least("OneCycleLR", "total_steps", total_steps, 1)
         if not 0 <= pct_start <= 1:
             raise ValueError(f"OneCycleLR: pct_start is {pct_start}, expected 0 to 1")
         if anneal_strategy not in ("cos", "linear"):

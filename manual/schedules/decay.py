@@ -98,7 +98,7 @@ class LambdaLR(LRScheduler):
 
     def factor(self, group: Group) -> float:
         """λ(t) of this group."""
-        return self.own(group, "lr_lambdas")(self.last_epoch)
+        return self.entry_of(group, "lr_lambdas")(self.last_epoch)
 
     def next(self, group: Group, base: float) -> float:
         return base * self.factor(group)

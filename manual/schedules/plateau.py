@@ -73,6 +73,6 @@ class ReduceLROnPlateau(LRScheduler):
         if self.default_min_lr is not None:  # for groups that were added later too
             self.min_lrs = self.per_group("min_lr", self.default_min_lr)
         for group in self.optimizer.param_groups:
-            lower = max(group["lr"] * self.factor, self.own(group, "min_lrs"))
+            lower = max(group["lr"] * self.factor, self.entry_of(group, "min_lrs"))
             if group["lr"] - lower > self.eps:
                 group["lr"] = lower

@@ -106,7 +106,7 @@ class LRScheduler:
             )
         return values
 
-    def own(self, group: Group, name: str) -> Any:
+    def entry_of(self, group: Group, name: str) -> Any:
         """This group's entry in the list of this name, which has one for each."""
         entries = getattr(self, name)
         number = next(i for i, each in enumerate(self.optimizer.param_groups) if each is group)
@@ -163,16 +163,16 @@ class LRScheduler:
             least, most = (0, groups) if key in self.GROWING else (len(mine), len(mine))
             if not least <= len(entry) <= most:
                 raise ValueError(f"{place} has {len(entry)} entries, expected {most}")
-            for own, other in zip(mine, entry, strict=False):
-                self.check_entry(key, own, other)
+            for item, other in zip(mine, entry, strict=False):
+                self.check_entry(key, item, other)
 
     def take(self, state_dict: dict[str, Any]) -> None:
         for key, entry in state_dict.items():
-            setattr(self, key, taken(getattr(self, key), entry))
+            setattr(self, key, load_entry(getattr(self, key), entry))
 
 
 def saved(value: Any) -> Any:
-    """What a state has of it: of a schedule its state, of a callable object its attributes."""
+    """A value as a state keeps it: of a schedule its state, of a callable object its attributes."""
     if isinstance(value, LRScheduler):
         return value.state_dict()
     if isinstance(value, list):
@@ -183,13 +183,13 @@ def saved(value: Any) -> Any:
     return value
 
 
-def taken(mine: Any, entry: Any) -> Any:
-    """What becomes of mine with an entry of a state: the entry, or mine with what is in it."""
+def load_entry(mine: Any, entry: Any) -> Any:
+    """Load one entry of a state: it takes the place of mine, or what is in it goes into mine."""
     if isinstance(mine, LRScheduler):
         mine.take(entry)
         return mine
     if isinstance(mine, list):
-        return [*map(taken, mine, entry), *entry[len(mine) :]]
+        return [*map(load_entry, mine, entry), *entry[len(mine) :]]
     if callable(mine):
         if entry:
             vars(mine).update(entry)
@@ -198,11 +198,11 @@ def taken(mine: Any, entry: Any) -> Any:
 
 
 def kind(value: Any) -> type:
-    """What can only replace its like in a state: a dict, list, text or number; the rest is None."""
+    """The type that an entry of a state must share with what it replaces; `object` for any."""
     return next((like for like in (dict, list, str, Real) if isinstance(value, like)), object)
 
 
-def at_least(schedule: str, name: str, value: float, least: float) -> None:
+def require_at_least(schedule: str, name: str, value: float, least: float) -> None:
     """Raise ValueError unless value ≥ least; NaN is not."""
     if not value >= least:
         raise ValueError(f"{schedule}: {name} is {value}, expected at least {least}")

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ..optim.optimizer import Optimizer
-from .schedule import Group, LRScheduler, at_least
+from .schedule import Group, LRScheduler, require_at_least
 
 
 class StepLR(LRScheduler):
@@ -14,7 +14,7 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        at_least("StepLR", "step_size", step_size, 1)
+        require_at_least("StepLR", "step_size", step_size, 1)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 

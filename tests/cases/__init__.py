@@ -18,7 +18,7 @@ from .networks import NETWORKS
 from .normalization import NORMALIZATIONS
 from .pooling import POOLING
 
-__all__ = ["CASES", "Case"]
+__all__ = ["CASES", "IN_IMAGES", "Case"]
 
 IN_IMAGES = [*CONVOLUTIONS, *POOLING, *NORMALIZATIONS, *IMAGES]
 CASES: list[Case] = [*LAYERS, *ACTIVATIONS, *IN_IMAGES, *LOSSES, *NETWORKS]

@@ -25,6 +25,10 @@ NETWORKS = [
         for activation in ACTIVATIONS
     ),
     Case("MLP-deep", typed(manual.MLP, (3, 5, 4, 6, 2), "Tanh"), normal((5, 3))),
+    Case("ConvNet", typed(manual.ConvNet, (2, 3, 4), 4, 3), normal((3, 2, 4, 4))),
+    Case("ConvNet-Tanh", typed(manual.ConvNet, (1, 4), 5, 3, "Tanh"), normal((3, 1, 5, 5))),
+    Case("ResidualBlock", typed(manual.ResidualBlock, 3), normal((4, 3, 4, 5))),
+    Case("ResNet", typed(manual.ResNet, 2, 3, 2, 4), normal((4, 2, 5, 4))),
     Case("SharedBias", typed(SharedBias), normal((5, 3))),
     article("fixed"),
     article("trained"),

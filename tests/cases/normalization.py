@@ -56,7 +56,7 @@ def group(groups: int, *shape: int, **options: Any) -> Case:
 
 
 def response(size: int, *shape: int) -> Case:
-    recipe = plain(manual.LocalResponseNorm, size, alpha=0.5, beta=0.6, k=1.5)
+    recipe = plain(manual.LocalResponseNorm, size, alpha=0.3, beta=0.6, k=1.5)
     return Case(f"LocalResponseNorm-{size}-{len(shape)}axes", recipe, normal(shape))
 
 

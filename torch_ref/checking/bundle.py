@@ -23,7 +23,7 @@ from ..models.losses import LOSSES
 from ..parity.distance import compare
 from ..parity.one_pass import Criterion, Quantities, Upstream
 from ..parity.tolerance import Allowed, allowed_at_most
-from ..safe_files import read_array, read_json, write_whole
+from ..safe_files import one_line, read_array, read_json, write_whole
 from ..twin import to_numpy, to_torch
 from .layouts import CandidateError
 from .reference import (
@@ -46,32 +46,36 @@ COMPUTED = ("outputs", "intermediates", "gradients")
 Arrays = dict[str, np.ndarray]
 
 
-def upstream_of(loss: str | None, target: Any, given: Sequence[Any]) -> Upstream:
-    """From outputs to their gradients: the loss's, or the ones that were given."""
+def upstream_of(loss: str | None, target: Any, gradients: Sequence[Any]) -> Upstream:
+    """A function from outputs to their gradients: the loss's, or those handed in."""
 
     def upstream(outputs: Sequence[torch.Tensor]) -> list[Any]:
         if loss is None:
-            if len(outputs) != len(given):
+            if len(outputs) != len(gradients):
                 raise CandidateError(
-                    f"{len(given)} upstream gradients, the reference has {len(outputs)} outputs"
+                    f"{len(gradients)} upstream gradients, the reference has {len(outputs)} outputs"
                 )
-            for i, (y, g) in enumerate(zip(outputs, given, strict=True)):
+            for i, (y, g) in enumerate(zip(outputs, gradients, strict=True)):
                 if tuple(y.shape) != np.shape(g):
                     raise CandidateError(
                         f"upstream gradient {i} has the shape {np.shape(g)}, the reference's "
                         f"output {tuple(y.shape)}"
                     )
-            return list(given)
+            return list(gradients)
         return Criterion(LOSSES[loss], target)(outputs)
 
     return upstream
 
 
-def computed(
+def compute(
     reference: Any, inputs: Sequence[Any], upstream: Upstream, lr: float, steps: int
 ) -> tuple[Quantities, list[torch.Tensor], list[Descended], Allowed]:
-    """All that a bundle holds, by the reference: its pass, the upstream gradients, each step of
-    plain gradient descent; and what rounding allows."""
+    """What the reference computes for a bundle.
+
+    Returns:
+        The quantities of its pass, the upstream gradients, each step of plain gradient descent, and
+        what rounding allows.
+    """
     if drawing_of(reference):
         raise CandidateError(
             f"{type(drawing_of(reference)[0]).__name__} draws random numbers, others every time"
@@ -82,9 +86,9 @@ def computed(
     path = list(descent(reference, inputs, upstream, lr, steps, allowed))
     quantities: Quantities = {
         ("intermediate" if kind == "inside" else kind, name): value
-        for kind in ("inside", "output", "gradient")
-        for (own, name), value in passed.quantities.items()
-        if own == kind
+        for wanted in ("inside", "output", "gradient")
+        for (kind, name), value in passed.quantities.items()
+        if kind == wanted
     }
     return quantities, passed.upstream, path, allowed
 
@@ -108,7 +112,7 @@ def write(
     Raises:
         CandidateError: there is something at `out`, or it cannot be written.
     """
-    quantities, handed, path, _ = computed(reference, inputs, upstream, lr, steps)
+    quantities, handed, path, _ = compute(reference, inputs, upstream, lr, steps)
     groups: dict[str, Arrays] = {
         "inputs": {str(i): np.asarray(x) for i, x in enumerate(inputs)},
         "parameters": {n: to_numpy(p) for n, p in every_parameter(reference).items()},
@@ -127,9 +131,10 @@ def write(
     def write_into(directory: Path) -> None:
         directory.mkdir()
         for group, arrays in groups.items():
-            index[group] = saved(directory, group.rstrip("s"), arrays)
+            index[group] = write_arrays(directory, group.rstrip("s"), arrays)
         index["trajectory"] = [
-            saved(directory, f"step_{number}", step.weights) for number, step in enumerate(path, 1)
+            write_arrays(directory, f"step_{number}", step.weights)
+            for number, step in enumerate(path, 1)
         ]
         (directory / "index.json").write_text(json.dumps(index, indent=2) + "\n")
 
@@ -137,7 +142,7 @@ def write(
     return out
 
 
-def saved(directory: Path, group: str, arrays: Arrays) -> dict[str, Any]:
+def write_arrays(directory: Path, group: str, arrays: Arrays) -> dict[str, Any]:
     """Write these arrays, and return their entry of the index."""
     entry = {}
     for name, array in arrays.items():
@@ -240,10 +245,10 @@ def check_bundle(bundle: Bundle, reference: Any) -> Checked:
                 )
     reference = prepared(reference, to_torch(dtype), 0)
     wanted = {name: tuple(p.shape) for name, p in every_parameter(reference).items()}
-    found = {name: value.shape for name, value in bundle.groups["parameters"].items()}
-    if wanted != found:
+    shapes = {name: value.shape for name, value in bundle.groups["parameters"].items()}
+    if wanted != shapes:
         raise CandidateError(
-            f"{bundle.directory}: its parameters are {found or 'none'}, "
+            f"{bundle.directory}: its parameters are {shapes or 'none'}, "
             f"the reference's {wanted or 'none'}"
         )
     with torch.no_grad():
@@ -256,16 +261,17 @@ def check_bundle(bundle: Bundle, reference: Any) -> Checked:
     if not any(bundle.groups[group] for group in COMPUTED) and not bundle.trajectory:
         raise CandidateError(f"{bundle.directory}: no output, gradient or trajectory to check")
     try:
-        theirs, handed, path, allowed = computed(
+        theirs, handed, path, allowed = compute(
             reference, inputs, upstream, bundle.lr, len(bundle.trajectory)
         )
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        reason = " ".join(str(error).split())
-        raise CandidateError(f"the reference does not take this bundle: {reason}") from None
-    return compared(bundle, reference, inputs, theirs, handed, path, allowed)
+        raise CandidateError(
+            f"the reference does not take this bundle: {one_line(error)}"
+        ) from None
+    return compare_bundle(bundle, reference, inputs, theirs, handed, path, allowed)
 
 
-def compared(
+def compare_bundle(
     bundle: Bundle,
     reference: Any,
     inputs: Sequence[np.ndarray],
@@ -312,13 +318,13 @@ def compared(
     gradients = {n: to_torch(v) for n, v in bundle.groups["gradients"].items()}
     shaped = all(not row.problem or row.problem.startswith("shape") for row in bad)
     if first.kind in ("intermediate", "output"):
-        what = first.problem or (
+        detail = first.problem or (
             f"{first.mine:.9g} at {list(first.worst)}, expected {first.reference:.9g}"
         )
         checked.diagnosis = Diagnosis(
             (f"{first.kind} {first.name}",),
-            f"{first.kind} {first.name} of the forward pass: {what}; gradients are judged once it "
-            "agrees",
+            f"{first.kind} {first.name} of the forward pass: {detail}; gradients are judged once "
+            "it agrees",
         )
     elif first.kind == "gradient" and shaped:
         sample.mine = {n: g for n, g in gradients.items() if g.dtype == sample.right[n].dtype}
@@ -339,13 +345,13 @@ def compared(
             reference, inputs, handed, start, bundle.trajectory[0], bundle.lr
         )
     else:
-        what = first.problem or "disagrees"
-        checked.diagnosis = Diagnosis((first.name,), f"{first.kind} {first.name}: {what}")
+        detail = first.problem or "disagrees"
+        checked.diagnosis = Diagnosis((first.name,), f"{first.kind} {first.name}: {detail}")
     return checked
 
 
 def larger(reference: Any, inputs: Sequence[np.ndarray]) -> list[Sample]:
-    """The same reference with more samples: what would tell several mistakes apart."""
+    """The reference on more samples, which may tell several mistakes apart; none if it refuses."""
     size = len(inputs[0]) if inputs and inputs[0].ndim else 0
     more = [
         np.concatenate([x, x[::-1][:2] * x.dtype.type(0.5) if x.dtype.kind == "f" else x[:2]])

@@ -16,7 +16,12 @@ from ..diagnosis.search import diagnose
 from ..diagnosis.verdict import Diagnosis
 from ..parity.distance import Report
 from .comparing import Sides, Trial, outputs_agree
-from .habits import hands_off, second_backward, single_precision, zero_warnings
+from .habits import (
+    check_hands_off,
+    check_second_backward,
+    check_single_precision,
+    warn_of_zero_gradients,
+)
 from .layouts import CandidateError
 from .report import Checked, output_words
 from .trajectory import compare_trajectory
@@ -57,35 +62,35 @@ def check(
 
 
 def examine(sides: Sides, lr: float | None, steps: int) -> Checked:
-    """The whole check, in the order in which its parts build on each other."""
-    trial, report = sides.first_trial()
-    zero_warnings(sides, report)
+    """Run all parts of a check, in the order in which they build on each other."""
+    trial, report = sides.run_first_trial()
+    warn_of_zero_gradients(sides, report)
     checked = Checked(report, Diagnosis(), sides.notes, sides.warnings)
     if not outputs_agree(report):
         checked.diagnosis = Diagnosis(("output",), output_words(report))
-    hands_off(sides, trial)
+    check_hands_off(sides, trial)
     if not report.agrees:
         if checked.diagnosis.agrees:
             checked.diagnosis = diagnose_trial(sides, trial, report, lr)
         return checked
-    mixed = second_backward(sides, trial)
+    mixed = check_second_backward(sides, trial)
     if mixed is not None:  # later gradients are sums of two batches: nothing more to learn
         checked.diagnosis = mixed
         return checked
-    other_batches(sides, trial, checked, lr)
+    check_other_batches(sides, trial, checked, lr)
     if steps:
         after, diagnosis = compare_trajectory(sides, trial, steps, 0.1 if lr is None else lr)
-        checked.rows.rows += after.rows
+        report.rows += after.rows
         if checked.diagnosis.agrees:
             checked.diagnosis = diagnosis
-    single_precision(sides)
+    check_single_precision(sides)
     return checked
 
 
 def diagnose_trial(
     sides: Sides, trial: Trial, report: Report, lr: float | None, previous: Sample | None = None
 ) -> Diagnosis:
-    """The search, with a second batch of another size to confirm what it finds.
+    """Search for the mistake in a trial; batches of other sizes confirm what is found.
 
     Args:
         previous: the batch before, to find a stale cache.
@@ -96,8 +101,8 @@ def diagnose_trial(
         not math.isfinite(row.mine) for row in usable if not row.problem
     ):
         row = next(r for r in bad if r not in usable or not math.isfinite(r.mine))
-        what = row.problem or f"is {row.mine} at {list(row.worst)}"
-        return Diagnosis(tuple(r.name for r in bad), f"the gradient of {row.name}: {what}")
+        detail = row.problem or f"is {row.mine} at {list(row.worst)}"
+        return Diagnosis(tuple(r.name for r in bad), f"the gradient of {row.name}: {detail}")
     try:
         samples = [sides.sample(trial)]
     except NotImplementedError as error:
@@ -111,8 +116,8 @@ def diagnose_trial(
     return diagnose(samples, report.rows[0].tolerance, lr, previous, gates_of(sides.reference))
 
 
-def other_batches(sides: Sides, first: Trial, checked: Checked, lr: float | None) -> None:
-    """What passes on one batch and not on the next: stale caches, sizes that were kept."""
+def check_other_batches(sides: Sides, first: Trial, checked: Checked, lr: float | None) -> None:
+    """Check further batches: stale caches and sizes that were kept pass on one batch only."""
     for name, inputs in (
         ("a second batch", sides.mixed_batch(3)),
         ("a smaller batch", sides.smaller_batch()),

@@ -17,9 +17,8 @@ from ..parity.tolerance import EPS, Allowed, allowed_at_most
 from ..twin import to_numpy, to_torch
 from .candidates.choice import candidate
 from .candidates.functions import FunctionsCandidate
-from .layouts import CandidateError
+from .layouts import Array, CandidateError
 from .reference import (
-    Array,
     autograd,
     every_parameter,
     is_array,
@@ -114,7 +113,7 @@ class Sides:
             self.warnings.append("a batch of one does not tell a mean from a sum")
 
     def upstream(self, outputs: Sequence[torch.Tensor]) -> list[Any]:
-        """Random and non-uniform, or the loss's; its target is the first batch's."""
+        """The upstream gradients: the loss's where its target fits the output, else random ones."""
         self.first_shape = self.first_shape or tuple(outputs[0].shape)
         if self.loss is not None and tuple(outputs[0].shape) == self.first_shape:
             return Criterion(self.loss)(outputs)
@@ -123,11 +122,11 @@ class Sides:
         return random_like(outputs, self.seed + 1)
 
     def allowed(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Allowed:
-        """What rounding alone explains."""
+        """The distances that rounding alone explains."""
         return allowed_at_most([value.shape for value in self.start.values()], inputs, outputs)
 
     def run(self, inputs: Sequence[Any]) -> Trial:
-        """Both sides on these inputs.
+        """Run both sides on these inputs.
 
         Raises:
             CandidateError: someone's code cannot be run on them, or returns too much.
@@ -175,7 +174,11 @@ class Sides:
         return Sample.of(trial.reference, tensors, trial.upstream, mine)
 
     def shapes_of_outputs(self, inputs: Sequence[Any]) -> list[tuple[int, ...]]:
-        """What the reference makes of these inputs, if it takes them."""
+        """The shapes of the reference's outputs on these inputs.
+
+        Raises:
+            CandidateError: it does not take them, or is not finite there.
+        """
         reference = self.reference
         if isinstance(reference, torch.nn.Module):
             reference = copy.deepcopy(reference)
@@ -197,7 +200,7 @@ class Sides:
         return report
 
     def backward_order(self, trial: Trial) -> list[str]:
-        """The quantities as the backward pass completes them; the same for every batch."""
+        """The gradients as the backward pass completes them; none if it cannot be followed."""
         try:
             return record(trial.reference, [to_torch(x) for x in trial.inputs]).order()
         except NotImplementedError:
@@ -206,8 +209,8 @@ class Sides:
     def note(self, name: str, passed: bool, detail: str = "") -> None:
         self.notes.append(Note(name, passed, detail))
 
-    def first_trial(self) -> tuple[Trial, Report]:
-        """On the inputs as they are; the output tells how square matrices lie."""
+    def run_first_trial(self) -> tuple[Trial, Report]:
+        """Run both sides on the inputs as they are; the output tells how square matrices lie."""
         trial = self.run(self.inputs)
         report = self.compare(trial)
         if outputs_agree(report):
@@ -225,7 +228,7 @@ class Sides:
         return self.run(self.inputs), report
 
     def mixed_batch(self, seed: int) -> list[Any]:
-        """Another batch from the same values: the rows in another order, scaled."""
+        """Another batch, made from the inputs: the rows in another order, scaled."""
         generator = np.random.default_rng(self.seed + seed)
         size = self.samples
         order = np.roll(np.arange(size), 1)
@@ -239,7 +242,7 @@ class Sides:
         return batch
 
     def smaller_batch(self, size: int | None = None) -> list[Any]:
-        """The last batch of an epoch: fewer samples."""
+        """The first `size` samples, two less than all by default, as at the end of an epoch."""
         size = max(1, self.samples - 2) if size is None else size
         return [
             x[:size].copy() if is_array(x) and x.ndim and len(x) == self.samples else x
@@ -257,7 +260,7 @@ def outputs_agree(report: Report) -> bool:
 
 
 def is_a_loss(reference: Any, outputs: Sequence[tuple[int, ...]]) -> bool:
-    """Whether it measures its first input against the others, whose gradients are then optional."""
+    """Whether a reference measures its first input against others, whose gradients are optional."""
     if isinstance(reference, torch.nn.modules.loss._Loss):
         return True
     forward = getattr(reference, "forward", reference)

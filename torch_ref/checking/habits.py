@@ -14,8 +14,8 @@ from .layouts import CandidateError
 from .reference import is_array
 
 
-def zero_warnings(sides: Sides, report: Report) -> None:
-    """Of gradients that agree whatever is returned for them."""
+def warn_of_zero_gradients(sides: Sides, report: Report) -> None:
+    """Warn of gradients that are zero: no mistake that multiplies them would show."""
     for row in report.rows:
         if row.kind == "gradient" and row.scale == 0 and not row.problem:
             sides.warnings.append(
@@ -23,8 +23,8 @@ def zero_warnings(sides: Sides, report: Report) -> None:
             )
 
 
-def hands_off(sides: Sides, trial: Trial) -> None:
-    """Arguments unchanged, nothing shared."""
+def check_hands_off(sides: Sides, trial: Trial) -> None:
+    """Check that arguments are left unchanged, and that no memory is shared."""
     changed = [
         f"input {i}"
         for i, (before, after) in enumerate(zip(trial.inputs, trial.handed_inputs, strict=True))
@@ -59,8 +59,8 @@ def hands_off(sides: Sides, trial: Trial) -> None:
     sides.note("no memory shared", not wrong, "; ".join(wrong[:3]))
 
 
-def second_backward(sides: Sides, first: Trial) -> Diagnosis | None:
-    """Forward and backward again, nothing reset: gradients all add up, or all start anew."""
+def check_second_backward(sides: Sides, first: Trial) -> Diagnosis | None:
+    """Run a batch again, nothing reset: gradients must all add up, or all start anew."""
     once = {n: np.copy(v) for (kind, n), v in first.mine.items() if kind == "gradient"}
     sides.mine.forward([np.copy(x) if is_array(x) else x for x in first.inputs])
     if first.reference is sides.reference:  # not where a new mask is drawn
@@ -89,8 +89,8 @@ def second_backward(sides: Sides, first: Trial) -> Diagnosis | None:
     return None
 
 
-def single_precision(sides: Sides) -> None:
-    """The same in float32, where a careless constant makes float64 of it."""
+def check_single_precision(sides: Sides) -> None:
+    """Check the batch in float32, where a careless constant makes float64 of it."""
     if sides.dtype != np.float64:
         return
     half = [
@@ -123,7 +123,7 @@ def single_precision(sides: Sides) -> None:
 
 
 def accumulation(ways: Mapping[str, Sequence[str]], detail: str) -> Diagnosis:
-    """Some gradients add up over two backward passes and some do not."""
+    """The diagnosis that over two backward passes some gradients add up and some do not."""
     odd = min((names for names in ways.values() if names), key=len)
     verdict = Verdict(
         "accumulation",

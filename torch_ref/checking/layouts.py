@@ -41,7 +41,11 @@ class Layout:
 
     @classmethod
     def parse(cls, text: str) -> "Layout":
-        """Raises CandidateError for what is none."""
+        """The layout that a text describes.
+
+        Raises:
+            CandidateError: it describes none.
+        """
         if text == "0":
             return cls("")
         rest, _, order = text.partition("@")
@@ -62,15 +66,16 @@ class Layout:
         """For each of their gates, which of PyTorch's it is."""
         if not self.order:
             return []
-        own = next((g for g in GATES if sorted(g) == sorted(self.order)), None)
-        own = own or "0123456789"[: len(self.order)]
-        if sorted(own) != sorted(self.order):
+        standard = next((g for g in GATES if sorted(g) == sorted(self.order)), None)
+        standard = standard or "0123456789"[: len(self.order)]
+        if sorted(standard) != sorted(self.order):
             raise CandidateError(
                 f"map {self.name}@{self.order}: expected the gates ifgo or rzn in some order"
             )
-        return [own.index(gate) for gate in self.order]
+        return [standard.index(gate) for gate in self.order]
 
     def to_mine(self, value: Array) -> Array:
+        """A copy of the reference's array, as it lies in someone's code."""
         blocks = self.blocks()
         if blocks:
             parts = np.split(value, len(blocks))
@@ -84,7 +89,7 @@ class Layout:
         return np.array(value, order="C")
 
     def to_reference(self, value: Array, shape: tuple[int, ...]) -> Array:
-        """Back again; an array of another shape than it should have is left as it is."""
+        """Someone's array as it lies in the reference; one of an unfit shape is left as it is."""
         wanted = self.to_mine(np.empty(shape)).shape
         if value.shape != wanted:
             return value
@@ -102,7 +107,7 @@ class Layout:
 
 
 def names_for(name: str, position: int) -> list[str]:
-    """What the parameter may be called; `position` counts those of its kind."""
+    """What someone may call a parameter; `position` counts those of its kind."""
     last = name.rpartition(".")[2]
     stem = last[:-3] if last.endswith("_l0") else last
     names = [name, name.replace(".", "_"), last, *ALIASES.get(stem, (stem,))]

@@ -9,29 +9,31 @@ import numpy as np
 import torch
 
 from ..parity.one_pass import Passed, Upstream, flat, one_pass
-from ..parity.tolerance import Allowed, Moves, distance
+from ..parity.tolerance import Allowed, Moves, shadow_distance
+from ..safe_files import one_line
 from ..twin import DTYPES, to_numpy, to_torch
-from .layouts import CandidateError
+from .layouts import Array, CandidateError
 
-Array = np.ndarray
 DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
 
 
 def parameters_of(reference: Any) -> dict[str, torch.Tensor]:
-    """Those that have a gradient, by name."""
+    """A reference's parameters that have a gradient, by name."""
     if not isinstance(reference, torch.nn.Module):
         return {}
     return {n: p for n, p in reference.named_parameters() if p.requires_grad}
 
 
 def every_parameter(reference: Any) -> dict[str, torch.Tensor]:
-    """Also those that are held fixed."""
+    """All parameters of a reference by name, those that are held fixed too."""
     return dict(reference.named_parameters()) if isinstance(reference, torch.nn.Module) else {}
 
 
 def prepared(reference: Any, dtype: Any, seed: int) -> Any:
-    """A copy in this dtype. Parameters that are all equal, such as ones, are drawn at random:
-    a factor of one that is left out would not show."""
+    """A copy of a reference in this dtype, with parameters that show a factor left out.
+
+    Those that are one number everywhere, such as ones, are moved at random.
+    """
     if not isinstance(reference, torch.nn.Module):
         return reference
     reference = copy.deepcopy(reference).to(dtype)
@@ -78,7 +80,7 @@ def outputs_of(reference: Any, tensors: Sequence[Any]) -> list[torch.Tensor]:
     try:
         returned = reference(*tensors)
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = one_line(f"{type(error).__name__}: {error}")
         raise CandidateError(f"{name} does not take these inputs ({reason})") from error
     outputs = flat(returned)
     for y in outputs:
@@ -98,7 +100,7 @@ def random_like(outputs: Sequence[torch.Tensor], seed: int) -> list[torch.Tensor
 
 
 def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> Any:
-    """Dropout with the mask that someone's own forward has just drawn."""
+    """The reference; of dropout, with the mask that someone's own forward has just drawn."""
     drawing = drawing_of(reference)
     if not drawing:
         return reference
@@ -108,8 +110,8 @@ def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> A
             "mode, and dropout by itself"
         )
     p = float(getattr(reference, "p", 0))
-    x, y, kept = inputs[0], outputs[0], 1 / (1 - p) if p < 1 else 0.0
-    mask = torch.from_numpy(np.where(np.abs(y) > np.abs(x) * kept / 2, kept, 0.0).astype(x.dtype))
+    x, y, scale = inputs[0], outputs[0], 1 / (1 - p) if p < 1 else 0.0
+    mask = torch.from_numpy(np.where(np.abs(y) > np.abs(x) * scale / 2, scale, 0.0).astype(x.dtype))
 
     def dropout(x: torch.Tensor) -> torch.Tensor:
         return x * mask
@@ -184,9 +186,9 @@ def descent(
                     gradient = moves(gradient, allowed("gradient", name))
                 after[name] = w - w.dtype.type(lr) * gradient
             runs[i] = moves, after
-        (_, own), *shadows = runs
-        for name, w in own.items():
-            apart = sum(distance(weights[name], w) for _, weights in shadows)
+        (_, unmoved), *shadows = runs
+        for name, w in unmoved.items():
+            apart = sum(shadow_distance(weights[name], w) for _, weights in shadows)
             explained[name] = max(explained[name], apart)
-        yield Descended(passes[0], own, dict(explained))
+        yield Descended(passes[0], unmoved, dict(explained))
     load_reference(reference, start)

@@ -24,23 +24,23 @@ class Checked:
     """The report of one check.
 
     Attributes:
-        rows: a quantity each, in the order of the backward pass.
+        report: a row for each quantity, in the order of the backward pass.
         diagnosis: of what disagrees.
         notes: what is easily forgotten.
         warnings: what this check could not prove.
     """
 
-    rows: Report
+    report: Report
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
     notes: list[Note] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
-        return self.rows.agrees and all(note.passed for note in self.notes)
+        return self.report.agrees and all(note.passed for note in self.notes)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; NaN and infinities become text."""
+        """The report for JSON; NaN and infinities become text."""
         rows = [
             {
                 "kind": row.kind,
@@ -55,7 +55,7 @@ class Checked:
                 "yours": plain(row.mine),
                 "reference": plain(row.reference),
             }
-            for row in self.rows.rows
+            for row in self.report.rows
         ]
         return {
             "agrees": self.agrees,
@@ -69,7 +69,7 @@ class Checked:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        lines = [lines_of(self.rows)]
+        lines = [lines_of(self.report)]
         lines += [f"warning: {text}" for text in self.warnings]
         passed = [note.name for note in self.notes if note.passed]
         if passed:
@@ -83,12 +83,12 @@ class Checked:
 
 
 def plain(number: float) -> float | str:
-    """JSON has no NaN and no infinities."""
+    """A number for JSON, which has no NaN and no infinities: those become text."""
     return number if math.isfinite(number) else str(number)
 
 
 def lines_of(report: Report) -> str:
-    """A line for each quantity."""
+    """A report as a table, a line for each quantity."""
     rows: list[tuple[str, ...]] = [
         ("quantity", "", "distance in eps", "worst at", "yours", "reference")
     ]
@@ -104,9 +104,11 @@ def lines_of(report: Report) -> str:
 
 
 def output_words(report: Report) -> str:
-    """The forward pass is wrong: the backward pass cannot be judged before it is right."""
+    """What is said of a wrong output: the gradients cannot be judged before it is right."""
     row = next(row for row in report.rows if row.kind == "output" and not row.agrees)
     hint = " (float32 code? see --dtype)" if row.problem.startswith("float32") else ""
-    what = f"{row.mine:.9g} at {list(row.worst)}, expected {row.reference:.9g}"
-    what = f"{row.problem}{hint}" if row.problem else what
-    return f"output {row.name} of the forward pass: {what}; its gradients are judged once it agrees"
+    detail = f"{row.mine:.9g} at {list(row.worst)}, expected {row.reference:.9g}"
+    detail = f"{row.problem}{hint}" if row.problem else detail
+    return (
+        f"output {row.name} of the forward pass: {detail}; its gradients are judged once it agrees"
+    )

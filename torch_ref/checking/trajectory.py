@@ -14,7 +14,8 @@ from ..parity.one_pass import Passed
 from ..parity.tolerance import Allowed, allowed_at_most
 from ..twin import to_numpy, to_torch
 from .comparing import Sides, Trial
-from .reference import Array, descent, is_array
+from .layouts import Array
+from .reference import descent, is_array
 
 
 def compare_trajectory(
@@ -24,8 +25,8 @@ def compare_trajectory(
     outputs = [value for (kind, _), value in trial.theirs.items() if kind == "output"]
     allowed = sides.allowed(sides.inputs, outputs)
     sides.mine.load(sides.start)
-    held = getattr(sides.mine, "made", None) or getattr(sides.mine, "module", None)
-    step = next((getattr(held, n) for n in ("step", "update") if hasattr(held, n)), None)
+    code = getattr(sides.mine, "code", None) or getattr(sides.mine, "module", None)
+    step = next((getattr(code, n) for n in ("step", "update") if hasattr(code, n)), None)
     after_one: dict[str, Array] = {}
     first: Passed | None = None
     path = descent(sides.reference, sides.inputs, sides.upstream, lr, steps, allowed)

@@ -49,10 +49,10 @@ def add_parser(commands: Any) -> Any:
 def run(arguments: argparse.Namespace) -> bool:
     """Print a walkthrough or a class's derivation, or write the page."""
     what = arguments.what
-    options = ("layers", *OF_A_NETWORK)
-    given = [f"--{name}" for name in options if getattr(arguments, name) is not None]
-    if what is not None and given:
-        raise DescriptionError(f"{what} says all of it: {' '.join(given)} is not taken with it")
+    names = ("layers", *OF_A_NETWORK)
+    options = [f"--{name}" for name in names if getattr(arguments, name) is not None]
+    if what is not None and options:
+        raise DescriptionError(f"{what} says all of it: {' '.join(options)} is not taken with it")
     if what is not None and not what.endswith(".json"):
         if arguments.html or arguments.step or arguments.view:
             raise DescriptionError(f"{what}: --html, --step and --view are for networks")
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> bool:
         return True
     if arguments.step > MOST_STEPS:
         raise DescriptionError(f"--step {arguments.step}: expected at most {MOST_STEPS:,}")
-    network = described(arguments)
+    network = network_from(arguments)
     if arguments.html:
         from ..explaining.page import write_page
 
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> bool:
     return True
 
 
-def described(arguments: argparse.Namespace) -> Description:
+def network_from(arguments: argparse.Namespace) -> Description:
     """The network that the arguments describe."""
     from ..explaining.description import activation_named, read_description
 

@@ -15,7 +15,7 @@ import torch
 
 from manual.arrays import float_dtype
 
-from ..checking.candidates.base import called
+from ..checking.candidates.base import call_code
 from ..checking.layouts import CandidateError
 from ..checking.reference import outputs_of, prepared
 from ..models.losses import LOSSES
@@ -44,19 +44,19 @@ def find(text: str) -> Any:
             module = importlib.import_module(place)
         except (ImportError, TypeError, ValueError) as error:
             raise CandidateError(f"{text}: there is no module {place} ({error})") from None
-    found = []
+    objects = []
     for name in names.split(","):
         if not hasattr(module, name):
-            own = [
+            defined = [
                 n
                 for n, v in vars(module).items()
                 if getattr(v, "__module__", "") == module.__name__
             ]
-            known = ", ".join(own)
+            known = ", ".join(defined)
             hint = f"; it has {known}" if known and len(known) < 200 else ""
             raise CandidateError(f"{text}: there is no {name} in {place}{hint}")
-        found.append(getattr(module, name))
-    return found[0] if len(found) == 1 else tuple(found)
+        objects.append(getattr(module, name))
+    return objects[0] if len(objects) == 1 else tuple(objects)
 
 
 def load_file(path: Path) -> Any:
@@ -71,7 +71,7 @@ def load_file(path: Path) -> Any:
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent.resolve()))  # it may import its neighbours
     try:
-        called(f"importing {path}", spec.loader.exec_module, module)
+        call_code(f"importing {path}", spec.loader.exec_module, module)
     finally:
         sys.path.pop(0)
     return module
@@ -96,16 +96,16 @@ def literal(text: str) -> Any:
         return text
 
 
-def construct(what: Any, words: Sequence[str]) -> Any:
-    """A class is called with these arguments; anything else stays."""
-    if not isinstance(what, type) or issubclass(what, torch.autograd.Function):
-        if words and not isinstance(what, type):
+def construct(value: Any, words: Sequence[str]) -> Any:
+    """An object of a class, called with these arguments; anything else stays."""
+    if not isinstance(value, type) or issubclass(value, torch.autograd.Function):
+        if words and not isinstance(value, type):
             raise CandidateError(
-                f"{getattr(what, '__name__', what)} is no class: it takes no --args"
+                f"{getattr(value, '__name__', value)} is no class: it takes no --args"
             )
-        return what
+        return value
     positional, named = constructor_arguments(words)
-    return called(what.__name__, lambda: what(*positional, **named))
+    return call_code(value.__name__, lambda: value(*positional, **named))
 
 
 def draw_input(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndarray:
@@ -134,8 +134,10 @@ def draw_input(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndar
     raise CandidateError(f"--input {spec}: expected normal, uniform or int<N after the colon")
 
 
-def loss_on(name: str, outputs: Sequence[int], generator: np.random.Generator, dtype: Any) -> Any:
-    """A target for this loss, drawn at random: classes, or numbers of the output's shape."""
+def draw_target(
+    name: str, outputs: Sequence[int], generator: np.random.Generator, dtype: Any
+) -> Any:
+    """A target for a loss, drawn at random: classes, or numbers of the output's shape."""
     if name == "cross-entropy":
         shape = (outputs[0], *outputs[2:])
         return np.asarray(generator.integers(0, outputs[1], size=shape))
@@ -179,7 +181,7 @@ def the_loss(
     if name == "cross-entropy" and (y.dim() < 2 or not y.shape[1]):
         raise CandidateError(f"--loss {name}: expected an output of (samples, classes)")
     generator = np.random.default_rng(seed + 1)
-    target = loss_on(name, y.shape, generator, y.detach().numpy().dtype)
+    target = draw_target(name, y.shape, generator, y.detach().numpy().dtype)
     return (lambda y: LOSSES[name](y, to_torch(target))), target
 
 

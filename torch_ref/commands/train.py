@@ -8,7 +8,7 @@ from typing import Any
 from ..training.experiment import Experiment
 from ..training.experiments import EXPERIMENTS
 from ..training.settings import (
-    ACTIVATIONS,
+    ACTIVATION_NAMES,
     COMPARISONS,
     OPTIMIZERS,
     SCHEDULES,
@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> Any:
     train.add_argument("--schedule", help=", ".join(SCHEDULES))
     train.add_argument("--batch-size", type=int, help="samples a step")
     train.add_argument("--hidden", type=widths, metavar="N[,N...]", help="hidden layers' widths")
-    train.add_argument("--activation", help=", ".join(ACTIVATIONS))
+    train.add_argument("--activation", help=", ".join(ACTIVATION_NAMES))
     train.add_argument("--dtype", help="float32, float64")
     train.add_argument("--seed", type=int, help="for first weights and batches")
     train.add_argument(
@@ -67,19 +67,19 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     if name not in EXPERIMENTS:
         raise SettingError(f"there is no experiment {name!r}: choose from {', '.join(EXPERIMENTS)}")
     defaults = EXPERIMENTS[name].defaults
-    own = [field.name for field in fields(defaults)]
+    known = [field.name for field in fields(defaults)]
     for option, owners in choices_of_their_own().items():
         value = getattr(arguments, option)
-        if value is not None and option not in own:
+        if value is not None and option not in known:
             names = " and ".join(owner.name for owner in owners)
             raise SettingError(f"--{option} {value}: only {names} has a choice of {option}")
-    asked = {option: getattr(arguments, option) for option in own}
+    asked = {option: getattr(arguments, option) for option in known}
     asked = {option: value for option, value in asked.items() if value is not None}
     return replace(defaults, **asked).resolve()
 
 
 def run(arguments: argparse.Namespace) -> bool:
-    """Whether both sides agreed throughout."""
+    """Train an experiment; whether both sides agreed throughout."""
     settings = settings_from(arguments)
     name = arguments.name
     if name is not None and (name in ("", ".", "..") or Path(name).name != name):

@@ -11,7 +11,17 @@ from typing import Any
 
 import torch
 
-from .kinds import PRODUCTS, Change, Mistake, at_slot, described, kin, place_of, rank_of, scaled
+from .kinds import (
+    PRODUCTS,
+    Change,
+    Mistake,
+    change_gradient,
+    edge_words,
+    kin,
+    place_of,
+    rank_of,
+    scaled,
+)
 from .planted.arguments import argument_changes
 from .planted.derivatives import derivative_changes, picking_changes, span_changes
 from .planted.gradients import (
@@ -79,28 +89,27 @@ def alone(
             else:
                 changes.append(("forgotten-upstream", "is taken as 1", torch.ones_like))
             for kind, what, change in changes:
-                edit = at_slot(0, lambda op, grads, found, change=change: change(found))
-                yield note(op, 0, kind, what, f"{place_of(op)} {what}", edit)
+                yield note(op, 0, kind, what, f"{place_of(op)} {what}", change_gradient(0, change))
             continue
         for slot, value in enumerate(op.inputs):
             if op.short in RESHAPES:
                 continue
-            found: list[Change] = [*derivative_changes(op, slot)]
-            found += argument_changes(tape, op, slot)
+            op_changes: list[Change] = [*derivative_changes(op, slot)]
+            op_changes += argument_changes(tape, op, slot)
             if slot == 0:
-                found += [*picking_changes(op), *broadcast_changes(op)]
-            for kind, key, what, edit in found:
+                op_changes += [*picking_changes(op), *broadcast_changes(op)]
+            for kind, key, what, edit in op_changes:
                 yield note(op, slot, kind, key, what, edit)
             if op.short in PRODUCTS or op.short in ("t", "transpose", "permute"):
                 for kind, what, change in edge_changes(value.tensor.shape):
-                    edit = at_slot(slot, lambda op, grads, found, change=change: change(found))
-                    yield note(op, slot, kind, what, f"{described(op, slot)} {what}", edit)
+                    words = f"{edge_words(op, slot)} {what}"
+                    yield note(op, slot, kind, what, words, change_gradient(slot, change))
 
 
 def everywhere(
     together: Mapping[tuple[Any, ...], Sequence[tuple[Op, int, str, Edit]]],
 ) -> Iterator[Mistake]:
-    """The same mistake at all operations of a kind: in every layer, at every time step."""
+    """One mistake at all operations of a kind: in every layer, at every time step."""
     planted: set[tuple[Any, ...]] = set()
     for (_, position, *_, kind, key), members in together.items():
         indices = tuple(sorted({op.index for op, *_ in members}))
@@ -141,7 +150,7 @@ def edge_groups(tape: Tape) -> Iterator[Edges]:
     groups: dict[tuple[Any, ...], list[tuple[Op, int]]] = defaultdict(list)
     for op in reversed(tape.ops):
         for slot, value in enumerate(op.inputs):
-            yield Edges(described(op, slot), place_of(op), ((op, slot),), True)
+            yield Edges(edge_words(op, slot), place_of(op), ((op, slot),), True)
             if op.function is None and op.place:
                 groups["leaf", kin(op.place)].append((op, slot))
             elif op.function is not None:
@@ -157,5 +166,5 @@ def edge_groups(tape: Tape) -> Iterator[Edges]:
         if len(edges) > 1 and key not in seen:
             seen.add(key)
             op, slot = edges[0]
-            what = f"{described(op, slot)}, in all {len(edges)} places like it,"
+            what = f"{edge_words(op, slot)}, in all {len(edges)} places like it,"
             yield Edges(what, place_of(op), tuple(edges), group[0] == "leaf")

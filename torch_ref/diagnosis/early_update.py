@@ -7,7 +7,7 @@ import torch
 
 from .evidence import Evidence
 from .kinds import Mistake
-from .planted.arguments import updated
+from .planted.arguments import update_edits
 from .samples import LeafGradients
 from .tape import Tape, Tensor
 
@@ -33,9 +33,9 @@ class EarlyUpdate:
         sets += [[n for n in parameters if n.rpartition(".")[0] == m] for m in sorted(modules)]
         sets += [parameters[:i] for i in range(1, len(parameters) + 1)]
         for names in {frozenset(names): names for names in sets}.values():
-            if self.evidence.late():
+            if self.evidence.note_if_late():
                 return
-            once = self.evidence.replay(tape, updated(tape, dict.fromkeys(names, 1.0), used))
+            once = self.evidence.replay(tape, update_edits(tape, dict.fromkeys(names, 1.0), used))
             if once is None:
                 continue
             changed = [n for n in self.evidence.wrong if not torch.equal(once[n], base[n])][:1]
@@ -44,7 +44,7 @@ class EarlyUpdate:
                 steps.add(self.solve_step(base, once, changed))  # one number moves anywhere
             for lr in steps - {None}:
                 planted = self.evidence.replay(
-                    tape, updated(tape, dict.fromkeys(names, float(lr or 0)), used)
+                    tape, update_edits(tape, dict.fromkeys(names, float(lr or 0)), used)
                 )
                 if planted is None or all(
                     torch.equal(planted[n], base[n]) for n in self.evidence.wrong

@@ -28,13 +28,13 @@ class Evidence:
         self.allowed = tolerance * self.eps
         self.mine = sample.mine or {}
         self.order = [name for name in sample.tapes[0].order() if name in self.mine]
-        self.wrong = self.left(sample.right)
+        self.wrong = self.unexplained(sample.right)
         self.until, self.seconds = time.monotonic() + seconds, seconds
         self.tried = 0
         self.untried = ""
 
     def distance(self, name: str, planted: LeafGradients, sample: Sample | None = None) -> float:
-        """Of a gradient handed in from a replay's, relative to the replay's size."""
+        """How far a gradient handed in is from a replay's, relative to the replay's size."""
         sample = sample or self.sample
         mine, theirs = (sample.mine or {})[name], planted[name]
         if mine.shape != theirs.shape:
@@ -43,14 +43,17 @@ class Evidence:
             return 0.0
         largest = float((mine - theirs).abs().max())
         scale = float(theirs.abs().max()) or sample.scale
+        size = float(sample.right[name].abs().max())
+        if max(float(mine.abs().max()), scale) <= self.allowed * size:
+            scale = size  # both are zero, but for the rounding of what is no zero when it is right
         return largest / scale if math.isfinite(largest) else math.inf
 
-    def left(self, planted: LeafGradients) -> list[str]:
-        """What a replay does not explain."""
+    def unexplained(self, planted: LeafGradients) -> list[str]:
+        """The gradients handed in that a replay does not give, by name."""
         return [name for name in self.order if self.distance(name, planted) > self.allowed]
 
     def fit(self, planted: LeafGradients, sample: Sample | None = None) -> float | None:
-        """The largest distance of what is wrong, or None if that does not fit."""
+        """The largest distance from a replay of what is wrong; None if it does not give that."""
         worst = 0.0
         for name in self.wrong:
             distance = self.distance(name, planted, sample)
@@ -67,7 +70,7 @@ class Evidence:
         )
 
     def replay(self, tape: Tape, edits: Edits) -> dict[str, Tensor] | None:
-        """None where an operation refuses what a mistake would hand it."""
+        """Replay a tape; None where an operation refuses what a mistake would hand it."""
         self.tried += 1
         try:
             return tape.replay(edits)
@@ -75,7 +78,8 @@ class Evidence:
             # Shapes that do not fit, an option out of range: nobody's code could have run so.
             return None
 
-    def late(self) -> bool:
+    def note_if_late(self) -> bool:
+        """Whether the time is up; `untried` says so from then on."""
         if time.monotonic() < self.until:
             return False
         self.untried = f"what would have come after {self.seconds:g} s"

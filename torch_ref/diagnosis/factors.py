@@ -9,24 +9,24 @@ from .tape import Tape
 
 def numbers_of(tape: Tape) -> dict[str, float]:
     """The numbers that a wrong factor may be made of, each by what it is."""
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     tensors = {name: value.tensor for name, value in tape.leaves.items()}
     tensors |= {f"output {i}": v.tensor for i, v in enumerate(tape.outputs)}
     for name, tensor in tensors.items():
         for axis, size in enumerate(tensor.shape):
-            found[f"the size of axis {axis} of {name}"] = float(size)
-        found[f"the number of elements of {name}"] = float(tensor.numel())
+            numbers[f"the size of axis {axis} of {name}"] = float(size)
+        numbers[f"the number of elements of {name}"] = float(tensor.numel())
         if tensor.dim() > 2 and tensor.shape[1]:
             share = float(tensor.numel() // tensor.shape[1])
-            found[f"the number of elements of one channel of {name}"] = share
+            numbers[f"the number of elements of one channel of {name}"] = share
     for op in tape.ops:
         for position, number in enumerate(op.flat):
             if isinstance(number, float | int) and not isinstance(number, bool):
                 number = abs(float(number))
                 if math.isfinite(number):
-                    found[f"a number in {op.name} ({op.index}, {position})"] = number
-                    found[f"1 − a number in {op.name} ({op.index}, {position})"] = 1 - number
-    return found
+                    numbers[f"a number in {op.name} ({op.index}, {position})"] = number
+                    numbers[f"1 − a number in {op.name} ({op.index}, {position})"] = 1 - number
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Factor:
         return f"is {how} by {square}{known:.6g}, {number}{turned}"
 
     def on(self, numbers: Mapping[str, float]) -> float | None:
-        """The same factor where the numbers are others; None where there is no such number."""
+        """The factor's value where the numbers are others; None where there is no such number."""
         if not self.number:
             return self.value
         if self.number not in numbers or not numbers[self.number]:
@@ -78,7 +78,7 @@ def factors_for(value: float, numbers: Mapping[str, float], eps: float) -> list[
         return [Factor(0.0, "forgotten-path")]
     if close(-1):
         return [Factor(-1.0, "sign")]
-    found = [Factor(plain, "scale") for plain in (2.0, 0.5, -2.0, -0.5) if close(plain)]
+    factors = [Factor(plain, "scale") for plain in (2.0, 0.5, -2.0, -0.5) if close(plain)]
     for name, number in numbers.items():
         counts = name.startswith("the ")
         for power in (-1, 1, -2, 2):
@@ -86,5 +86,5 @@ def factors_for(value: float, numbers: Mapping[str, float], eps: float) -> list[
                 continue
             kind = {-1: "mean-for-sum", 1: "sum-for-mean"}.get(power, "scale")
             value = math.copysign(number**power, value)
-            found.append(Factor(value, kind if counts else "scale", name, power))
-    return found or [Factor(value, "scale")]
+            factors.append(Factor(value, kind if counts else "scale", name, power))
+    return factors or [Factor(value, "scale")]

@@ -74,26 +74,42 @@ class Mistake:
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """The same for the same mistake on another input's tape."""
+        """What one mistake has in common on the tapes of all inputs."""
         return self.kind, self.what, *self.edits
 
 
 def at_slot(slot: int, change: Callable[..., Tensor | None]) -> Edit:
-    """An edit of one input's gradient."""
+    """An edit of one input's gradient, where there is one.
 
-    def edit(op: Op, grads: Gradients, found: Gradients) -> Gradients:
-        if found[slot] is None:
-            return found
-        changed = list(found)
-        changed[slot] = change(op, grads, found[slot])
+    Args:
+        slot: which of the operation's inputs.
+        change: makes the new gradient from the operation, the gradients of its outputs and the
+            input's own.
+    """
+
+    def edit(op: Op, grad_outputs: Gradients, grad_inputs: Gradients) -> Gradients:
+        if grad_inputs[slot] is None:
+            return grad_inputs
+        changed = list(grad_inputs)
+        changed[slot] = change(op, grad_outputs, grad_inputs[slot])
         return changed
 
     return edit
 
 
+def change_gradient(slot: int, change: Callable[..., Tensor]) -> Edit:
+    """An edit after which one input's gradient is `change` of what it was."""
+    return at_slot(slot, lambda op, grad_outputs, grad_input: change(grad_input))
+
+
+def from_output(slot: int, change: Callable[..., Tensor]) -> Edit:
+    """An edit after which one input's gradient is `change` of the first output's gradient."""
+    return at_slot(slot, lambda op, grad_outputs, grad_input: change(grad_outputs[0]))
+
+
 def scaled(slot: int, factor: float) -> Edit:
-    """The gradient of one input times a factor; 0 cuts the path."""
-    return at_slot(slot, lambda op, grads, found: found * factor)
+    """An edit that multiplies one input's gradient by a factor; 0 cuts the path."""
+    return change_gradient(slot, lambda grad: grad * factor)
 
 
 def place_of(op: Op) -> str:
@@ -103,7 +119,7 @@ def place_of(op: Op) -> str:
     return op.place or op.line
 
 
-def described(op: Op, slot: int) -> str:
+def edge_words(op: Op, slot: int) -> str:
     """The edge from an operation back to one of its inputs, in words."""
     if op.function is None:
         return place_of(op)
@@ -119,9 +135,9 @@ def within(op: Op) -> str:
     return f" in {place}" if place and place.lower() != op.name else ""
 
 
-def given(grads: Gradients) -> Tensor:
-    """The gradient of an operation's one output."""
-    grad = grads[0]
+def output_gradient(grad_outputs: Gradients) -> Tensor:
+    """The gradient of an operation's first output, which there must be."""
+    grad = grad_outputs[0]
     assert grad is not None
     return grad
 
@@ -135,7 +151,7 @@ def kin(leaf: str) -> str:
 
 
 def rank_of(op: Op) -> int:
-    """Leaves and outputs first, then what computes, last what only moves numbers about."""
+    """Of a mistake: 0 at a leaf or output, 1 where something is computed, 2 where it only moves."""
     if op.function is None:
         return 0
     return 2 if op.short in MOVES | {"add"} else 1

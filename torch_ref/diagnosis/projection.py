@@ -1,4 +1,4 @@
-"""Tells without a replay that a mistake can not give the numbers handed in."""
+"""Which mistakes can not give the numbers handed in, told without a replay."""
 
 from typing import Any
 
@@ -50,17 +50,17 @@ class Projection:
 
     def change(self, op: Op, grads: Any, changed: Any, tangents: dict[int, Tensor]) -> float | None:
         """What a change of an operation's gradients does to the projected gradients of all."""
-        result = 0.0
+        total = 0.0
         for value, old, new in zip(op.inputs, grads, changed, strict=True):
             if old is None or new is None or new is old:
                 continue
             if new.shape != old.shape:
                 return None
-            result += float((tangents[id(value)] * (new - old)).sum())
-        return result
+            total += float((tangents[id(value)] * (new - old)).sum())
+        return total
 
     def ratio(self, edits: Edits) -> float | None:
-        """None if a mistake can not give the numbers; else the factor that would then be missing.
+        """The factor by which a mistake misses the numbers handed in; None if it can not give them.
 
         Mistakes at several operations are not judged here: they get 1.
         """
@@ -74,7 +74,7 @@ class Projection:
             for edit in edits[index]:
                 changed = edit(op, self.tape.above(op, self.flow), changed)
         except (RuntimeError, IndexError, ValueError, TypeError):
-            return 1.0  # `Search.replay` deals with it
+            return 1.0  # `Evidence.replay` deals with it
         gives = []
         for base, tangents in zip(self.base, self.tangents, strict=True):
             change = self.change(op, grads, changed, tangents)

@@ -83,9 +83,9 @@ class _Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         if function in AFFINE or (self.opened and function in COMPOSITE):
             with self:
-                result = _open(function, args, kwargs)
-            if result is not NotImplemented:
-                return result
+                outputs = _open(function, args, kwargs)
+            if outputs is not NotImplemented:
+                return outputs
         flat, spec = tree_flatten((args, kwargs))
         slots = []
         for position, tensor in enumerate(flat):
@@ -95,14 +95,14 @@ class _Recorder(TorchDispatchMode):
             flat[position] = tensor.detach().clone()
             if value is not None and value.reaches:
                 slots.append((position, value))
-        result = function(*args, **kwargs)
-        returned = [out for out in tree_flatten(result)[0] if torch.is_tensor(out)]
+        outputs = function(*args, **kwargs)
+        returned = [out for out in tree_flatten(outputs)[0] if torch.is_tensor(out)]
         if not slots:
             for out in returned:  # no gradient flows here: a constant from now on
                 self.know(out, Value(out.detach().clone()))
-            return result
+            return outputs
         self._note(function, flat, spec, slots, returned)
-        return result
+        return outputs
 
     def _note(
         self,
@@ -139,10 +139,10 @@ def _functional(function: Any) -> Any:
     if function is aten.transpose_.default:  # a recurrent layer's batch_first
         return aten.transpose.int
     packet = getattr(aten, function.overloadpacket.__name__.removesuffix("_"), None)
-    made = getattr(packet, function._overloadname, None) if packet is not None else None
-    if made is None or made._schema.is_mutable:
+    functional = getattr(packet, function._overloadname, None) if packet is not None else None
+    if functional is None or functional._schema.is_mutable:
         raise NotImplementedError(f"the reference uses {function}, which changes its argument")
-    return made
+    return functional
 
 
 def _open(function: Any, args: Any, kwargs: Any) -> Any:
@@ -181,7 +181,21 @@ class _Formulas(TorchFunctionMode):
     ) -> Any:
         if function is torch.nn.functional.binary_cross_entropy_with_logits:
             return _bce_with_logits(*args, **(kwargs or {}))
+        if function is torch.nn.functional.pad and (kwargs or {}).get("mode") == "circular":
+            return _circular(*args[:2])
+        if function is torch.nn.functional.instance_norm and (kwargs or {}).get("use_input_stats"):
+            kwargs = {**(kwargs or {}), "running_mean": None, "running_var": None}
+            args = args[:1]  # the running statistics have no part in what comes out
         return function(*args, **(kwargs or {}))
+
+
+def _circular(x: Tensor, widths: Sequence[int]) -> Tensor:
+    """A border from the opposite side, one axis after the other, the last one first."""
+    for i in range(0, len(widths), 2):
+        axis, size = x.dim() - 1 - i // 2, x.shape[-1 - i // 2]
+        places = torch.arange(-widths[i], size + widths[i + 1]) % size
+        x = x.index_select(axis, places)
+    return x
 
 
 def _bce_with_logits(
@@ -205,34 +219,34 @@ def _bce_with_logits(
 
 def _line() -> str:
     """The line of the reference's own source that runs now, as in "file.py:12", if it has any."""
-    library, own = str(Path(torch.__file__).parent), str(Path(__file__).parent)
+    library, recorder = str(Path(torch.__file__).parent), str(Path(__file__).parent)
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code.co_name != REFERENCE:
         name = frame.f_code.co_filename
-        if not name.startswith((library, own, "<")) and Path(name).name != "contextlib.py":
+        if not name.startswith((library, recorder, "<")) and Path(name).name != "contextlib.py":
             return f"{Path(name).name}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
 
 
 @contextmanager
-def _places(reference: Any, recorder: _Recorder) -> Iterator[None]:
-    """Notes which submodule runs, and what it returns."""
+def _note_places(reference: Any, recorder: _Recorder) -> Iterator[None]:
+    """Within this block the recorder notes which submodule runs, and where it starts and ends."""
     if not isinstance(reference, torch.nn.Module):
         yield
         return
     names = {id(part): name for name, part in reference.named_modules()}
     starts: list[int] = []
 
-    def enter(part: torch.nn.Module, given: Any) -> None:
+    def enter(part: torch.nn.Module, inputs: Any) -> None:
         name = names.get(id(part), "")
         starts.append(len(recorder.tape.ops))
         recorder.places.append(f"{name} ({type(part).__name__})" if name else type(part).__name__)
 
-    def leave(part: torch.nn.Module, given: Any, output: Any) -> None:
+    def leave(part: torch.nn.Module, inputs: Any, output: Any) -> None:
         place = recorder.places.pop()
         ops = recorder.tape.ops[starts.pop() :]
-        if len(given) == 1 and not any(True for _ in part.parameters()):
+        if len(inputs) == 1 and not any(True for _ in part.parameters()):
             name = type(part).__name__.lower()
             recorder.tape.spans.append(Span(name, place, copy.deepcopy(part), ops))
 
@@ -250,7 +264,7 @@ def _places(reference: Any, recorder: _Recorder) -> Iterator[None]:
 
 @contextmanager
 def _no_fused_layers() -> Iterator[None]:
-    """In float32 PyTorch hands an LSTM over to oneDNN as a whole: not within this block."""
+    """Within this block PyTorch does not hand an LSTM over to oneDNN as a whole, as in float32."""
     enabled = torch._C._get_mkldnn_enabled()
     torch._C._set_mkldnn_enabled(False)
     try:
@@ -306,7 +320,7 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         _no_fused_layers(),
         torch.no_grad(),
         _Formulas(),
-        _places(reference, recorder),
+        _note_places(reference, recorder),
         recorder,
     ):
         try:

@@ -13,7 +13,7 @@ from .evidence import Evidence
 from .kinds import FIXES, KINDS
 from .samples import Sample
 from .suspects import Suspect, Suspects
-from .telling_apart import told_apart
+from .telling_apart import tell_apart
 from .verdict import Diagnosis, Verdict, where
 
 SECONDS = 20.0  # how long one search may take
@@ -49,9 +49,9 @@ def diagnose(
     suspects = Suspects(evidence, lr, previous, gates or {})
     fitting = fits(evidence, suspects)
     if fitting:
-        groups, diagnosis.apart = told_apart(evidence, others, fitting, gates or {})
+        groups, diagnosis.apart = tell_apart(evidence, others, fitting, gates or {})
         diagnosis.verdicts = [verdict(evidence, *group) for group in groups]
-    elif (without_replay := reshaped(evidence) or lost_digits(evidence)) is not None:
+    elif (without_replay := wrong_shape(evidence) or lost_digits(evidence)) is not None:
         diagnosis.verdicts = [without_replay]
     else:
         diagnosis.verdicts = pairs(evidence, suspects)
@@ -72,7 +72,7 @@ def fits(evidence: Evidence, suspects: Suspects) -> list[Suspect]:
     return sparing or fitting
 
 
-def reshaped(evidence: Evidence) -> Verdict | None:
+def wrong_shape(evidence: Evidence) -> Verdict | None:
     """The right numbers in another shape, which needs no replay."""
     right, mine = evidence.sample.right, evidence.mine
     for name in evidence.wrong:
@@ -142,16 +142,16 @@ def pairs(evidence: Evidence, suspects: Suspects) -> list[Verdict]:
         for suspect, planted in suspects.on(number, [first], {}):
             mistake = suspect.mistake
             if mistake.edits and evidence.distance(first, planted) <= evidence.allowed:
-                left = len(evidence.left(planted))
+                left = len(evidence.unexplained(planted))
                 simplest = KINDS.index(mistake.kind), mistake.rank, len(mistake.edits)
                 firsts.append(((left, *simplest), suspect))
         firsts.sort(key=lambda entry: entry[0])
         for _, one in firsts[:FIRSTS]:
             base = evidence.replay(tape, one.mistake.edits)
-            if base is None or evidence.late():
+            if base is None or evidence.note_if_late():
                 break
             seconds = []
-            for two, planted in suspects.on(number, evidence.left(base), one.mistake.edits):
+            for two, planted in suspects.on(number, evidence.unexplained(base), one.mistake.edits):
                 distance = evidence.fit(planted)
                 if distance is not None:
                     seconds.append(replace(two, distance=distance))

@@ -38,7 +38,7 @@ class Suspect:
 
     @property
     def words(self) -> str:
-        """What it is called, whatever the factor is called."""
+        """What is wrong and where, without the name of the factor."""
         return (self.edges and self.edges.what) or self.mistake.what
 
     @property
@@ -51,7 +51,7 @@ class Suspect:
 
 
 class Suspects:
-    """All of them, one after the other, those that cannot be left out.
+    """Every mistake that may give the gradients handed in, one after the other.
 
     Args:
         lr: the learning rate, if weights were updated.
@@ -87,7 +87,7 @@ class Suspects:
             sources.append(stale(tape, self.previous.tapes[number]))
         for source in sources:
             for mistake in source:
-                if self.evidence.late():
+                if self.evidence.note_if_late():
                     return
                 if not wanted <= mistake.reaches:
                     continue
@@ -95,17 +95,17 @@ class Suspects:
                 if ratio is not None:
                     planted = self.evidence.replay(tape, both(before, mistake.edits))
                     if planted is not None:
-                        yield from self.times(
+                        yield from self.with_common_factor(
                             Suspect(mistake, 0.0, number), planted, ratio, numbers
                         )
         if not before and number == 0:
             for mistake, planted in self.early.mistakes(tape, base):
                 yield Suspect(mistake, 0.0), planted
 
-    def times(
+    def with_common_factor(
         self, suspect: Suspect, planted: dict[str, Tensor], ratio: float, numbers: dict[str, float]
     ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
-        """The same, and where all of it is off by a known factor, that factor with it."""
+        """A suspect; and once more with a known factor, if all that it gives is off by that."""
         yield suspect, planted
         if abs(ratio - 1) < 1e-6 or not math.isfinite(ratio):
             return
@@ -123,10 +123,10 @@ class Suspects:
         linear: Projection,
         numbers: dict[str, float],
     ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
-        """A factor on an edge. The gradients are linear in it, so it can be solved for."""
+        """Wrong factors on edges. The gradients are linear in one, so it can be solved for."""
         tape = self.evidence.sample.tapes[number]
         for edges in edge_groups(tape):
-            if self.evidence.late():
+            if self.evidence.note_if_late():
                 return
             if not wanted <= edges.reaches:
                 continue
@@ -147,10 +147,10 @@ class Suspects:
                 if edges.linear:
                     planted = {n: cut[n] + value * (base[n] - cut[n]) for n in base}
                 else:
-                    found = self.evidence.replay(tape, both(before, edges.times(value)))
-                    if found is None:
+                    replayed = self.evidence.replay(tape, both(before, edges.times(value)))
+                    if replayed is None:
                         continue
-                    planted = found
+                    planted = replayed
                 for factor in factors_for(value, numbers, self.evidence.eps):
                     mistake = Mistake(
                         factor.kind,
@@ -178,13 +178,13 @@ class Suspects:
             count += int((through != 0).sum())
         if below == 0 or not math.isfinite(above):
             return []
-        factor = above / below
-        if abs(factor - 1) < 1e3 * self.evidence.eps:
+        value = above / below
+        if abs(value - 1) < 1e3 * self.evidence.eps:
             return []
-        found = factors_for(factor, numbers, self.evidence.eps)[0]
-        if count < 2 and not found.known:
+        factor = factors_for(value, numbers, self.evidence.eps)[0]
+        if count < 2 and not factor.known:
             return []  # through a single number any factor fits
-        return [found.value]
+        return [factor.value]
 
 
 def both(one: Edits, two: Edits) -> Edits:

@@ -122,7 +122,7 @@ class Op:
         return [value for _, value in self.slots]
 
     def run(self, at: Mapping[int, Tensor] | None = None) -> tuple[list[Tensor], list[Tensor]]:
-        """Its differentiable inputs as leaves of a graph of its own, and its outputs."""
+        """Run it once more: its differentiable inputs as leaves of a new graph, and its outputs."""
         flat = list(self.flat)
         for position, tensor in (at or {}).items():
             flat[position] = tensor
@@ -165,10 +165,10 @@ class Op:
     def jvp(self, tangents: Sequence[Tensor]) -> list[Tensor]:
         """How the outputs move when the inputs do: the derivative of the vjp, which is linear."""
         leaves, outputs = self.run()
-        found = []
+        output_tangents = []
         for out in outputs:
             if not out.requires_grad:
-                found.append(torch.zeros_like(out))
+                output_tangents.append(torch.zeros_like(out))
                 continue
             probe = torch.zeros_like(out, requires_grad=True)
             grads = torch.autograd.grad(
@@ -183,12 +183,12 @@ class Op:
                 if through
                 else (None,)
             )
-            found.append(torch.zeros_like(out) if moved[0] is None else moved[0])
-        return found
+            output_tangents.append(torch.zeros_like(out) if moved[0] is None else moved[0])
+        return output_tangents
 
     def vjp_with_saved(self, grads: Gradients, change: Callable[[Tensor], Tensor]) -> Gradients:
-        """The same, where each tensor that autograd kept for it is first changed."""
-        with torch.autograd.graph.saved_tensors_hooks(lambda kept: kept.detach(), change):
+        """The gradient of each input, each tensor that autograd kept for it first changed."""
+        with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.detach(), change):
             leaves, outputs = self.run()
             return backward_of(leaves, outputs, grads)
 
@@ -202,19 +202,21 @@ def backward_of(leaves: list[Tensor], outputs: list[Tensor], grads: Gradients) -
     ]
     if not pairs:
         return [None] * len(leaves)
-    through, given = zip(*pairs, strict=True)
-    return list(torch.autograd.grad(through, leaves, given, retain_graph=True, allow_unused=True))
+    through, grad_outputs = zip(*pairs, strict=True)
+    return list(
+        torch.autograd.grad(through, leaves, grad_outputs, retain_graph=True, allow_unused=True)
+    )
 
 
 def total(parts: Sequence[Tensor | None]) -> Tensor | None:
-    """The sum of what there is."""
-    found = [part for part in parts if part is not None]
-    if not found:
+    """The sum of the tensors that there are; None if there is none."""
+    there = [part for part in parts if part is not None]
+    if not there:
         return None
-    result = found[0]
-    for part in found[1:]:
-        result = result + part
-    return result
+    added = there[0]
+    for part in there[1:]:
+        added = added + part
+    return added
 
 
 @dataclass(eq=False)
@@ -236,15 +238,19 @@ class Span:
     def output(self) -> Value:
         return self.ops[-1].outputs[0]
 
-    def is_function(self) -> bool:
-        """Whether it is one function of one value, of more than one operation."""
+    def find_edges(self) -> None:
+        """Note in `edges` where it reads a value that it has not computed itself."""
         inside = {id(value) for op in self.ops for value in op.outputs}
         edges = [(op, slot) for op in self.ops for slot in range(len(op.inputs))]
         self.edges = [(op, slot) for op, slot in edges if id(op.inputs[slot]) not in inside]
-        given = {id(op.inputs[slot]) for op, slot in self.edges}
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is one function of one value, of more than one operation."""
+        read = {id(op.inputs[slot]) for op, slot in self.edges}
         return (
             len(self.ops) > 1
-            and len(given) == 1
+            and len(read) == 1
             and self.input.tensor.shape == self.output.tensor.shape
             and all(
                 use in self.ops
@@ -311,36 +317,37 @@ class Tape:
         self._name_states()
         for span in self.spans:
             span.ops = [op for op in span.ops if op in kept]
-        self.spans = [span for span in self.spans if span.is_function()]
+            span.find_edges()
+        self.spans = [span for span in self.spans if span.is_function]
 
     def _name_states(self) -> None:
         """What a recurrent layer carries from one time step to the next has a name there."""
         for op in self.ops:
             if any("weight_hh" in leaf for value in op.inputs for leaf in value.reaches):
-                own = [
+                recurrent = [
                     v for v in op.inputs if len(v.reaches) == 1 and "weight_hh" in min(v.reaches)
                 ]
-                for value in op.inputs if op.short == "mm" and own else ():
-                    if value not in own and value.producer and value.producer.function:
+                for value in op.inputs if op.short == "mm" and recurrent else ():
+                    if value not in recurrent and value.producer and value.producer.function:
                         value.title = "the hidden state"
             if op.short == "tanh" and "LSTM" in op.place:
                 cell = op.inputs[0]
                 if cell.producer and cell.producer.short == "add":
                     cell.title = "the cell state"
 
-    def gradient(self, value: Value, found: Mapping[int, Gradients]) -> Tensor | None:
+    def gradient(self, value: Value, changed: Mapping[int, Gradients]) -> Tensor | None:
         """∂L/∂value: the sum over all that used it, in one replay or, else, in the right one."""
         return total(
-            [found.get(op.index, self._right[op.index])[slot] for op, slot in value.consumers]
+            [changed.get(op.index, self._right[op.index])[slot] for op, slot in value.consumers]
         )
 
     def backward(self, upstream: Sequence[Tensor | None]) -> dict[str, Tensor]:
         """The right gradients of all leaves, from those of the outputs; replays start from them."""
         self._right = {}
-        given = {id(op): grad for op, grad in zip(self.upstream, upstream, strict=True)}
+        at_output = {id(op): grad for op, grad in zip(self.upstream, upstream, strict=True)}
         for op in reversed(self.ops):
-            if id(op) in given:
-                self._right[op.index] = [given[id(op)]]
+            if id(op) in at_output:
+                self._right[op.index] = [at_output[id(op)]]
             else:
                 self._right[op.index] = op.vjp(self.at_outputs(op))
         return self._at_leaves({})
@@ -354,28 +361,28 @@ class Tape:
 
     def flow(self, edits: Edits) -> dict[int, Gradients]:
         """What one replay changes: by operation, the gradients of its inputs."""
-        found: dict[int, Gradients] = {}
+        changed: dict[int, Gradients] = {}
         touched: set[int] = set()
         if not edits:
-            return found
+            return changed
         for op in reversed(self.ops[: max(edits) + 1]):
             if op.index not in edits and not any(id(value) in touched for value in op.outputs):
                 continue
-            grads = self.above(op, found)
-            result = list(grads) if op.function is None else op.vjp(grads)
+            grad_outputs = self.above(op, changed)
+            grad_inputs = list(grad_outputs) if op.function is None else op.vjp(grad_outputs)
             for edit in edits.get(op.index, ()):
-                result = edit(op, grads, result)
-            found[op.index] = result
+                grad_inputs = edit(op, grad_outputs, grad_inputs)
+            changed[op.index] = grad_inputs
             touched |= {id(value) for value in op.inputs}
-        return found
+        return changed
 
-    def at_outputs(self, op: Op, found: Mapping[int, Gradients] | None = None) -> Gradients:
-        """The gradients of what an operation returned."""
-        return [self.gradient(value, found or {}) for value in op.outputs]
+    def at_outputs(self, op: Op, changed: Mapping[int, Gradients] | None = None) -> Gradients:
+        """The gradients of an operation's outputs, in one replay or, else, the right ones."""
+        return [self.gradient(value, changed or {}) for value in op.outputs]
 
-    def above(self, op: Op, found: Mapping[int, Gradients]) -> Gradients:
-        """The gradients that come to an operation from above: at an output, what was given."""
-        return self._right[op.index] if op in self.upstream else self.at_outputs(op, found)
+    def above(self, op: Op, changed: Mapping[int, Gradients]) -> Gradients:
+        """The gradients of an operation's outputs in a replay; at the end, the upstream ones."""
+        return self._right[op.index] if op in self.upstream else self.at_outputs(op, changed)
 
     def right(self, op: Op) -> Gradients:
         """The right gradients of an operation's inputs."""
@@ -390,18 +397,21 @@ class Tape:
         """
         moved = {id(value): leaves[name] for name, value in self.leaves.items()}
         for op in self.ops:
-            given = [moved.get(id(v), torch.zeros_like(v.tensor)) for v in op.inputs]
+            input_tangents = [moved.get(id(v), torch.zeros_like(v.tensor)) for v in op.inputs]
             try:
-                found = op.jvp(given)
+                output_tangents = op.jvp(input_tangents)
             except RuntimeError:
                 return None
-            moved |= {id(value): tangent for value, tangent in zip(op.outputs, found, strict=True)}
+            moved |= {
+                id(value): tangent
+                for value, tangent in zip(op.outputs, output_tangents, strict=True)
+            }
         return moved
 
-    def _at_leaves(self, found: Mapping[int, Gradients]) -> dict[str, Tensor]:
+    def _at_leaves(self, changed: Mapping[int, Gradients]) -> dict[str, Tensor]:
         gradients = {}
         for name, value in self.leaves.items():
-            grad = self.gradient(value, found)
+            grad = self.gradient(value, changed)
             gradients[name] = torch.zeros_like(value.tensor) if grad is None else grad
         return gradients
 

@@ -11,17 +11,17 @@ from .samples import LeafGradients, Sample
 from .suspects import Suspect
 
 
-def told_apart(
+def tell_apart(
     evidence: Evidence,
     others: Sequence[Sample],
     suspects: Sequence[Suspect],
     gates: Mapping[int, str],
 ) -> tuple[list[list[Suspect]], str]:
-    """Those that the other inputs confirm, grouped by what gives the same numbers.
+    """Tell suspects apart: those that other inputs confirm, grouped by what gives equal numbers.
 
     Returns:
         The groups, the likeliest first, in each the best name first; and which further input would
-        tell them apart, if there are several.
+        tell the groups apart, if there are several.
     """
     unique = list({suspect.identity: suspect for suspect in suspects}.values())
     groups, apart = [unique], ""
@@ -50,12 +50,12 @@ def told_apart(
 def consequences(
     evidence: Evidence, sample: Sample, suspects: Sequence[Suspect], gates: Mapping[int, str]
 ) -> dict[Any, LeafGradients]:
-    """What the same mistakes would give on another input, by their identity."""
-    given: dict[Any, LeafGradients] = {}
+    """What each suspect would give on another input, by its identity."""
+    gradients: dict[Any, LeafGradients] = {}
     for number, tape in enumerate(sample.tapes):
         numbers = numbers_of(tape)
-        own = list({s.identity: s for s in suspects if s.tape == number}.values())
-        plain = [suspect for suspect in own if suspect.edges is None]
+        on_tape = list({s.identity: s for s in suspects if s.tape == number}.values())
+        plain = [suspect for suspect in on_tape if suspect.edges is None]
         wanted = {suspect.mistake.identity for suspect in plain}
         for mistake in mistakes_of(tape, gates) if plain else ():
             if mistake.identity not in wanted:
@@ -67,8 +67,8 @@ def consequences(
                 if suspect.mistake.identity == mistake.identity:
                     factor = suspect.times.on(numbers) if suspect.times else 1.0
                     scaled = {name: grad * (factor or 0) for name, grad in planted.items()}
-                    given.setdefault(suspect.identity, scaled)
-        edged = [suspect for suspect in own if suspect.edges and suspect.factor]
+                    gradients.setdefault(suspect.identity, scaled)
+        edged = [suspect for suspect in on_tape if suspect.edges and suspect.factor]
         there = {identity_of(edges): edges for edges in edge_groups(tape)} if edged else {}
         for suspect in edged:
             assert suspect.edges is not None
@@ -77,12 +77,12 @@ def consequences(
             if edges is not None and value is not None:
                 planted = evidence.replay(tape, edges.times(value))
                 if planted is not None:
-                    given[suspect.identity] = planted
-    return given
+                    gradients[suspect.identity] = planted
+    return gradients
 
 
 def identity_of(edges: Edges) -> tuple[Any, ...]:
-    """The same edges on another input."""
+    """What edges have in common on the tapes of all inputs."""
     return (edges.what, *sorted({op.index for op, _ in edges.edges}))
 
 
@@ -102,7 +102,7 @@ def _of_the_first(group: list[Suspect]) -> tuple[Any, ...]:
 def split(
     group: list[Suspect], results: Mapping[Any, LeafGradients], evidence: Evidence
 ) -> list[list[Suspect]]:
-    """Those that give the same numbers stay together."""
+    """A group of suspects, parted into those that give the same numbers on another input."""
     parts: list[list[Suspect]] = []
     for suspect in group:
         here = results.get(suspect.identity)

@@ -14,7 +14,7 @@ class Verdict:
     """One explanation of the numbers handed in.
 
     Attributes:
-        kind: one of `mistakes.KINDS`, or "lost-digits"; of two mistakes, joined by " + ".
+        kind: one of `kinds.KINDS`, or "lost-digits"; of two mistakes, joined by " + ".
         what, place, fix: the mistake, where it sits, and what to do about it.
         proof: what equals what, and how closely.
         distance: the largest distance from the numbers handed in, relative to their size.
@@ -55,7 +55,7 @@ class Diagnosis:
         return not self.wrong
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The diagnosis for JSON."""
         return {"agrees": self.agrees, **asdict(self)}
 
     def __str__(self) -> str:

@@ -26,14 +26,14 @@ def class_text(name: str) -> str:
     Raises:
         DescriptionError: there is no public class of that name.
     """
-    made = getattr(manual, name, None)
+    cls = getattr(manual, name, None)
     public = sorted(n for n in manual.__all__ if isinstance(getattr(manual, n), type))
-    if name not in public or not isinstance(made, type):
+    if name not in public or not isinstance(cls, type):
         lower = {n.lower(): n for n in public}
         close = get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
         hint = f"; is it {' or '.join(lower[n] for n in close)}?" if close else ""
         raise DescriptionError(f"there is no class {name}{hint}")
-    lines = [name, "=" * len(name), "", inspect.cleandoc(made.__doc__ or ""), ""]
+    lines = [name, "=" * len(name), "", inspect.cleandoc(cls.__doc__ or ""), ""]
     for method in (
         "forward",
         "value",
@@ -44,39 +44,36 @@ def class_text(name: str) -> str:
         "target_slope",
         "step",
     ):
-        function = next((vars(c)[method] for c in made.__mro__ if method in vars(c)), None)
-        if function is None or function.__module__ == "manual.module":
+        function = next((vars(c)[method] for c in cls.__mro__ if method in vars(c)), None)
+        if not inspect.isfunction(function) or function.__module__ == "manual.module":
             continue
         source, first = inspect.getsourcelines(function)
         file = f"{function.__module__.replace('.', '/')}.py"
         lines += [f"{file}, lines {first} to {first + len(source) - 1}", ""]
         lines += textwrap.dedent("".join(source)).rstrip().splitlines()
         lines.append("")
-    return "\n".join([*lines, *twin_lines(made)])
+    return "\n".join([*lines, *twin_lines(cls)])
 
 
-def twin_lines(made: type) -> list[str]:
+def twin_lines(cls: type) -> list[str]:
     """The PyTorch class of the same name, and both on a small example."""
-    twin = next((p for p in (own, torch.nn, torch.optim) if hasattr(p, made.__name__)), None)
-    if twin is None:
-        twin = (
-            torch.optim.lr_scheduler if hasattr(torch.optim.lr_scheduler, made.__name__) else None
-        )
-    if twin is None:
+    places = (own, torch.nn, torch.optim, torch.optim.lr_scheduler)
+    place = next((p for p in places if hasattr(p, cls.__name__)), None)
+    if place is None:
         return ["It has no twin in PyTorch."]
-    found = getattr(twin, made.__name__)
+    twin = getattr(place, cls.__name__)
     return [
-        f"its twin: {found.__module__.partition('.modules')[0]}.{found.__name__}",
-        *example_lines(made),
+        f"its twin: {twin.__module__.partition('.modules')[0]}.{twin.__name__}",
+        *example_lines(cls),
     ]
 
 
-def example_lines(made: type) -> list[str]:
-    """Both sides on a few numbers."""
-    if made not in EXAMPLES:
+def example_lines(cls: type) -> list[str]:
+    """A class and its twin on a few numbers; no lines for a class without an example."""
+    if cls not in EXAMPLES:
         return []
-    generator = np.random.default_rng(0)
-    module, inputs = EXAMPLES[made].make(generator), EXAMPLES[made].inputs
+    generator = np.random.default_rng(1)  # 0 would draw the inputs once more
+    module, inputs = EXAMPLES[cls].make(generator), EXAMPLES[cls].inputs
     upstream: list[np.ndarray] = []
 
     def random_upstream(outputs: Sequence[Any]) -> list[Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.article.description import Description, DescriptionError, checked
+from manual.article.description import Description, DescriptionError, check_description
 from manual.models.mlp import ACTIVATIONS
 
 from ..safe_files import read_json
@@ -21,38 +21,40 @@ def read_description(path: Path) -> Description:
         CandidateError: it cannot be read.
         DescriptionError: what it says is no network.
     """
-    given = read_json(path)
-    if not isinstance(given, dict):
+    entries = read_json(path)
+    if not isinstance(entries, dict):
         raise DescriptionError(f"{path}: expected an object with weights, biases, x and t")
-    missing = [key for key in ("weights", "biases", "x", "t") if key not in given]
+    missing = [key for key in ("weights", "biases", "x", "t") if key not in entries]
     if missing:
         raise DescriptionError(f"{path}: there is no {', no '.join(missing)}")
     known = {"weights", "biases", "x", "t", "activation", "loss", "lr"}
-    if given.keys() - known:
+    if entries.keys() - known:
         raise DescriptionError(
-            f"{path}: {', '.join(sorted(given.keys() - known))} is not known, only "
+            f"{path}: {', '.join(sorted(entries.keys() - known))} is not known, only "
             f"{', '.join(sorted(known))}"
         )
     for key in ("weights", "biases"):
-        if not isinstance(given[key], list):
+        if not isinstance(entries[key], list):
             raise DescriptionError(f"{path}: {key}: expected a list, a layer each")
-    weights = [array(w, f"{path}: weights of layer {i}") for i, w in enumerate(given["weights"], 1)]
-    biases = [array(b, f"{path}: bias of layer {i}") for i, b in enumerate(given["biases"], 1)]
-    loss = given.get("loss", "mse")
+    weights = [
+        array(w, f"{path}: weights of layer {i}") for i, w in enumerate(entries["weights"], 1)
+    ]
+    biases = [array(b, f"{path}: bias of layer {i}") for i, b in enumerate(entries["biases"], 1)]
+    loss = entries.get("loss", "mse")
     if not isinstance(loss, str):
         raise DescriptionError(f"{path}: loss: expected a name, not {loss!r}")
-    names = given.get("activation", "sigmoid")
+    names = entries.get("activation", "sigmoid")
     if isinstance(names, str):
         names = [*[names] * (len(weights) - 1), "identity"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DescriptionError(f"{path}: activation: expected a name, or one for each layer")
-    x = array(given["x"], f"{path}: x")
-    t = array(given["t"], f"{path}: t", whole=loss == "cross-entropy")
-    lr = given.get("lr", 0.1)
+    x = array(entries["x"], f"{path}: x")
+    t = array(entries["t"], f"{path}: t", whole=loss == "cross-entropy")
+    lr = entries.get("lr", 0.1)
     if isinstance(lr, bool) or not isinstance(lr, int | float) or lr > 1e300:
         raise DescriptionError(f"{path}: lr: expected a number, not {lr!r:.20}")
     try:
-        return checked(
+        return check_description(
             Description(
                 tuple(weights),
                 tuple(biases),
@@ -67,15 +69,15 @@ def read_description(path: Path) -> Description:
         raise DescriptionError(f"{path}: {error}") from None
 
 
-def array(given: Any, name: str, whole: bool = False) -> np.ndarray:
+def array(numbers: Any, name: str, whole: bool = False) -> np.ndarray:
     """Nested lists of numbers as an array."""
     try:
-        found = np.asarray(given)
-        if found.dtype.kind not in "fiu":
+        values = np.asarray(numbers)
+        if values.dtype.kind not in "fiu":
             raise ValueError
     except ValueError:
         raise DescriptionError(f"{name}: expected numbers in lists of equal length") from None
-    return found if whole else found.astype(np.float64)
+    return values if whole else values.astype(np.float64)
 
 
 def activation_named(name: str) -> str:

@@ -6,9 +6,8 @@ import numpy as np
 
 from manual.article.description import Description
 from manual.article.formulas import Values
-from manual.article.neuron_by_neuron import Names
+from manual.article.neuron_by_neuron import NEURONS, Names
 
-SHOWN = 6  # neurons of a layer
 RADIUS, ACROSS, DOWN = 34, 260, 120
 
 
@@ -18,7 +17,7 @@ def drawing(d: Description, values: Values) -> str:
     A weight's gradient has its sign as colour and as dash, its size as the stroke's width.
     """
     names = Names(d)
-    counts = [min(size, SHOWN) for size in d.sizes]
+    counts = [min(size, NEURONS) for size in d.sizes]
     height = max(max(counts) * DOWN, 2 * DOWN) + 40
     width = ACROSS * d.layers + 2 * RADIUS + 40
     largest = max(float(np.abs(values[f"dW{i}"]).max()) for i in range(1, d.layers + 1)) or 1.0

@@ -1,6 +1,6 @@
 """A small example of every class of `manual`: how it is made, and what it is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,11 @@ def numbers(*rows: Any) -> np.ndarray:
 X = numbers([0.1, -0.1, 0.6], [0.1, -0.5, 0.4])
 T = numbers([0.6, 0.7, 0.5], [0.8, 0.1, 0.7])
 SIGNS = numbers([1, -1, 1], [-1, -1, 1])
-IMAGES = numbers([[X[0], X[1]], [T[0], T[1]]])  # (N, C, H, W)
+IMAGES = numbers([X, T])  # (N, C, H, W)
+SEQUENCES = numbers(X)  # (N, C, L)
+VOLUMES = numbers([X, T], [T, X])[np.newaxis]  # (N, C, D, H, W)
+SPATIAL = {1: SEQUENCES, 2: IMAGES, 3: VOLUMES}
+COLUMNS = VOLUMES.reshape(1, 12, 2)  # (N, C · K, L)
 CLASSES = np.array([0, 2])
 
 
@@ -31,14 +35,14 @@ class Example:
     inputs: tuple[np.ndarray, ...]
 
 
-def called_with(made: Callable[..., manual.Module], *arguments: Any, **options: Any) -> Any:
-    """Without random numbers: called with these arguments."""
-    return lambda generator: made(*arguments, **options)
+def called_with(cls: Callable[..., manual.Module], *arguments: Any, **options: Any) -> Any:
+    """A maker without random numbers: it calls the class with these arguments."""
+    return lambda generator: cls(*arguments, **options)
 
 
-def with_generator(made: Callable[..., manual.Module], *arguments: Any) -> Any:
-    """With random numbers: weights, or what is dropped."""
-    return lambda generator: made(*arguments, generator=generator)
+def with_generator(cls: Callable[..., manual.Module], *arguments: Any) -> Any:
+    """A maker with random numbers, of weights or of what is dropped."""
+    return lambda generator: cls(*arguments, generator=generator)
 
 
 OF_NUMBERS = (  # losses of numbers beside numbers
@@ -46,13 +50,40 @@ OF_NUMBERS = (  # losses of numbers beside numbers
     *(manual.MSELoss, manual.MultiLabelSoftMarginLoss, manual.PoissonNLLLoss),
     manual.SmoothL1Loss,
 )
+
+
+def in_images() -> Iterator[tuple[Any, Example]]:
+    """Layers that there are for sequences, images and volumes."""
+    for axes, x in SPATIAL.items():
+        channels = x.shape[1]
+        cases: list[tuple[Any, ...]] = [
+            *((f"{kind}Pad{axes}d", 1) for kind in ("Zero", "Replication", "Circular")),
+            *((f"ConstantPad{axes}d", 1, 9.0), (f"ReflectionPad{axes}d", (1, 0) * axes)),
+            *((f"{kind}Pool{axes}d", 2, 1) for kind in ("Max", "Avg")),
+            *((f"LPPool{axes}d", 2.0, 2, 1), (f"AdaptiveAvgPool{axes}d", 1)),
+            *((f"AdaptiveMaxPool{axes}d", 1), (f"BatchNorm{axes}d", channels)),
+            (f"InstanceNorm{axes}d", channels),
+        ]
+        for name, *arguments in cases:
+            made = getattr(manual, name)
+            yield made, Example(called_with(made, *arguments), (x,))
+        for kind in ("Conv", "ConvTranspose"):
+            made = getattr(manual, f"{kind}{axes}d")
+            yield made, Example(with_generator(made, channels, 1, 2), (x,))
+        unpool, largest = getattr(manual, f"MaxUnpool{axes}d"), x[..., :1]
+        places = np.zeros(largest.shape, np.int64)
+        places[:] = np.arange(largest[0, 0].size).reshape(largest.shape[2:])
+        yield unpool, Example(called_with(unpool, 2), (largest, places))
+
+
 EXAMPLES: dict[Any, Example] = {
+    **dict(in_images()),
     **{
-        made: Example(called_with(made), (X,))
-        for made in vars(manual).values()
-        if isinstance(made, type) and issubclass(made, Elementwise)
+        cls: Example(called_with(cls), (X,))
+        for cls in vars(manual).values()
+        if isinstance(cls, type) and issubclass(cls, Elementwise)
     },
-    **{made: Example(called_with(made), (X, T)) for made in OF_NUMBERS},
+    **{cls: Example(called_with(cls), (X, T)) for cls in OF_NUMBERS},
     manual.Linear: Example(with_generator(manual.Linear, 3, 2), (X,)),
     manual.Bilinear: Example(with_generator(manual.Bilinear, 3, 3, 2), (X, T)),
     manual.Identity: Example(called_with(manual.Identity), (X,)),
@@ -87,8 +118,27 @@ EXAMPLES: dict[Any, Example] = {
         called_with(manual.CosineEmbeddingLoss), (X, T, np.array([1, -1]))
     ),
     manual.TripletMarginLoss: Example(called_with(manual.TripletMarginLoss), (X, T, SIGNS)),
+    manual.LayerNorm: Example(called_with(manual.LayerNorm, 3), (X,)),
+    manual.RMSNorm: Example(called_with(manual.RMSNorm, 3), (X,)),
+    manual.GroupNorm: Example(called_with(manual.GroupNorm, 1, 2), (IMAGES,)),
+    manual.LocalResponseNorm: Example(called_with(manual.LocalResponseNorm, 2, 1.0), (IMAGES,)),
+    manual.Unfold: Example(called_with(manual.Unfold, 2), (IMAGES,)),
+    manual.Fold: Example(
+        called_with(manual.Fold, (2, 3), 2), (numbers(T.T, X.T, T.T, X.T).reshape(1, 12, 2),)
+    ),
+    manual.PixelShuffle: Example(
+        called_with(manual.PixelShuffle, 2), (numbers([X, T], [T, X]).reshape(1, 4, 2, 3),)
+    ),
+    manual.PixelUnshuffle: Example(called_with(manual.PixelUnshuffle, 1), (IMAGES,)),
+    manual.ChannelShuffle: Example(called_with(manual.ChannelShuffle, 2), (IMAGES,)),
+    manual.Upsample: Example(called_with(manual.Upsample, 4, mode="bilinear"), (IMAGES,)),
+    manual.UpsamplingNearest2d: Example(called_with(manual.UpsamplingNearest2d, 3), (IMAGES,)),
+    manual.UpsamplingBilinear2d: Example(called_with(manual.UpsamplingBilinear2d, 3), (IMAGES,)),
     # None of CTCLoss: what PyTorch returns for it is a gradient only below a log softmax.
     manual.MLP: Example(with_generator(manual.MLP, (3, 4, 2), "Tanh", None), (X,)),
+    manual.ConvNet: Example(with_generator(manual.ConvNet, (2, 3), 2, 2), (IMAGES[..., :2],)),
+    manual.ResidualBlock: Example(with_generator(manual.ResidualBlock, 2), (IMAGES,)),
+    manual.ResNet: Example(with_generator(manual.ResNet, 2, 2, 1, 2), (IMAGES,)),
     manual.Sequential: Example(
         lambda generator: manual.Sequential(
             manual.Linear(3, 2, generator=generator), manual.Tanh()

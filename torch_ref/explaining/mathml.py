@@ -1,4 +1,4 @@
-"""Formulas, numbers and matrices as native MathML; names as in `manual.walkthrough`."""
+"""Formulas, numbers and matrices as native MathML; names as in `manual.article.walkthrough`."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+FROM_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 ROWS, COLUMNS = 6, 8  # of a matrix, at most
 
 
@@ -63,7 +63,7 @@ def name(text: str) -> str:
         prime = f"<msup><mi>f</mi>{operator('′')}</msup>"
         return row([prime, operator("("), name(text[3:-1]), operator(")")])
     if match := re.fullmatch(r"([a-zA-Z])([₀-₉]+)", text):  # a layer's matrix
-        layer = match.group(2).translate(SUBSCRIPTS)
+        layer = match.group(2).translate(FROM_SUBSCRIPTS)
         return f"<msub><mi>{bold(match.group(1))}</mi><mn>{layer}</mn></msub>"
     if match := re.fullmatch(r"([zawb])(\d+)_([\d,]+)", text):  # a neuron's number in its layer
         letter, layer, index = match.groups()
@@ -82,26 +82,26 @@ def name(text: str) -> str:
 
 def words(text: str) -> str:
     """What stands between two quantities of a formula."""
-    found = []
+    parts = []
     for token in re.findall(r"[A-Za-zα-ωΣ′][A-Za-zα-ωΣ′ ]*|\d+|½|²|\^|\S", text):
         token = token.strip()
         if token == "²":
-            found.append("<msup><mrow></mrow><mn>2</mn></msup>")
+            parts.append("<msup><mrow></mrow><mn>2</mn></msup>")
         elif token.isdecimal() or token == "½":
-            found.append(f"<mn>{token}</mn>")
+            parts.append(f"<mn>{token}</mn>")
         elif token == "Σ":
-            found.append(operator("∑"))
+            parts.append(operator("∑"))
         elif re.fullmatch(r"[A-Za-zσα-ω′]+", token):
-            found.append(f"<mi>{escape(token)}</mi>")
+            parts.append(f"<mi>{escape(token)}</mi>")
         elif re.match(r"[A-Za-zΣ]", token):
-            found.append(f"<mtext>&#160;{escape(token)}&#160;</mtext>")
+            parts.append(f"<mtext>&#160;{escape(token)}&#160;</mtext>")
         elif token in "()[]":
-            found.append(f'<mo stretchy="false">{token}</mo>')
-        elif token == "−" and text.startswith("−") and not found:
-            found.append(operator("−", "prefix") if text != "−" else operator("−"))
+            parts.append(f'<mo stretchy="false">{token}</mo>')
+        elif token == "−" and text.startswith("−") and not parts:
+            parts.append(operator("−", "prefix") if text != "−" else operator("−"))
         else:
-            found.append(operator(token))
-    return "".join(found)
+            parts.append(operator(token))
+    return "".join(parts)
 
 
 def matrix(value: Any, digits: str) -> str:

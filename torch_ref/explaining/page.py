@@ -18,8 +18,8 @@ from .drawing import drawing
 from .mathml import math, matrix, name, operator, words
 from .mathml import number as mn
 from .mathml import row as mrow
-from .rows import ROUNDS, Row, both_after, number, rows_of, small, the_slip
-from .terminal import in_brackets, left_out, title, written_out
+from .rows import ROUNDS, Row, both_after, nine_digits, rows_of, small, the_slip
+from .terminal import check_showable, in_brackets, left_out, title
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --paper: #fff;
@@ -70,8 +70,12 @@ pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line); 
 
 
 def page(d: Description, steps: int) -> str:
-    """The whole page, as text."""
-    written_out(d, scalar=False)
+    """The HTML page on the step after so many others.
+
+    Raises:
+        DescriptionError: a layer is too wide to be written out.
+    """
+    check_showable(d, scalar=False)
     mine, theirs, now = both_after(d, steps)
     first, alone = steps == 0, len(d.x) == 1
     scalar = rows_of(now, mine, theirs, True, first) if alone else []
@@ -110,22 +114,22 @@ def page(d: Description, steps: int) -> str:
 
 def sections(rows: Sequence[Row], prefix: str) -> list[str]:
     """The steps under a heading for each part of the pass."""
-    found, section = [], ""
+    parts, section = [], ""
     for index, row in enumerate(rows):
         if row.equation.section != section:
             section = row.equation.section
-            found.append(f"<h3>{escape(section)}</h3>")
-        found.append(step(row, f"{prefix}{index}"))
-    return found
+            parts.append(f"<h3>{escape(section)}</h3>")
+        parts.append(step(row, f"{prefix}{index}"))
+    return parts
 
 
 def step(row: Row, identity: str) -> str:
-    """One quantity."""
-    result = row.equation.result
+    """One quantity as HTML: its formula, the numbers in it, its value on both sides."""
+    quantity = row.equation.result
     equals = operator("=")
     scalar = np.ndim(row.mine) == 0
     formula = [t if isinstance(t, str) else name(t.name) for t in row.equation.formula]
-    lines = [pieces([name(result.name) + equals, *formula], row.equation.formula)]
+    lines = [pieces([name(quantity.name) + equals, *formula], row.equation.formula)]
     if not all(isinstance(part, str) for part in row.numbers):
         numbers = [
             n if isinstance(n, str) else filled(n, in_brackets(row, i))
@@ -137,7 +141,7 @@ def step(row: Row, identity: str) -> str:
         lines.append(math(mrow([equals, matrix(row.mine, ".5g")])))
     results = []
     if scalar:
-        mine, theirs = number(float(row.mine)), number(float(row.theirs))
+        mine, theirs = nine_digits(float(row.mine)), nine_digits(float(row.theirs))
         results += [
             f'<span>by hand <b data-key="{identity}" data-side="mine">{mine}</b></span>',
             f'<span>autograd <b data-key="{identity}" data-side="theirs">{theirs}</b></span>',
@@ -182,8 +186,8 @@ def pieces(parts: Sequence[str], formula: Sequence[Any]) -> str:
 def filled(value: Any, brackets: bool) -> str:
     """A quantity's number in a formula; negative ones in brackets, after an operator."""
     if np.ndim(value) == 0 and np.asarray(value).dtype.kind == "f":
-        found = mn(f"{float(value):.9g}")
-        return mrow([operator("("), found, operator(")")]) if brackets and value < 0 else found
+        element = mn(f"{float(value):.9g}")
+        return mrow([operator("("), element, operator(")")]) if brackets and value < 0 else element
     return matrix(value, ".5g")
 
 
@@ -214,20 +218,20 @@ def over_rounds() -> str:
 
 def sources(rows: Sequence[Row]) -> list[str]:
     """The source of every function that a row names, under the name that the rows link to."""
-    found = []
+    parts = []
     for text in dict.fromkeys(row.equation.source for row in rows if row.equation.source):
         owner, _, method = text.partition(".")
-        made = getattr(manual, owner)
-        function = next(vars(c)[method] for c in made.__mro__ if method in vars(c))
+        cls = getattr(manual, owner)
+        function = next(vars(c)[method] for c in cls.__mro__ if method in vars(c))
         lines, first = inspect.getsourcelines(function)
         file = f"{function.__module__.replace('.', '/')}.py:{first}"
         code = textwrap.dedent("".join(lines)).rstrip()
-        story = inspect.cleandoc(made.__doc__ or "")
-        found.append(
+        story = inspect.cleandoc(cls.__doc__ or "")
+        parts.append(
             f'<section id="{escape(text)}"><h3>{escape(text)} <span class="soft">{escape(file)}'
             f"</span></h3><pre>{escape(story)}</pre><pre>{escape(code)}</pre></section>"
         )
-    return found
+    return parts
 
 
 def write_page(path: Path, d: Description, steps: int) -> None:

@@ -22,9 +22,6 @@ ROUNDS = (0, 1, 10, 100, 1_000, 10_000)
 WIDEST = 64  # neurons of a layer that is still written out
 
 
-# ---- the same step by autograd
-
-
 def values_by_autograd(d: Description) -> Values:
     """Every quantity of one step by PyTorch, under the names that `values_by_hand` gives."""
     network = torch.nn.Sequential()
@@ -81,9 +78,6 @@ def both_after(d: Description, steps: int) -> tuple[Values, Values, Description]
     return values_by_hand(mine), values_by_autograd(theirs), mine
 
 
-# ---- rows
-
-
 @dataclass(frozen=True)
 class Row:
     """One quantity in four forms: formula, numbers, by hand, by autograd.
@@ -100,7 +94,7 @@ class Row:
 
     @property
     def difference(self) -> float:
-        """The largest."""
+        """The largest between the two sides."""
         return float(np.max(np.abs(np.asarray(self.mine) - np.asarray(self.theirs)), initial=0))
 
 
@@ -126,12 +120,8 @@ def printed_figure(term: Term) -> Figure | None:
     return next((f for f in FIGURES if f.quantity == name and f.said_of == 0), None)
 
 
-def decimals(figure: Figure) -> int:
-    return len(figure.printed.partition(".")[2])
-
-
-def number(value: float) -> str:
-    """Nine significant digits, with a real minus."""
+def nine_digits(value: float) -> str:
+    """A number in nine significant digits, with a real minus."""
     return f"{value:.9g}".replace("-", "−")
 
 
@@ -143,18 +133,15 @@ def small(value: float) -> str:
 def the_slip(row: Row) -> str:
     """How a printed figure that no gradient step gives came about."""
     figure = row.printed
-    if figure is None or f"{float(row.mine):.{decimals(figure)}f}" == figure.printed:
+    if figure is None or f"{float(row.mine):.{figure.decimals}f}" == figure.printed:
         return ""
     if figure.rule == "early":
         early = rounds({0, 1}, "early")
-        carried = early[0]["dE_dout_h1"]
+        slope = nine_digits(early[0]["dE_dout_h1"])
         return (
             f"The article prints {figure.printed}. It is {figure.why}: with w5⁺ and w7⁺ in place "
-            f"of w5 and w7, ∂E/∂out_h1 becomes {number(carried)} and the error after the round "
+            f"of w5 and w7, ∂E/∂out_h1 becomes {slope} and the error after the round "
             f"{early[1]['E_total']:.9f}. That is no step along the gradient, which is taken at one "
             "point; and the w1⁺ … w4⁺ that the article prints are those of the right rule."
         )
     return f"The article prints {figure.printed}: {figure.why}."
-
-
-# ---- the terminal

@@ -9,7 +9,7 @@ import numpy as np
 from manual.article.description import Description, DescriptionError
 from manual.article.neuron_by_neuron import NEURONS
 
-from .rows import WIDEST, Row, both_after, number, rows_of, small, the_slip
+from .rows import WIDEST, Row, both_after, nine_digits, rows_of, small, the_slip
 
 ROWS, COLUMNS = 4, 6  # of a matrix, at most, on the terminal
 
@@ -22,7 +22,7 @@ def text(d: Description, steps: int, scalar: bool) -> str:
     Raises:
         DescriptionError: there are more samples, or a layer is too wide to be written out.
     """
-    written_out(d, scalar)
+    check_showable(d, scalar)
     mine, theirs, now = both_after(d, steps)
     rows = rows_of(now, mine, theirs, scalar, first=steps == 0)
     lines = [title(now, steps), ""]
@@ -40,8 +40,8 @@ def text(d: Description, steps: int, scalar: bool) -> str:
     return "\n".join(lines)
 
 
-def written_out(d: Description, scalar: bool) -> None:
-    """Raise unless the network can be shown."""
+def check_showable(d: Description, scalar: bool) -> None:
+    """Raise DescriptionError unless the network can be written out."""
     if scalar and len(d.x) > 1:
         raise DescriptionError(
             f"neuron by neuron only one sample can be followed, not {len(d.x)}: see --view matrices"
@@ -69,12 +69,16 @@ def left_out(d: Description) -> str:
 
 
 def scalar_lines(row: Row) -> list[str]:
-    """Name, formula, numbers, value, each in its line."""
+    """A quantity that is a number: its formula, the numbers in it, its value beside autograd's."""
     name = row.equation.result.name
     formula = joined([t if isinstance(t, str) else t.name for t in row.equation.formula])
     numbers = joined(
         [
-            n if isinstance(n, str) else bracketed(float(n)) if in_brackets(row, i) else number(n)
+            n
+            if isinstance(n, str)
+            else bracketed(float(n))
+            if in_brackets(row, i)
+            else nine_digits(n)
             for i, n in enumerate(row.numbers)
         ]
     )
@@ -82,9 +86,9 @@ def scalar_lines(row: Row) -> list[str]:
     lines = [f"{name} = {formula}"]
     if numbers != formula:
         lines.append(f"{pad} = {numbers}")
-    found = f"{pad} = {number(float(row.mine))}"
+    by_hand = f"{pad} = {nine_digits(float(row.mine))}"
     lines.append(
-        f"{found:36}autograd {number(float(row.theirs)):>16}   "
+        f"{by_hand:36}autograd {nine_digits(float(row.theirs)):>16}   "
         f"difference {small(row.difference):>8}"
     )
     if row.printed:
@@ -106,11 +110,11 @@ def in_brackets(row: Row, index: int) -> bool:
 
 
 def bracketed(value: float) -> str:
-    return f"({number(value)})" if value < 0 else number(value)
+    return f"({nine_digits(value)})" if value < 0 else nine_digits(value)
 
 
 def joined(parts: Sequence[str]) -> str:
-    """With spaces between, but none inside brackets and before powers."""
+    """A formula in a line: spaces between its parts, but none inside brackets and before powers."""
     line = " ".join(parts)
     for before, now in (
         ("( ", "("),
@@ -126,7 +130,7 @@ def joined(parts: Sequence[str]) -> str:
 
 
 def matrix_lines(row: Row) -> list[str]:
-    """The formula in a line, below it the matrices side by side."""
+    """A quantity that is a matrix: its formula in a line, below it the matrices side by side."""
     name = row.equation.result.name
     formula = joined([t if isinstance(t, str) else t.name for t in row.equation.formula])
     lines = [f"{name} = {formula}"]
@@ -162,7 +166,7 @@ def block(value: Any) -> list[str]:
     """
     array = np.asarray(value)
     if array.ndim == 0:
-        return [number(float(array)) if array.dtype.kind == "f" else str(int(array))]
+        return [nine_digits(float(array)) if array.dtype.kind == "f" else str(int(array))]
     array = array.reshape(-1, array.shape[-1])
     shown = array[:ROWS, :COLUMNS]
     cells = [[f"{float(v):.5g}".replace("-", "−") for v in line] for line in shown]

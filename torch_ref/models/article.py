@@ -30,8 +30,8 @@ class ArticleNetwork(nn.Module):
         super().__init__()
 
         def layer(in_features: int, out_features: int) -> nn.Sequential:
-            own = biases != "shared"
-            parts: list[nn.Module] = [nn.Linear(in_features, out_features, bias=own, dtype=dtype)]
+            bias = biases != "shared"
+            parts: list[nn.Module] = [nn.Linear(in_features, out_features, bias=bias, dtype=dtype)]
             if biases == "shared":
                 parts.append(SharedBias(dtype))
             return nn.Sequential(*parts, make_activation(activation, dtype))

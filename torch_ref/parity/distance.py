@@ -134,7 +134,7 @@ class Running:
     def compare(
         self, mine: Quantities, reference: Quantities, allowed: Callable[[str, str], float]
     ) -> "Report":
-        """A row for each quantity that either side has.
+        """A report with a row for each quantity that either side has.
 
         Args:
             allowed: the largest distance that agrees, by kind and name; see tolerance.py.
@@ -154,7 +154,7 @@ def compare(
     allowed: Callable[[str, str], float],
     zero_scale: float = 1.0,
 ) -> "Report":
-    """A row for each quantity that either side has, once.
+    """A report with a row for each quantity that either side has.
 
     Args:
         zero_scale: the scale of the upstream gradients, for a reference that is all zeros.

@@ -31,7 +31,7 @@ CURVED = 1e4
 
 
 def extended(value: Any) -> Any:
-    """Floating arrays in the judge's precision; all else as it is."""
+    """A floating array in the judge's precision; anything else as it is."""
     return value.astype(JUDGE) if getattr(value, "dtype", None) in FLOATS else value
 
 
@@ -73,18 +73,18 @@ class Judgement:
 def judge(mine: Quantities, theirs: Quantities, truth: Quantities) -> list[Judgement]:
     """Each quantity of the judge's, and how far by hand and PyTorch are from it."""
     return [
-        Judgement(*key, *(distance(side.get(key), right) for side in (mine, theirs)))
+        Judgement(*key, *(distance_from_judge(side.get(key), right) for side in (mine, theirs)))
         for key, right in truth.items()
     ]
 
 
-def distance(result: Any, right: Any) -> float:
-    """From the judge, in eps of the result's dtype; infinite if it is missing or misshapen."""
-    if result is None:
+def distance_from_judge(values: Any, right: Any) -> float:
+    """How far a result is from the judge's, in eps of its dtype; infinite if none or misshapen."""
+    if values is None:
         return np.inf
-    result = np.asarray(to_numpy(result))
-    row = measure("", "", extended(result), right, np.inf)
-    return row.distance * EPS[JUDGE] / EPS[result.dtype]
+    values = np.asarray(to_numpy(values))
+    row = measure("", "", extended(values), right, np.inf)
+    return row.distance * EPS[JUDGE] / EPS[values.dtype]
 
 
 def differences(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) -> Report:
@@ -110,16 +110,16 @@ def differences(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) 
         )
 
     def slopes(values: np.ndarray) -> np.ndarray:
-        result = np.empty_like(values)
+        gradient = np.empty_like(values)
         for index in np.ndindex(values.shape):
             at = values[index]
             h = step * max(1, abs(at))
             values[index] = at + h
             above = loss()
             values[index] = at - h
-            result[index] = (above - loss()) / (2 * h)
+            gradient[index] = (above - loss()) / (2 * h)
             values[index] = at
-        return result
+        return gradient
 
     leaves = {f"input {i}": x for i, x in enumerate(xs)}
     leaves |= {name: parameter.data for name, parameter in start.named_parameters()}

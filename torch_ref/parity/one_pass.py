@@ -18,7 +18,7 @@ import torch
 
 from manual import Module, Optimizer
 from manual.arrays import FLOATS, as_tuple
-from manual.passes import observed
+from manual.passes import observe_calls
 
 from ..twin import to_numpy, to_torch
 from .tolerance import Allowed, Sums
@@ -98,7 +98,7 @@ class Criterion:
 
 
 def flat(values: Any) -> list[Any]:
-    """What nested tuples and lists hold, one by one."""
+    """The values that nested tuples and lists hold, in one list."""
     if isinstance(values, tuple | list):
         return [one for part in values for one in flat(part)]
     return [values]
@@ -122,7 +122,7 @@ def target_of(forward: Any, backward: Any) -> int | None:
 def _by_hand(module: Module, inputs: Sequence[Any], upstream: Upstream) -> Passed:
     module.zero_grad()
     sums = Sums(module)
-    with observed(sums):  # the loss's too, whose rounding comes back as well
+    with observe_calls(sums):  # the loss's too, whose rounding comes back as well
         returned = module(*inputs)
         outputs = flat(returned)
         handed = list(upstream(outputs) if callable(upstream) else upstream)
@@ -159,7 +159,7 @@ def _by_autograd(
     def forward() -> Any:
         return module(*nested_as(tuple(inputs), iter(tensors)))
 
-    handles = list(noting(known, parts)) if inside else []
+    handles = list(note_parts(known, parts)) if inside else []
     try:
         returned = forward()
     except RuntimeError as error:  # a loss that PyTorch does not differentiate by its target
@@ -182,12 +182,12 @@ def _by_autograd(
     return Passed([y.detach() for y in outputs], handed, gradients, noted)
 
 
-def noting(module: torch.nn.Module, parts: dict[str, torch.Tensor]) -> Iterator[Any]:
+def note_parts(module: torch.nn.Module, parts: dict[str, torch.Tensor]) -> Iterator[Any]:
     """Have every submodule note in `parts` what it returns, with its gradient."""
     for name, part in module.named_modules():
         if name:
 
-            def note(part: Any, given: Any, output: Any, name: str = name) -> None:
+            def note(part: Any, inputs: Any, output: Any, name: str = name) -> None:
                 if torch.is_tensor(output) and output.requires_grad:
                     output.retain_grad()
                     parts[name] = output
@@ -206,3 +206,12 @@ def carried(parameters: Iterable[tuple[str, Any]], optimizer: Any) -> Quantities
             if np.ndim(to_numpy(state[moment])):
                 quantities["state", f"{moment} {name}"] = state[moment]
     return quantities
+
+
+def statistics(module: Any) -> Quantities:
+    """The numbers that a side's modules keep beside their parameters, such as running means."""
+    return {
+        ("statistic", name): values
+        for name, values in module.named_buffers()
+        if to_numpy(values).dtype in FLOATS
+    }

@@ -24,7 +24,7 @@ import numpy as np
 
 from manual import Module, Optimizer
 from manual.arrays import FLOATS, Array
-from manual.passes import observed
+from manual.passes import observe_calls
 
 EPS = {dtype: float(np.finfo(dtype).eps) for dtype in FLOATS}
 ROUNDINGS = 16.0  # of an element-wise chain such as a sigmoid, its derivative and a product
@@ -49,12 +49,12 @@ class Allowed:
 
     def __call__(self, kind: str, name: str) -> float:
         if kind == "output":
-            own = self.forward
+            eps = self.forward
         elif kind == "gradient":
-            own = self.parameters.get(name, self.backward)
+            eps = self.parameters.get(name, self.backward)
         else:  # a weight, an optimizer's moment, a learning rate
-            own = ROUNDINGS
-        return own + self.explained.get((kind, name), 0.0)
+            eps = ROUNDINGS
+        return eps + self.explained.get((kind, name), 0.0)
 
 
 class Sums:
@@ -63,7 +63,7 @@ class Sums:
     def __init__(self, module: Module) -> None:
         self.names = {id(part): name for name, part in module.named_modules()}
         self.forward = self.backward = 0.0
-        self.own: dict[str, float] = {}
+        self.parameters: dict[str, float] = {}
 
     def __call__(self, part: Module, inputs: Any, named: Any, outputs: Any) -> Any:
         lengths = part.sum_lengths(*inputs, **named)
@@ -71,20 +71,20 @@ class Sums:
         self.backward += lengths.pop("input", 1) + ROUNDINGS
         for name, length in lengths.items():
             full = ".".join(filter(None, (self.names.get(id(part)), name)))
-            self.own[full] = self.own.get(full, 0.0) + length
+            self.parameters[full] = self.parameters.get(full, 0.0) + length
         return outputs
 
     @property
     def allowed(self) -> Allowed:
         through = self.forward + self.backward
-        by_name = {name: through + length for name, length in self.own.items()}
+        by_name = {name: through + length for name, length in self.parameters.items()}
         return Allowed(self.forward, through, by_name)
 
 
 def allowed_at_most(
     parameters: Iterable[Sequence[int]], inputs: Sequence[Any], outputs: Sequence[Any]
 ) -> Allowed:
-    """For code whose sums are not known: none is longer than what it is made of.
+    """What is allowed of code whose sums are not known: none is longer than what it is made of.
 
     Every parameter's longest axis counts as one sum, and the longest axis of the first input as one
     more; of all its elements, where only numbers come out.
@@ -112,8 +112,8 @@ class Moves:
         self.signs = sign * np.random.default_rng(0).choice([-1.0, 1.0], size=self.DRAWN)
         self.next = 0
 
-    def drawn(self, count: int) -> Array:
-        """So many directions, 1 or −1."""
+    def draw(self, count: int) -> Array:
+        """The next `count` directions, 1 or −1."""
         if count > len(self.signs):
             self.signs = np.resize(self.signs, count)
         first = self.next if self.next + count <= len(self.signs) else 0
@@ -126,7 +126,7 @@ class Moves:
         Zero stays zero: what is zero without rounding is zero on both sides.
         """
         size = max(scale, float(np.abs(values).max(initial=0)))
-        moves = self.drawn(values.size).reshape(values.shape) * (eps * EPS[values.dtype] * size)
+        moves = self.draw(values.size).reshape(values.shape) * (eps * EPS[values.dtype] * size)
         moves *= values != 0
         return values + moves.astype(values.dtype, copy=False)
 
@@ -152,8 +152,8 @@ class Shadow:
         self.scales: Mapping[Key, float] = {}
         self.handed: Mapping[str, Array] = {}
 
-    def outputs(self, part: Module, inputs: Any, named: Any, outputs: Any) -> Any:
-        """Observer: what a module returned, moved; a probability stays one."""
+    def move_outputs(self, part: Module, inputs: Any, named: Any, outputs: Any) -> Any:
+        """An observer that moves what a module returned; a probability stays one."""
         length = part.sum_lengths(*inputs, **named).get("output", 1)
 
         def each(values: Any) -> Any:
@@ -177,13 +177,13 @@ class Shadow:
 
     def step(self) -> None:
         """The optimizer's step, from moved gradients; afterwards they are as they were."""
-        own = [(n, p, p.grad.copy()) for n, p in self.parameters if p.grad is not None]
-        for name, parameter, gradient in own:
+        unmoved = [(n, p, p.grad.copy()) for n, p in self.parameters if p.grad is not None]
+        for name, parameter, gradient in unmoved:
             eps = ROUNDINGS if self.handed else self.allowed("gradient", name)
             scale = self.scales.get(("gradient", name), 0.0)
             parameter.grad = self.moves(self.handed.get(name, gradient), eps, scale)
         self.optimizer.step()
-        for _, parameter, gradient in own:
+        for _, parameter, gradient in unmoved:
             parameter.grad = gradient
 
 
@@ -209,23 +209,26 @@ class Shadows:
 
     @property
     def explained(self) -> dict[Key, float]:
-        """What both have shown: a move that one does not show the other does, or each a half."""
+        """How far each quantity has been from the run in both shadows, added up.
+
+        A move that one shadow does not show the other does, or each shows a half of it.
+        """
         one, other = self.furthest
         return {key: one[key] + other[key] for key in one}
 
     def follow(
         self,
         allowed: Allowed,
-        own: Mapping[Key, Any],
+        run_results: Mapping[Key, Any],
         scales: Mapping[Key, float],
         step: Callable[[Shadow], Mapping[Key, Any]],
     ) -> Allowed:
-        """Let both take the step that the run itself has taken; what is allowed of its results.
+        """Let both shadows take the step that the run has taken; what is allowed of its results.
 
         Args:
             allowed: of the step's own outputs and gradients.
-            own: the run's results.
-            scales: what each is measured against, where that is larger than its own size.
+            run_results: of the run's own step.
+            scales: what each result is measured against, where that is larger than its own size.
             step: takes a shadow one step on and gives its results.
         """
         for shadow, furthest in zip(self.both, self.furthest, strict=True):
@@ -235,17 +238,19 @@ class Shadows:
             ):
                 group |= {key: value for key, value in its.items() if key != "params"}
             # It may run off to infinity before the run itself does.
-            with np.errstate(all="ignore"), observed(shadow.outputs):
+            with np.errstate(all="ignore"), observe_calls(shadow.move_outputs):
                 results = step(shadow)
-                for key, values in own.items():
+                for key, values in run_results.items():
                     if key in results and np.size(values):
-                        apart = distance(results[key], np.asarray(values), scales.get(key, 0.0))
+                        apart = shadow_distance(
+                            results[key], np.asarray(values), scales.get(key, 0.0)
+                        )
                         furthest[key] = max(apart, furthest.get(key, 0.0))
         return replace(allowed, explained=self.explained)
 
 
-def distance(shadow: Any, own: Array, scale: float = 0.0) -> float:
+def shadow_distance(shadow: Any, run: Array, scale: float = 0.0) -> float:
     """How far a shadow's result is from the run's own, in eps; NaN is infinitely far."""
-    size = max(scale, float(np.abs(own).max())) or 1.0
-    apart = float(np.abs(shadow - own).max()) / size / EPS[own.dtype]
+    size = max(scale, float(np.abs(run).max())) or 1.0
+    apart = float(np.abs(shadow - run).max()) / size / EPS[run.dtype]
     return np.inf if np.isnan(apart) else apart

@@ -4,6 +4,7 @@
     settings       every setting of a run, checked; the optimizers and schedules to choose from
     lockstep       train both side by side, and measure every step
     experiment     what an experiment is
+    digits         what all experiments with handwritten digits have in common
     article        the article's quantities, by autograd
     pictures       the dashboard's figures
     experiments/   the named experiments, one file each
@@ -11,5 +12,5 @@
     run_directory  where a run is written, and the command and the link that show it
     session        one experiment from its settings to what it shows
 
-What names and checks an experiment imports no PyTorch: settings, experiment, experiments.
+What names and checks an experiment imports no PyTorch: settings, experiment, digits, experiments.
 """

@@ -9,7 +9,7 @@ from torch import Tensor
 from manual import Module
 from manual.arrays import Array
 from manual.article.modules import early_update
-from manual.passes import observed
+from manual.passes import observe_calls
 
 from ..models.losses import HalfSquaredError
 from ..parity.one_pass import Criterion, one_pass
@@ -71,7 +71,7 @@ def early_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array
     network.zero_grad()
     criterion = Criterion(loss, t)
     sums = Sums(network)
-    with observed(sums):
+    with observe_calls(sums):
         output = network(x)
         (g,) = criterion([output])
     gradients = early_update(network, optimizer, g)

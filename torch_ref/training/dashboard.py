@@ -22,7 +22,7 @@ from .pictures import overlay
 POINTS = 500  # along each curve; a training step is cheaper than writing a point
 FLOOR = -20.0  # shown for zero, which has no logarithm
 DISTANCE = "log10 distance"
-LARGEST = f"{DISTANCE}/largest of all"
+LARGEST_DISTANCE = f"{DISTANCE}/largest of all"
 LOG_LOSS = "Loss/train, log10"
 LAYOUT = {  # the tab Custom Scalars
     "By hand and autograd": {
@@ -80,33 +80,35 @@ class Dashboard:
         """Whether a point is written at this step."""
         return number % self.every == 0 or number in (1, self.steps)
 
-    def ahead(self, pair: Lockstep, number: int) -> None:
-        """Before a step whose update will be logged."""
+    def keep_weights(self, pair: Lockstep, number: int) -> None:
+        """Keep the weights ahead of a step whose update will be logged."""
         if self.due(number):
             self.before = {name: p.data.copy() for name, p in pair.parameters}
 
     def log(self, step: Step, pair: Lockstep | None = None) -> None:
         """Take note of a step; every so often a point is written, with the worst since the last."""
         for row in step.report.rows:
-            for tag in (f"{DISTANCE}/{row.kind} {row.name}", LARGEST):
+            for tag in (f"{DISTANCE}/{row.kind} {row.name}", LARGEST_DISTANCE):
                 self.distances[tag] = max(self.distances.get(tag, 0.0), row.relative)
         if not self.due(step.number):
             return
-        self.both("Loss/train", step.loss, step.torch_loss, step.number)
-        self.both(LOG_LOSS, log10(step.loss), log10(step.torch_loss), step.number)
+        self.log_both("Loss/train", step.loss, step.torch_loss, step.number)
+        self.log_both(LOG_LOSS, log10(step.loss), log10(step.torch_loss), step.number)
         self.curve.append((step.number, step.loss, step.torch_loss))
         for tag, distance in self.distances.items():
             self.parity.add_scalar(tag, log10(distance), step.number)
         self.distances = {}
         if pair is not None:
-            self.training(pair, step.number)
+            self.log_training(pair, step.number)
 
-    def training(self, pair: Lockstep, number: int) -> None:
-        """Learning rates and how far the weights moved; now and then all weights and gradients."""
+    def log_training(self, pair: Lockstep, number: int) -> None:
+        """Write learning rates and weights' moves; now and then all weights and gradients."""
         for i, (mine, theirs) in enumerate(
             zip(pair.optimizer.param_groups, pair.twin_optimizer.param_groups, strict=True)
         ):
-            self.both(f"Learning rate/group {i}", float(mine["lr"]), float(theirs["lr"]), number)
+            self.log_both(
+                f"Learning rate/group {i}", float(mine["lr"]), float(theirs["lr"]), number
+            )
         for side, parameters in (
             (self.manual, pair.parameters),
             (self.torch, pair.twin_parameters),
@@ -122,12 +124,12 @@ class Dashboard:
                     if gradient is not None and np.isfinite(gradient).all():
                         side.add_histogram(f"Gradients/{name}", gradient, number)
 
-    def finish(self, pair: Lockstep, step: Step, x: Any, found: dict[str, float]) -> None:
-        """What stands at the end: the report, the graph, the settings with what came of them.
+    def finish(self, pair: Lockstep, step: Step, x: Any, metrics: dict[str, float]) -> None:
+        """Write what stands at the end: the report, the graph, the settings with their metrics.
 
         Args:
             x: a sample for the graph of the twin.
-            found: the final metrics by name, the same names in every run.
+            metrics: the final ones by name, the same names in every run.
         """
         report = "\n".join(f"    {line}" for line in str(step.report).splitlines())
         text = f"By hand against autograd at step {step.number:,}, in units of eps.\n\n{report}"
@@ -137,15 +139,15 @@ class Dashboard:
             warnings.filterwarnings("ignore", ".*torch.jit.trace", DeprecationWarning)
             self.torch.add_graph(pair.twin, x)
         plain = {k: v if isinstance(v, int | float) else str(v) for k, v in self.settings.items()}
-        self.parity.add_hparams(plain, found, run_name=".")
+        self.parity.add_hparams(plain, metrics, run_name=".")
         self.parity.add_custom_scalars(LAYOUT)
 
-    def picture(self, tag: str, figure: Any, number: int) -> None:
-        """A figure, of 4 inches at 100 dpi: TensorBoard shows it at half its size."""
+    def log_picture(self, tag: str, figure: Any, number: int) -> None:
+        """Write a figure, of 4 inches at 100 dpi: TensorBoard shows it at half its size."""
         self.parity.add_figure(tag, figure, number)
 
-    def both(self, tag: str, mine: float, theirs: float, step: int) -> None:
-        """One point for each side under the same tag."""
+    def log_both(self, tag: str, mine: float, theirs: float, step: int) -> None:
+        """Write one point for each side, under one tag."""
         self.manual.add_scalar(tag, mine, step)
         self.torch.add_scalar(tag, theirs, step)
 

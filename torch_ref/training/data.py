@@ -29,15 +29,18 @@ class Data:
                 yield self.x[chosen], self.t[chosen]
 
 
-def digits(dtype: np.dtype) -> Data:
+def digits(dtype: np.dtype, shape: tuple[int, ...] = (64,)) -> Data:
     """scikit-learn's 1,797 handwritten digits: 8x8 pixels from 0 to 1, classes 0 to 9.
 
     Every fifth is held out. They come in the order of their 43 writers, so that both parts have
     some of each; how well an unknown writer is read would take a split between writers.
+
+    Args:
+        shape: of one image: (64,), or (1, 8, 8) for convolutions.
     """
     from sklearn.datasets import load_digits  # takes a second to import
 
     x, t = load_digits(return_X_y=True)
-    x, t = (x / 16).astype(dtype), t.astype(np.int64)
-    held = np.arange(len(x)) % 5 == 4
-    return Data(x[~held], t[~held], (x[held], t[held]))
+    x, t = (x / 16).astype(dtype).reshape(-1, *shape), t.astype(np.int64)
+    held_out = np.arange(len(x)) % 5 == 4
+    return Data(x[~held_out], t[~held_out], (x[held_out], t[held_out]))

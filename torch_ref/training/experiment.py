@@ -55,10 +55,12 @@ class Experiment:
     A subclass gives `summary`, `defaults` and `make`, and what else is its own.
 
     Attributes:
+        level: how far along the way from the article's example it is; lists are in this order.
         summary: in a line.
         defaults: its settings, where nothing else is asked for.
     """
 
+    level: int
     summary: str
     defaults: Settings
 

@@ -1,6 +1,7 @@
 """Train a by-hand network and its twin side by side on the same batches, and measure every step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from manual import Module, Optimizer, no_grad
 from manual.arrays import Array
 
 from ..parity.distance import Comparison, Report, Running
-from ..parity.one_pass import Criterion, Quantities, carried, one_pass
+from ..parity.one_pass import Criterion, Quantities, carried, one_pass, statistics
 from ..parity.tolerance import Allowed, Shadow, Shadows
 from ..twin import all_in, to_numpy, to_torch, twin_of
 
@@ -29,13 +30,13 @@ class Outcome:
 
     @property
     def quantities(self) -> Quantities:
-        """By kind and name."""
+        """Output, loss and gradients by kind and name."""
         outputs: Quantities = {("output", "output"): self.output, ("output", "loss"): self.loss}
         return outputs | {("gradient", name): g for name, g in self.gradients.items()}
 
 
 def step_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array) -> Outcome:
-    """One step by hand."""
+    """One step of gradient descent by hand, on the batch (x, t)."""
     criterion = Criterion(loss, t)
     passed = one_pass(network, [x], criterion)
     optimizer.step()
@@ -47,7 +48,7 @@ def step_by_hand(network: Any, loss: Module, optimizer: Any, x: Array, t: Array)
 def step_by_autograd(
     network: Any, loss: Any, optimizer: Any, x: Array, t: Array, handed: dict[str, Array] | None
 ) -> Outcome:
-    """The same step in PyTorch; with `handed`, the update is made from those gradients."""
+    """One step of gradient descent in PyTorch; with `handed`, from those gradients."""
     criterion = Criterion(loss, t)
     passed = one_pass(network, [x], criterion, input_gradients=False)
     gradients = exchange_gradients(network, handed)
@@ -134,7 +135,7 @@ class Lockstep:
         ] = {}  # the worst row and its step
 
     def step(self, x: Array, t: Array) -> Step:
-        """One step of both on the batch (x, t)."""
+        """Take one step of both sides on the batch (x, t)."""
         alone = self.compare == "steps"
         if alone:
             self.take_over()
@@ -148,39 +149,43 @@ class Lockstep:
                 self.twin, self.twin_loss, self.twin_optimizer, x, t, handed
             )
         self.steps += 1
-        allowed = self.explained(mine, x, t)
+        allowed = self.follow_with_shadows(mine, x, t)
         for scheduler, reached in zip(self.schedules, (mine.loss, theirs.loss), strict=False):
             metric = hasattr(scheduler, "patience")  # ReduceLROnPlateau
             scheduler.step(*([float(reached)] if metric else []))
-        own, other = self.carried()
-        report = self.running.compare(mine.quantities | own, theirs.quantities | other, allowed)
+        state, twin_state = self.carried()
+        report = self.running.compare(
+            mine.quantities | state, theirs.quantities | twin_state, allowed
+        )
         for row in report.rows:
             key = row.kind, row.name
             if key not in self.furthest or row.share > self.furthest[key][0].share:
                 self.furthest[key] = row, self.steps
         return Step(self.steps, float(mine.loss), float(theirs.loss), report)
 
-    def explained(self, mine: Outcome, x: Array, t: Array) -> Allowed:
-        """How far this step's rounding, and that of all before it, may have parted the two."""
+    def follow_with_shadows(self, mine: Outcome, x: Array, t: Array) -> Allowed:
+        """Let the shadows take the step: how far all rounding so far may have parted the sides."""
 
         def step(shadow: Shadow) -> Quantities:
             if self.compare == "steps":  # where both sides update from equal gradients
                 shadow.handed = mine.gradients
             outcome = self.rule.by_hand(shadow.module, self.loss, shadow, x, t)
-            return outcome.quantities | carried(shadow.parameters, shadow.optimizer)
+            kept = carried(shadow.parameters, shadow.optimizer) | statistics(shadow.module)
+            return outcome.quantities | kept
 
-        own = mine.quantities | carried(self.parameters, self.optimizer)
-        return self.shadows.follow(mine.allowed, own, self.running.scales, step)
+        kept = carried(self.parameters, self.optimizer) | statistics(self.network)
+        results = mine.quantities | kept
+        return self.shadows.follow(mine.allowed, results, self.running.scales, step)
 
     def carried(self) -> tuple[Quantities, Quantities]:
-        """What each side carries from step to step: weights, and the optimizer's state."""
-        sides = (
-            (self.parameters, self.optimizer),
-            (self.twin_parameters, self.twin_optimizer),
+        """What each side carries from step to step: weights, statistics, the optimizer's state."""
+        sides: Any = (
+            (self.network, self.parameters, self.optimizer),
+            (self.twin, self.twin_parameters, self.twin_optimizer),
         )
-        quantities = [carried(*side) for side in sides]
-        for values, (_, optimizer) in zip(quantities, sides, strict=True):
-            groups: Any = optimizer.param_groups  # type: ignore[attr-defined]
+        quantities = [carried(*side) | statistics(module) for module, *side in sides]
+        for values, (_, _, optimizer) in zip(quantities, sides, strict=True):
+            groups = optimizer.param_groups
             for i, group in enumerate(groups):
                 values["rate", f"lr of group {i}"] = np.asarray(group["lr"], np.float64)
         return quantities[0], quantities[1]
@@ -195,11 +200,20 @@ class Lockstep:
                 values.copy_(torch.from_numpy(mine[key]))
 
     def evaluate(self, x: Array, t: Array) -> tuple[Any, Any, float, float]:
-        """Outputs and losses of both sides on (x, t), nothing learnt from it."""
-        with no_grad():
-            output = self.network(x)
-            loss = self.loss(output, t)
-        with torch.no_grad():
-            twin_output = self.twin(to_torch(x))
-            twin_loss = self.twin_loss(twin_output, to_torch(t))
+        """Outputs and losses of both sides on (x, t), in eval mode, nothing learnt from it."""
+        with no_grad(), torch.no_grad(), self.in_eval_mode():
+            output, twin_output = self.network(x), self.twin(to_torch(x))
+            loss, twin_loss = self.loss(output, t), self.twin_loss(twin_output, to_torch(t))
         return output, to_numpy(twin_output), float(loss), float(twin_loss)
+
+    @contextmanager
+    def in_eval_mode(self) -> Iterator[None]:
+        """Within the block neither side trains."""
+        training = self.network.training
+        self.network.eval()
+        self.twin.eval()
+        try:
+            yield
+        finally:
+            self.network.train(training)
+            self.twin.train(training)

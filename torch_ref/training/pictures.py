@@ -83,7 +83,7 @@ def misread(images: np.ndarray, wanted: np.ndarray, mine: np.ndarray, theirs: np
     """The first held-out images that one side or the other reads wrongly, with what each reads.
 
     Args:
-        images: (N, 64), 8 by 8 each.
+        images: (N, 64) or (N, 1, 8, 8).
         wanted, mine, theirs: (N,) digits.
     """
     wrong = np.flatnonzero((mine != wanted) | (theirs != wanted))
@@ -95,4 +95,24 @@ def misread(images: np.ndarray, wanted: np.ndarray, mine: np.ndarray, theirs: np
     for axes in grid:
         axes.set_axis_off()
     figure.suptitle(f"{len(wrong)} misread: by hand, autograd", fontsize=14)
+    return figure
+
+
+def tiles(mine: np.ndarray, theirs: np.ndarray) -> Figure:
+    """The first small images of both sides, row by row: by hand above, by autograd below.
+
+    Args:
+        mine, theirs: (N, H, W).
+    """
+    count = min(len(mine), 8)
+    columns = max(1, (count + 1) // 2)
+    size = float(max(np.abs(mine).max(), np.abs(theirs).max())) or 1.0
+    figure = Figure(**SIZE)
+    grid = figure.subplots(4, columns, squeeze=False)
+    for images, axes_of_side, name in ((mine, grid[:2], "by hand"), (theirs, grid[2:], "autograd")):
+        for axes in axes_of_side.ravel():
+            axes.set_axis_off()
+        for image, axes in zip(images[:count], axes_of_side.ravel(), strict=False):
+            axes.imshow(image, cmap="RdBu", vmin=-size, vmax=size)
+        axes_of_side[0, 0].set_title(name, fontsize=14, loc="left")
     return figure

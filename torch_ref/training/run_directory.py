@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from .dashboard import LARGEST, LOG_LOSS, OVERLAY
+from .dashboard import LARGEST_DISTANCE, LOG_LOSS, OVERLAY
 from .settings import SettingError
 
 
@@ -47,12 +47,12 @@ def command(logdir: Path) -> str:
 
 
 def link(name: str) -> str:
-    """Where that command shows this run: no smoothing, loss and parity pinned to the top."""
+    """The address of a run in the dashboard: no smoothing, loss and parity pinned to the top."""
     run = f"defaultExperimentId/{name}/parity"
     pinned = [
         {"plugin": "images", "tag": OVERLAY, "runId": run, "sample": 0},
         {"plugin": "scalars", "tag": LOG_LOSS},
-        {"plugin": "scalars", "tag": LARGEST},
+        {"plugin": "scalars", "tag": LARGEST_DISTANCE},
     ]
     cards = quote(json.dumps(pinned, separators=(",", ":")))
     return (

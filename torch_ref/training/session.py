@@ -31,7 +31,7 @@ def train(problem: Problem, logdir: Path, name: str | None) -> bool:
     path = reserve(logdir, name, settings.experiment)
     print(f"{settings.experiment}: {experiment.summary}")
     print(f"{beside_python('backprop')} train {settings.experiment} {settings.options()}")
-    pair = side_by_side(problem)
+    pair = lockstep_of(problem)
     run = Run(problem, pair)
     parted: Step | None = None
     held_every = max(1, settings.steps // HELD_OUT_CHECKS)
@@ -46,7 +46,7 @@ def train(problem: Problem, logdir: Path, name: str | None) -> bool:
     ):
         experiment.observe(run, 0)
         for n in tqdm(range(settings.steps), disable=None, leave=False, unit="step"):
-            dashboard.ahead(pair, n + 1)
+            dashboard.keep_weights(pair, n + 1)
             step = pair.step(*next(batches))
             if not (math.isfinite(step.loss) or math.isfinite(step.torch_loss)):
                 raise SettingError(
@@ -59,12 +59,12 @@ def train(problem: Problem, logdir: Path, name: str | None) -> bool:
             if held_out and step.number % held_every == 0:
                 output, twin_output, loss, twin_loss = pair.evaluate(*held_out)
                 right, twin_right = (accuracy(o, held_out[1]) for o in (output, twin_output))
-                dashboard.both("Loss/val", loss, twin_loss, step.number)
-                dashboard.both("Accuracy/val", right, twin_right, step.number)
+                dashboard.log_both("Loss/val", loss, twin_loss, step.number)
+                dashboard.log_both("Accuracy/val", right, twin_right, step.number)
             experiment.observe(run, step.number)
         for tag, figure in experiment.pictures(run):
-            dashboard.picture(tag, figure, step.number)
-        dashboard.finish(pair, step, to_torch(data.x[:1]), outcome(pair, problem, step))
+            dashboard.log_picture(tag, figure, step.number)
+        dashboard.finish(pair, step, to_torch(data.x[:1]), final_metrics(pair, problem, step))
 
     if headline := experiment.headline(run):
         print(f"\n{headline}")
@@ -87,19 +87,19 @@ def train(problem: Problem, logdir: Path, name: str | None) -> bool:
     return parted is None
 
 
-def outcome(pair: Lockstep, problem: Problem, step: Step) -> dict[str, float]:
+def final_metrics(pair: Lockstep, problem: Problem, step: Step) -> dict[str, float]:
     """The final metrics, under the same names for every experiment."""
-    found = {"final/loss by hand": step.loss, "final/loss by autograd": step.torch_loss}
+    metrics = {"final/loss by hand": step.loss, "final/loss by autograd": step.torch_loss}
     worst = max(row.relative for row, _ in pair.furthest.values())
-    found["final/largest distance, log10"] = log10(worst)
+    metrics["final/largest distance, log10"] = log10(worst)
     output, _, _, _ = pair.evaluate(*(problem.data.held_out or (problem.data.x, problem.data.t)))
     t = (problem.data.held_out or (problem.data.x, problem.data.t))[1]
     right = accuracy(output, t) if t.ndim == 1 else float((np.round(output) == np.round(t)).mean())
-    found["final/right"] = right
-    return found
+    metrics["final/right"] = right
+    return metrics
 
 
-def side_by_side(problem: Problem) -> Lockstep:
+def lockstep_of(problem: Problem) -> Lockstep:
     """The problem's two sides, to be trained as its settings say."""
     return Lockstep(
         problem.network,

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 import manual
-from manual.models.mlp import ACTIVATIONS as CLASSES
+from manual.models.mlp import ACTIVATIONS
 
 from ..safe_files import InputError
 
 
 def by_name(*classes: Any) -> dict[str, Any]:
     """Classes by their names on the command line."""
-    return {made.__name__.lower(): made for made in classes}
+    return {cls.__name__.lower(): cls for cls in classes}
 
 
 OPTIMIZERS = by_name(
@@ -33,7 +33,7 @@ OPTIMIZERS = by_name(
     manual.ASGD,
     manual.Muon,
 )
-ACTIVATIONS = {name.lower(): name for name in CLASSES}
+ACTIVATION_NAMES = {name.lower(): name for name in ACTIVATIONS}
 # How a schedule is fitted to a run: `lib` is manual or torch.optim.lr_scheduler, `o` an optimizer
 # of that side, n the number of steps. The same line makes both sides' schedules.
 SCHEDULES: dict[str, Callable[[Any, Any, int], Any]] = {
@@ -107,10 +107,10 @@ class Settings:
     @classmethod
     def choices(cls) -> dict[str, tuple[str, ...]]:
         """What only this experiment lets choose, and from what."""
-        return {own.name: own.metadata["choices"] for own in fields(cls) if own.metadata}
+        return {f.name: f.metadata["choices"] for f in fields(cls) if f.metadata}
 
     def options(self) -> str:
-        """As on the command line."""
+        """The settings as they are written on the command line."""
         options = []
         for name, value in asdict(self).items():
             if name != "experiment" and value is not None:
@@ -118,35 +118,36 @@ class Settings:
                 options.append(f"--{name.replace('_', '-')} {shown}")
         return " ".join(options)
 
-    def wanted(self, name: str, holds: bool, wish: str) -> None:
+    def require(self, name: str, holds: bool, wish: str) -> None:
         """Raise SettingError, naming the setting and the wish, unless it holds."""
         if not holds:
             option, value = name.replace("_", "-"), getattr(self, name)
             raise SettingError(f"--{option} {value}: expected {wish}")
 
     def resolve(self) -> Self:
-        """The same settings, checked, and what follows from others filled in.
+        """These settings, checked, and what follows from others filled in.
 
         Raises:
             SettingError: one has no meaning; the message names it and what was wanted.
         """
-        wanted = self.wanted
-        wanted("steps", self.steps >= 1, "at least 1")
-        wanted("lr", 0 <= self.lr < math.inf, "a number from 0 up")
-        wanted("batch_size", self.batch_size >= 1, "at least 1")
-        wanted("seed", self.seed >= 0, "0 or more")
-        wanted("dtype", self.dtype in ("float32", "float64"), "float32 or float64")
+        require = self.require
+        require("steps", self.steps >= 1, "at least 1")
+        require("lr", 0 <= self.lr < math.inf, "a number from 0 up")
+        require("batch_size", self.batch_size >= 1, "at least 1")
+        require("seed", self.seed >= 0, "0 or more")
+        require("dtype", self.dtype in ("float32", "float64"), "float32 or float64")
         if not self.hidden or min(self.hidden) < 1:
-            given = ",".join(map(str, self.hidden))
-            raise SettingError(f"--hidden {given}: expected widths of at least 1, as in 128,64")
+            widths = ",".join(map(str, self.hidden))
+            raise SettingError(f"--hidden {widths}: expected widths of at least 1, as in 128,64")
         known: dict[str, tuple[Any, ...]] = {
             "optimizer": (*OPTIMIZERS,),
-            "activation": (*ACTIVATIONS,),
+            "activation": (*ACTIVATION_NAMES,),
             "schedule": (*SCHEDULES, None),
             "compare": (*COMPARISONS, None),
             **self.choices(),
         }
         for name, values in known.items():
-            wanted(name, getattr(self, name) in values, f"one of {', '.join(filter(None, values))}")
+            names = ", ".join(filter(None, values))
+            require(name, getattr(self, name) in values, f"one of {names}")
         compare = self.compare or ("steps" if self.dtype == "float32" else "trajectory")
         return replace(self, compare=compare)

@@ -10,44 +10,45 @@ import numpy as np
 
 from manual.arrays import as_tuple
 
+from ...safe_files import one_line
 from ...twin import to_numpy
-from ..layouts import CandidateError, Layout
-
-Array = np.ndarray
+from ..layouts import Array, CandidateError, Layout
 
 
-def called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def call_code(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call someone's code; what it raises becomes one line that says where."""
     try:
         return function(*arguments)
     except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
-        own = [f for f in frames if "site-packages" not in f.filename and f.filename != __file__]
-        at = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
-        message = " ".join(str(error).split())
-        raise CandidateError(f"{what} raised {type(error).__name__}{at}: {message}") from error
+        theirs = [f for f in frames if "site-packages" not in f.filename and f.filename != __file__]
+        at = f" at {Path(theirs[-1].filename).name}:{theirs[-1].lineno}" if theirs else ""
+        message = f"{name} raised {type(error).__name__}{at}: {one_line(error)}"
+        raise CandidateError(message) from error
 
 
-def as_array(what: str, value: Any) -> Array:
+def as_array(name: str, value: Any) -> Array:
     """An array or tensor as an array; anything else is refused."""
     value = to_numpy(value)
     if isinstance(value, np.generic | float):
         value = np.asarray(value)
     if not isinstance(value, np.ndarray):
-        raise CandidateError(f"{what} is a {type(value).__name__}, expected an array")
+        raise CandidateError(f"{name} is a {type(value).__name__}, expected an array")
     if value.dtype.kind not in "fiub":
-        raise CandidateError(f"{what} is an array of {value.dtype}, expected numbers")
+        raise CandidateError(f"{name} is an array of {value.dtype}, expected numbers")
     return value
 
 
 class Candidate:
-    """What every form has in common.
+    """Someone's code, whatever its form: the base of the forms.
 
     Args:
         name: what it is called in messages.
         shapes: of the reference's parameters.
-        layouts: where they stand, by the reference's name.
-        inputs: the number of inputs; `floating`: which of them have a gradient.
+        floating: which of the inputs have a gradient.
+
+    Attributes:
+        layouts: where the parameters stand, by the reference's name.
     """
 
     def __init__(self, name: str, shapes: Mapping[str, tuple[int, ...]], floating: list[int]):
@@ -93,11 +94,11 @@ class Candidate:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def zero_grad(self) -> None:
-        """Where gradients accumulate, start again."""
+        """Start again where gradients accumulate."""
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """Its parameters now, in the reference's layout."""
+        """The code's parameters as they are now, in the reference's layout."""
         return {}
 
     # ---- reading what it returned
@@ -112,9 +113,9 @@ class Candidate:
         if isinstance(returned, Mapping):
             return self.read_named(returned)
         values = list(returned) if isinstance(returned, tuple) else [returned]
-        found: dict[str, Array] = {}
+        gradients: dict[str, Array] = {}
         if values and isinstance(values[-1], Mapping):
-            found |= self.read_named(values.pop())
+            gradients |= self.read_named(values.pop())
         elif extra:
             names += list(self.shapes)
         if len(values) > len(names) and len(values) == max(self.floating, default=0) + 1:
@@ -132,22 +133,22 @@ class Candidate:
                 if self.partial and name != names[0]:
                     continue
                 raise CandidateError(f"{where} is None for the gradient of {name}")
-            found[name] = self.in_layout(name, as_array(f"{where} for {name}", value))
-        return found
+            gradients[name] = self.in_layout(name, as_array(f"{where} for {name}", value))
+        return gradients
 
-    def read_named(self, given: Mapping[str, Any]) -> dict[str, Array]:
-        found = {}
+    def read_named(self, named: Mapping[str, Any]) -> dict[str, Array]:
+        gradients = {}
         for name in self.shapes:
             for key in self.gradient_names(name):
-                if given.get(key) is not None:
-                    array = as_array(f"{self.name}: the gradient of {name}", given[key])
-                    found[name] = self.in_layout(name, array)
+                if named.get(key) is not None:
+                    array = as_array(f"{self.name}: the gradient of {name}", named[key])
+                    gradients[name] = self.in_layout(name, array)
                     break
         for i in self.floating:
             for key in (f"input {i}", "dx" if i == 0 else f"dx{i}", "x" if i == 0 else f"x{i}"):
-                if given.get(key) is not None:
-                    found[f"input {i}"] = as_array(f"{self.name}: {key}", given[key])
-        return found
+                if named.get(key) is not None:
+                    gradients[f"input {i}"] = as_array(f"{self.name}: {key}", named[key])
+        return gradients
 
     def in_layout(self, name: str, value: Array) -> Array:
         layout = self.layouts.get(name)
@@ -155,29 +156,29 @@ class Candidate:
 
     def gradient_names(self, name: str) -> list[str]:
         layout = self.layouts.get(name)
-        own = layout.name if layout else name
-        given = [layout.gradient] if layout and layout.gradient else []
+        array = layout.name if layout else name
+        mapped = [layout.gradient] if layout and layout.gradient else []
         return [
-            *given,
-            *(f"{pre}{own}{post}" for pre, post in (("d", ""), ("grad_", ""), ("", "_grad"))),
-            f"g{own}",
-            f"d_{own}",
-            own,
+            *mapped,
+            *(f"{pre}{array}{post}" for pre, post in (("d", ""), ("grad_", ""), ("", "_grad"))),
+            f"g{array}",
+            f"d_{array}",
+            array,
         ]
 
-    def oriented(self, name: str, own: str, shape: tuple[int, ...] | None) -> Layout:
-        """A layout read off the shape of what stands there: the same, or transposed."""
+    def layout_from_shape(self, name: str, array: str, shape: tuple[int, ...] | None) -> Layout:
+        """How someone's array lies, by its shape: as the reference's, transposed, flattened."""
         wanted = self.shapes[name]
         flat = (wanted[0], int(np.prod(wanted[1:]))) if len(wanted) > 2 else wanted
         if shape in (None, wanted):
-            return Layout(own)
+            return Layout(array)
         if shape == wanted[::-1]:
-            return Layout(own, transposed=True)
+            return Layout(array, transposed=True)
         if shape in (flat, flat[::-1]):
-            return Layout(own, flat=True, transposed=shape == flat[::-1])
+            return Layout(array, flat=True, transposed=shape == flat[::-1])
         if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
-            return Layout(own, shape=shape)
+            return Layout(array, shape=shape)
         raise CandidateError(
-            f"{self.name}: {own} has the shape {shape}, {name} of the reference has {wanted}; "
+            f"{self.name}: {array} has the shape {shape}, {name} of the reference has {wanted}; "
             "a map says how they belong together"
         )

@@ -1,4 +1,4 @@
-"""Someone's backward pass, whatever its form, behind one pair of calls: forward, then backward.
+"""Which form someone's code has.
 
 Taken are: an object with `forward` and `backward`, of `manual` or of anyone's; two functions
 `forward(x, …) -> y, cache` and `backward(dy, cache) -> gradients`, as courses write them; a
@@ -61,9 +61,9 @@ def candidate(
         return TorchCandidate(mine, name, shapes, floating)
     for method in ("forward", "backward"):
         if isinstance(mine, type) or not callable(getattr(mine, method, None)):
-            what = f"the class {name}" if isinstance(mine, type) else name
+            label = f"the class {name}" if isinstance(mine, type) else name
             raise CandidateError(
-                f"{what} cannot be checked: expected an object with forward and backward, a pair "
+                f"{label} cannot be checked: expected an object with forward and backward, a pair "
                 "of functions (forward, backward), a torch.autograd.Function or an nn.Module"
             )
     if hasattr(mine, "named_parameters") and not parsed:

@@ -9,7 +9,7 @@ import numpy as np
 from manual import Module
 
 from ..layouts import CandidateError, Layout, names_for
-from .base import Array, Candidate, as_array, called
+from .base import Array, Candidate, as_array, call_code
 
 
 class ModuleCandidate(Candidate):
@@ -18,10 +18,10 @@ class ModuleCandidate(Candidate):
     def __init__(self, module: Any, *rest: Any) -> None:
         super().__init__(*rest)
         self.module = module
-        own = {n: tuple(p.data.shape) for n, p in module.named_parameters()}
-        if own != self.shapes:
+        shapes = {n: tuple(p.data.shape) for n, p in module.named_parameters()}
+        if shapes != self.shapes:
             raise CandidateError(
-                f"{self.name}: its parameters are {own}, the reference's {self.shapes}"
+                f"{self.name}: its parameters are {shapes}, the reference's {self.shapes}"
             )
 
     def load(self, parameters: Mapping[str, Array]) -> None:
@@ -34,19 +34,19 @@ class ModuleCandidate(Candidate):
     def forward(self, inputs: Sequence[Any]) -> list[Array]:
         if isinstance(self.module, Module):
             self.module.forget_passes()  # of a check that has no use for their backward
-        return self.read_outputs(called(f"{self.name}.forward", self.module, *inputs))
+        return self.read_outputs(call_code(f"{self.name}.forward", self.module, *inputs))
 
     def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
-        returned = called(f"{self.name}.backward", self.module.backward, *upstream)
-        found = {}
+        returned = call_code(f"{self.name}.backward", self.module.backward, *upstream)
+        gradients = {}
         if returned is not None or self.floating:
-            found = self.read_gradients(returned)
+            gradients = self.read_gradients(returned)
         for name, parameter in self.module.named_parameters():
             if parameter.requires_grad:
                 if parameter.grad is None:
                     raise CandidateError(f"{self.name}: the gradient of {name} is None")
-                found[name] = as_array(f"{self.name}: the gradient of {name}", parameter.grad)
-        return found
+                gradients[name] = as_array(f"{self.name}: the gradient of {name}", parameter.grad)
+        return gradients
 
     def zero_grad(self) -> None:
         self.module.zero_grad()
@@ -59,9 +59,9 @@ class ModuleCandidate(Candidate):
 class ObjectCandidate(Candidate):
     """Any object with `forward` and `backward`; its parameters are attributes, or in a dict."""
 
-    def __init__(self, made: Any, *rest: Any, layouts: Mapping[str, Layout]) -> None:
+    def __init__(self, code: Any, *rest: Any, layouts: Mapping[str, Layout]) -> None:
         super().__init__(*rest)
-        self.made = made
+        self.code = code
         counts: dict[str, int] = {}
         for name in self.shapes:
             stem = name.rpartition(".")[2]
@@ -84,16 +84,16 @@ class ObjectCandidate(Candidate):
                     f"{', '.join(names_for(name, position))}; a map can name it"
                 )
             shape = tuple(np.shape(self.holder(names[0])[names[0]]))
-            self.layouts[name] = self.oriented(name, names[0], shape)
+            self.layouts[name] = self.layout_from_shape(name, names[0], shape)
         for name in self.absent:
             del self.shapes[name]
 
     @property
     def takes_upstream(self) -> bool:
-        return len(inspect.signature(self.made.backward).parameters) > 0
+        return len(inspect.signature(self.code.backward).parameters) > 0
 
     def find(self, name: str) -> Mapping[str, Any] | None:
-        for place in (vars(self.made), *(getattr(self.made, k, None) for k in ("params", "grads"))):
+        for place in (vars(self.code), *(getattr(self.code, k, None) for k in ("params", "grads"))):
             if isinstance(place, Mapping) and isinstance(place.get(name), np.ndarray | float):
                 return place
         return None
@@ -108,25 +108,25 @@ class ObjectCandidate(Candidate):
         for name, layout in self.layouts.items():
             place = self.holder(layout.name)
             value = layout.to_mine(parameters[name])
-            held = place[layout.name]
-            if isinstance(held, np.ndarray) and (held.shape, held.dtype) == (
+            array = place[layout.name]
+            if isinstance(array, np.ndarray) and (array.shape, array.dtype) == (
                 value.shape,
                 value.dtype,
             ):
-                held[...] = value  # it may be a view into an array of all parameters
+                array[...] = value  # it may be a view into an array of all parameters
             else:
                 place[layout.name] = value
 
     def forward(self, inputs: Sequence[Any]) -> list[Array]:
-        return self.read_outputs(called(f"{self.name}.forward", self.made.forward, *inputs))
+        return self.read_outputs(call_code(f"{self.name}.forward", self.code.forward, *inputs))
 
     def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
-        given = upstream if self.takes_upstream else ()
-        returned = called(f"{self.name}.backward", self.made.backward, *given)
+        arguments = upstream if self.takes_upstream else ()
+        returned = call_code(f"{self.name}.backward", self.code.backward, *arguments)
         many = isinstance(returned, tuple) and len(returned) > len(self.floating)
-        found = self.read_gradients(returned, extra=many)
+        gradients = self.read_gradients(returned, extra=many)
         for name in self.shapes:
-            if name in found:
+            if name in gradients:
                 continue
             value = self.held_gradient(name)
             if value is None:
@@ -136,8 +136,8 @@ class ObjectCandidate(Candidate):
                     f"{', '.join(names)}"
                 )
             array = as_array(f"{self.name}: the gradient of {name}", value)
-            found[name] = self.in_layout(name, array)
-        return found
+            gradients[name] = self.in_layout(name, array)
+        return gradients
 
     def held_gradient(self, name: str) -> Any:
         """The gradient of a parameter that stands in an attribute, or in a dict of them."""
@@ -146,19 +146,19 @@ class ObjectCandidate(Candidate):
 
     def gradient_place(self, name: str) -> tuple[Any, str]:
         names = self.gradient_names(name)
-        grads: Any = getattr(self.made, "grads", None)
-        own = vars(self.made)
+        grads: Any = getattr(self.code, "grads", None)
+        attributes = vars(self.code)
         for key in names[:-1]:
-            if key in own:
-                return own, key
+            if key in attributes:
+                return attributes, key
         for key in names if isinstance(grads, dict) else ():
             if key in grads:
                 return grads, key
         return None, ""
 
     def zero_grad(self) -> None:
-        if hasattr(self.made, "zero_grad"):
-            called(f"{self.name}.zero_grad", self.made.zero_grad)
+        if hasattr(self.code, "zero_grad"):
+            call_code(f"{self.name}.zero_grad", self.code.zero_grad)
         elif self.adds:
             for name, layout in self.layouts.items():
                 place, key = self.gradient_place(name)

@@ -9,20 +9,20 @@ from manual.arrays import as_tuple
 
 from ...twin import to_torch
 from ..layouts import CandidateError
-from .base import Array, Candidate, as_array, called
+from .base import Array, Candidate, as_array, call_code
 
 
 class TorchCandidate(Candidate):
     """A `torch.autograd.Function`, which takes the parameters after the inputs; or an nn.Module."""
 
-    def __init__(self, made: Any, *rest: Any) -> None:
+    def __init__(self, code: Any, *rest: Any) -> None:
         super().__init__(*rest)
-        self.made = made
-        self.is_module = isinstance(made, torch.nn.Module)
+        self.code = code
+        self.is_module = isinstance(code, torch.nn.Module)
         self.leaves: dict[str, torch.Tensor] = {}
 
     def restore(self, parameters: Mapping[str, Array]) -> None:
-        """A module is called with the reference's parameters; its own are not touched."""
+        """Nothing: a module is called with the reference's parameters, its own are not touched."""
 
     def load(self, parameters: Mapping[str, Array]) -> None:
         self.leaves = {name: to_torch(value).requires_grad_() for name, value in parameters.items()}
@@ -35,11 +35,11 @@ class TorchCandidate(Candidate):
         for i in self.floating:
             self.tensors[i].requires_grad_()
         if self.is_module:
-            arguments: tuple[Any, ...] = (self.made, self.leaves, tuple(self.tensors))
-            returned = called(f"{self.name}.forward", torch.func.functional_call, *arguments)
+            arguments: tuple[Any, ...] = (self.code, self.leaves, tuple(self.tensors))
+            returned = call_code(f"{self.name}.forward", torch.func.functional_call, *arguments)
         else:
             arguments = (*self.tensors, *self.leaves.values())
-            returned = called(f"{self.name}.forward", self.made.apply, *arguments)
+            returned = call_code(f"{self.name}.forward", self.code.apply, *arguments)
         self.outputs = as_tuple(returned)
         return self.read_outputs(returned)
 
@@ -55,14 +55,14 @@ class TorchCandidate(Candidate):
         if not pairs:
             raise CandidateError(f"{self.name}: its output has no gradient")
         outputs, grads = zip(*pairs, strict=True)
-        called(f"{self.name}.backward", torch.autograd.backward, outputs, grads)
-        found = {}
+        call_code(f"{self.name}.backward", torch.autograd.backward, outputs, grads)
+        gradients = {}
         for name, leaf in leaves.items():
             if leaf.grad is not None:
-                found[name] = as_array(name, leaf.grad)
+                gradients[name] = as_array(name, leaf.grad)
             elif not (self.partial and name != "input 0"):
                 raise CandidateError(f"{self.name}: the gradient of {name} is None")
-        return found
+        return gradients
 
     @property
     def parameters(self) -> dict[str, Array]:

@@ -1,7 +1,6 @@
 """Mistakes made with what a derivative is taken at: another value, an old one, a new weight."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -17,79 +16,85 @@ from ..kinds import (
     rank_of,
     within,
 )
-from ..tape import MOVES, Edit, Edits, Gradients, Op, Tape, Tensor, Value
+from ..tape import MOVES, Edit, Edits, Op, Tape, Tensor, Value
 
 NEAR = 16  # how far along the tape a wrong argument is looked for
+
+
+def derivative_at(slot: int, at: dict[int, Any]) -> Edit:
+    """An edit that takes the derivative towards one input at other arguments, by position."""
+    return at_slot(slot, lambda op, grad_outputs, grad_input: op.vjp(grad_outputs, at)[slot])
+
+
+def all_derivatives_at(at: dict[int, Any]) -> Edit:
+    """An edit that takes an operation's derivatives at other arguments, by position."""
+    return lambda op, grad_outputs, grad_inputs: op.vjp(grad_outputs, at)
 
 
 def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
     """The derivative towards one input taken at other arguments than those of the forward pass."""
     name = f"{op.name}{within(op)}"
-
-    def taken(at: dict[int, Any]) -> Edit:
-        return at_slot(slot, lambda op, grads, found: op.vjp(grads, at)[slot])
-
     slots = {position: value for position, value in op.slots}
-    for position, given in enumerate(op.flat):
-        if not torch.is_tensor(given) or not given.is_floating_point():
+    for position, argument in enumerate(op.flat):
+        if not torch.is_tensor(argument) or not argument.is_floating_point():
             continue
         value = slots.get(position)
-        what = value.name if value is not None else "a constant"
-        here = value.tensor if value is not None else given
+        label = value.name if value is not None else "a constant"
+        here = value.tensor if value is not None else argument
         if op.short in PRODUCTS and position == op.slots[slot][0]:
             continue  # a product's derivative towards a factor does not look at that factor
         if op.short in PRODUCTS and not _is_mask(here):
             yield (
                 "forgotten-factor",
                 f"ones {position}",
-                f"the derivative of {name} is taken with ones for {what}",
-                taken({position: torch.ones_like(here)}),
+                f"the derivative of {name} is taken with ones for {label}",
+                derivative_at(slot, {position: torch.ones_like(here)}),
             )
         if _is_mask(here):
             yield (
                 "forgotten-factor",
                 f"mask {position}",
                 f"the mask of {name} is left out of the gradient",
-                taken({position: torch.ones_like(here)}),
+                derivative_at(slot, {position: torch.ones_like(here)}),
             )
             top = float(here.max())
             yield (
                 "forgotten-factor",
                 f"kept {position}",
                 f"the mask of {name} is left out of the gradient, its scale kept",
-                taken({position: torch.full_like(here, top)}),
+                derivative_at(slot, {position: torch.full_like(here, top)}),
             )
             yield (
                 "forgotten-factor",
                 f"scale {position}",
                 f"the scale of the mask of {name} is left out of the gradient",
-                taken({position: (here != 0).to(here)}),
+                derivative_at(slot, {position: (here != 0).to(here)}),
             )
             yield (
                 "wrong-argument",
                 f"inverse {position}",
                 f"the gradient passes {name} where the mask is zero",
-                taken({position: (here == 0).to(here) * top}),
+                derivative_at(slot, {position: (here == 0).to(here) * top}),
             )
         elif op.short not in PRODUCTS:  # there it is the sign, or a path left out, and no more
             yield (
                 "wrong-argument",
                 f"zeros {position}",
-                f"the derivative of {name} is taken with zero for {what}",
-                taken({position: torch.zeros_like(here)}),
+                f"the derivative of {name} is taken with zero for {label}",
+                derivative_at(slot, {position: torch.zeros_like(here)}),
             )
             yield (
                 "wrong-argument",
                 f"minus {position}",
-                f"the derivative of {name} is taken at minus {what}",
-                taken({position: -here}),
+                f"the derivative of {name} is taken at minus {label}",
+                derivative_at(slot, {position: -here}),
             )
         if here.dim() >= 2 and here.shape[-1] == here.shape[-2]:
             yield (
                 "transpose",
                 f"transposed {position}",
-                f"the derivative of {name} is taken with {what} transposed",
-                taken({position: here.transpose(-1, -2).contiguous()}),
+                f"the derivative of {name} is taken with {label} transposed",
+                derivative_at(slot, {position: here.transpose(-1, -2).contiguous()}),
             )
         if op.short == "convolution" and position == 1:
             for axes in ([*range(2, here.dim())], *([a] for a in range(2, here.dim()))):
@@ -98,7 +103,7 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                         "kernel-not-flipped",
                         f"kernel {axes}",
                         f"the kernel of {name} is not flipped for the input's gradient",
-                        taken({position: here.flip(axes)}),
+                        derivative_at(slot, {position: here.flip(axes)}),
                     )
         if value is not None:
             for what_else, slip in slips(value):
@@ -106,8 +111,8 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                     yield (
                         "wrong-argument",
                         f"slip {position} {what_else}",
-                        f"the derivative of {name} is taken with {what_else} for {what}",
-                        taken({position: slip}),
+                        f"the derivative of {name} is taken with {what_else} for {label}",
+                        derivative_at(slot, {position: slip}),
                     )
         for distance in range(-NEAR, NEAR + 1):
             if not 0 <= op.index + distance < len(tape.ops):
@@ -117,12 +122,12 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                     continue
                 if torch.equal(other.tensor, here) or not other.tensor.is_floating_point():
                     continue
-                label = "its own output" if distance == 0 else name_of(other)
+                elsewhere = "its own output" if distance == 0 else name_of(other)
                 yield (
                     "wrong-argument",
                     f"at {position} {distance} {j}",
-                    f"the derivative of {name} is taken at {label} in place of {what}",
-                    taken({position: other.tensor}),
+                    f"the derivative of {name} is taken at {elsewhere} in place of {label}",
+                    derivative_at(slot, {position: other.tensor}),
                 )
     if POINTWISE in op.function.tags and len(op.inputs) == 1 and len(op.outputs) == 1:
         x, y = op.inputs[0].tensor, op.outputs[0].tensor
@@ -131,8 +136,8 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                 "wrong-argument",
                 "input for output",
                 f"the derivative of {name}, in terms of its output, is taken at its input",
-                lambda op, grads, found: op.vjp_with_saved(
-                    grads, lambda kept: x if kept.shape == x.shape else kept
+                lambda op, grad_outputs, grad_inputs: op.vjp_with_saved(
+                    grad_outputs, lambda saved: x if saved.shape == x.shape else saved
                 ),
             )
     yield from option_changes(op, slot)
@@ -164,37 +169,35 @@ def option_changes(op: Op, slot: int) -> Iterator[Change]:
     schema = op.function._schema.arguments
     if len(op.flat) > len(schema):
         return  # lists among the arguments: positions are not those of the schema
-    for position, given in enumerate(op.flat):
-        if not isinstance(given, int | float):
+    for position, value in enumerate(op.flat):
+        if not isinstance(value, int | float):
             continue
         argument = schema[position] if position < len(schema) else None
         option = argument.name if argument is not None else "option"
+        if option == "training" and any(x is None for x in op.flat):
+            continue  # without running statistics PyTorch would read what is not there, and crash
         others: list[Any] = []
         if argument is not None and argument.default_value is not None:
             others.append(argument.default_value)
-        if isinstance(given, bool):
-            others.append(not given)
-        elif option in ("dim", "axis") and isinstance(given, int):
+        if isinstance(value, bool):
+            others.append(not value)
+        elif option in ("dim", "axis") and isinstance(value, int):
             others += range(op.inputs[slot].tensor.dim())
-        elif isinstance(given, int | float):
-            others += [0, 1, given - 1, given + 1, -given] + ([1 / given] if given else [])
+        elif isinstance(value, int | float):
+            others += [0, 1, value - 1, value + 1, -value] + ([1 / value] if value else [])
         for number, other in enumerate(others):
             if (
-                other == given
+                other == value
                 or other in others[:number]
                 or isinstance(other, list)
                 or (option == "reduction" and other not in (0, 1, 2))
             ):
                 continue
-
-            def taken(op: Op, grads: Gradients, found: Tensor, at: dict[int, Any]) -> Any:
-                return op.vjp(grads, at)[slot]
-
             yield (
                 "option-ignored",
                 f"{option} {other}",
-                f"the derivative of {name} is taken with {option} = {other:.6g}, not {given:.6g}",
-                at_slot(slot, partial(taken, at={position: other})),
+                f"the derivative of {name} is taken with {option} = {other:.6g}, not {value:.6g}",
+                derivative_at(slot, {position: other}),
             )
 
 
@@ -217,11 +220,7 @@ def stale(tape: Tape, previous: Tape) -> Iterator[Mistake]:
         at = {p: then[p] for p in now if p in then and not torch.equal(now[p], then[p])}
         if op.function is None or not at:
             continue
-
-        def taken(op: Op, grads: Gradients, found: Gradients, at: dict[int, Any]) -> Gradients:
-            return op.vjp(grads, at)
-
-        edit = partial(taken, at=at)
+        edit = all_derivatives_at(at)
         every[op.index] = [edit]
         what = f"the derivative of {op.name}{within(op)} is taken at the values of the call before"
         reaches = frozenset().union(*(v.reaches for v in op.inputs))
@@ -234,16 +233,16 @@ def stale(tape: Tape, previous: Tape) -> Iterator[Mistake]:
 def floating_arguments(op: Op, numbers: bool = False) -> dict[int, Any]:
     """The floating-point arguments of an operation, by position; plain numbers too, if wanted."""
     slots = {position: value.tensor for position, value in op.slots}
-    given = {i: slots.get(i, x) for i, x in enumerate(op.flat)}
+    arguments = {i: slots.get(i, x) for i, x in enumerate(op.flat)}
     return {
         i: x
-        for i, x in given.items()
+        for i, x in arguments.items()
         if (x.is_floating_point() if torch.is_tensor(x) else numbers and isinstance(x, int | float))
     }
 
 
-def updated(tape: Tape, steps: Mapping[str, float], used: Mapping[str, Tensor]) -> Edits:
-    """Every derivative taken with these parameters already moved by −step times their gradient.
+def update_edits(tape: Tape, steps: Mapping[str, float], used: Mapping[str, Tensor]) -> Edits:
+    """Edits for an early update: derivatives at parameters moved by −step times their gradient.
 
     Args:
         used: the gradients of the parameters that they were updated with.
@@ -263,9 +262,5 @@ def updated(tape: Tape, steps: Mapping[str, float], used: Mapping[str, Tensor]) 
             for value, tensor in zip(op.outputs, op.run(at)[1], strict=True):
                 moved[id(value)] = tensor.detach()
         elif op.function is not None:
-
-            def taken(op: Op, grads: Gradients, found: Gradients, at: dict[int, Any]) -> Gradients:
-                return op.vjp(grads, at)
-
-            edits[op.index] = [partial(taken, at=at)]
+            edits[op.index] = [all_derivatives_at(at)]
     return edits

@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from ..kinds import POINTWISE, Change, Mistake, at_slot, given, within
+from ..kinds import POINTWISE, Change, Mistake, at_slot, from_output, output_gradient, within
 from ..tape import Edit, Edits, Gradients, Op, Span, Tensor
 
 DIAGONAL_LIMIT = 2048  # elements of a Jacobian's diagonal, each a backward pass of its own
@@ -23,33 +23,35 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     pointwise = POINTWISE in op.function.tags
     position = op.slots[slot][0]
 
-    def own(change: Callable[..., Tensor]) -> Edit:
-        return at_slot(slot, lambda op, grads, found: change(grads[0]))
-
     if op.short in ("t", "transpose", "permute"):
         what = f"the gradient of {op.inputs[slot].name} is not transposed back"
-        yield "transpose", "kept", what, own(lambda g: g)
+        yield "transpose", "kept", what, from_output(slot, lambda g: g)
         return
     left_out = "forgotten-derivative" if unary else "forgotten-factor"
-    what = "the derivative of" if unary else "the other factor of"
-    yield left_out, "one", f"{what} {name} is left out (taken as 1)", own(lambda g: g)
+    factor = "the derivative of" if unary else "the other factor of"
+    yield (
+        left_out,
+        "one",
+        f"{factor} {name} is left out (taken as 1)",
+        from_output(slot, lambda g: g),
+    )
     if not unary:
         return
     yield (
         "activation-for-derivative",
         "y",
         f"the gradient is multiplied by {name} itself, not by its derivative",
-        own(lambda g: g * y),
+        from_output(slot, lambda g: g * y),
     )
     yield (
         "activation-for-derivative",
         "x",
         f"the gradient is multiplied by the input of {name}, not by the derivative",
-        own(lambda g: g * x),
+        from_output(slot, lambda g: g * x),
     )
 
-    def applied(op: Op, grads: Gradients, found: Tensor) -> Tensor:
-        return op.run({position: given(grads)})[1][0].detach()
+    def applied(op: Op, grad_outputs: Gradients, grad_input: Tensor) -> Tensor:
+        return op.run({position: output_gradient(grad_outputs)})[1][0].detach()
 
     yield (
         "activation-on-gradient",
@@ -61,7 +63,9 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
         "derivative-twice",
         "twice",
         f"the derivative of {name} is multiplied in twice",
-        lambda op, grads, found: op.vjp([found[0], *[None] * (len(op.outputs) - 1)]),
+        lambda op, grad_outputs, grad_inputs: op.vjp(
+            [grad_inputs[0], *[None] * (len(op.outputs) - 1)]
+        ),
     )
     if not pointwise:
         if x.numel() <= DIAGONAL_LIMIT:
@@ -69,27 +73,27 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
                 "diagonal-only",
                 "diagonal",
                 f"of the Jacobian of {name} only the diagonal is used",
-                own(lambda g: g * diagonal(op)),
+                from_output(slot, lambda g: g * diagonal(op)),
             )
             yield (
                 "diagonal-only",
                 "off-diagonal",
                 f"of the Jacobian of {name} all but the diagonal is used",
-                at_slot(slot, lambda op, grads, found: found - grads[0] * diagonal(op)),
+                at_slot(slot, lambda op, above, grad_input: grad_input - above[0] * diagonal(op)),
             )
         return
     yield (
         "wrong-derivative",
         "divided",
         f"the gradient is divided by the derivative of {name}",
-        own(lambda g: g / op.vjp([torch.ones_like(g)])[0]),
+        from_output(slot, lambda g: g / op.vjp([torch.ones_like(g)])[0]),
     )
     for formula, slope in other_slopes(x, y):
         yield (
             "wrong-derivative",
             formula,
             f"for the derivative of {name} stands {formula}",
-            own(lambda g, slope=slope: g * slope),
+            from_output(slot, lambda g, slope=slope: g * slope),
         )
 
 
@@ -160,15 +164,17 @@ def on_span(span: Span, change: Callable[..., Tensor]) -> Edits:
     above: list[Tensor] = []
     edits: dict[int, list[Edit]] = defaultdict(list)
 
-    def note(op: Op, grads: Gradients, found: Gradients) -> Gradients:
-        above[:] = [given(grads)]
-        return found
+    def note(op: Op, grad_outputs: Gradients, grad_inputs: Gradients) -> Gradients:
+        above[:] = [output_gradient(grad_outputs)]
+        return grad_inputs
 
     edits[span.ops[-1].index].append(note)
     for number, (op, slot) in enumerate(span.edges):
 
-        def put(op: Op, grads: Gradients, found: Tensor, number: int = number) -> Tensor:
-            return torch.zeros_like(found) if number else change(above[0])
+        def put(
+            op: Op, grad_outputs: Gradients, grad_input: Tensor, number: int = number
+        ) -> Tensor:
+            return torch.zeros_like(grad_input) if number else change(above[0])
 
         edits[op.index].append(at_slot(slot, put))
     return dict(edits)
@@ -187,9 +193,9 @@ def diagonal(op: Op) -> Tensor:
 
 
 def source_of(op: Op) -> Tensor | None:
-    """For an operation that only picks elements: which one of its input each output is.
+    """Which element of the input each element of the output is, where an operation only picks.
 
-    None for one that does anything else.
+    None for an operation that does anything else.
     """
     if len(op.inputs) != 1 or POINTWISE in op.function.tags or op.short == "expand":
         return None
@@ -197,12 +203,14 @@ def source_of(op: Op) -> Tensor | None:
     y = op.outputs[0].tensor
     probe = torch.arange(1, x.numel() + 1, dtype=torch.float64).view_as(x)
     position = op.slots[0][0]
-    if op.short.startswith("max_pool") or op.short == "adaptive_max_pool2d":
+    if op.short.startswith("max_pool") or op.short.startswith("adaptive_max_pool"):
         if len(op.outputs) < 2:
             return None
         inside = op.outputs[1].tensor  # its place within one channel
-        size = x[0, 0].numel() if x.dim() == 4 else x[0].numel()
-        offset = torch.arange(0, x.numel(), size).view([*x.shape[: y.dim() - 2], 1, 1])
+        axes = 3 if op.short.startswith(("max_pool3d", "adaptive_max_pool3d")) else 2
+        channels = x.shape[: x.dim() - axes]
+        size = x.numel() // max(1, channels.numel())
+        offset = torch.arange(0, x.numel(), max(1, size)).view([*channels, *[1] * axes])
         return inside + offset
     picked = op.run({position: probe.to(x.dtype)})[1][0].detach().double()
     if picked.shape != y.shape:
@@ -222,18 +230,18 @@ def picking_changes(op: Op) -> Iterator[Change]:
         return
     name = f"{op.name}{within(op)}"
 
-    def assigned(op: Op, grads: Gradients, found: Tensor, first: bool) -> Tensor:
-        result = torch.zeros_like(found).reshape(-1)
-        places, values = index.reshape(-1), given(grads).reshape(-1)
+    def assigned(op: Op, grad_outputs: Gradients, grad_input: Tensor, first: bool) -> Tensor:
+        grad = torch.zeros_like(grad_input).reshape(-1)
+        places, values = index.reshape(-1), output_gradient(grad_outputs).reshape(-1)
         if first:
             places, values = places.flip(0), values.flip(0)
         for place, value in zip(places.tolist(), values, strict=True):  # in this order, one by one
-            result[place] = value
-        return result.view_as(found)
+            grad[place] = value
+        return grad.view_as(grad_input)
 
-    def averaged(op: Op, grads: Gradients, found: Tensor) -> Tensor:
-        uses = torch.bincount(index.reshape(-1), minlength=found.numel()).clamp(min=1)
-        return found / uses.view_as(found)
+    def averaged(op: Op, grad_outputs: Gradients, grad_input: Tensor) -> Tensor:
+        uses = torch.bincount(index.reshape(-1), minlength=grad_input.numel()).clamp(min=1)
+        return grad_input / uses.view_as(grad_input)
 
     for which, first in (("last", False), ("first", True)):
         yield (

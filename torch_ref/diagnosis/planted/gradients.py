@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..kinds import Change, Mistake, at_slot, name_of, place_of, scaled
+from ..kinds import Change, Mistake, at_slot, from_output, name_of, place_of, scaled
 from ..tape import Edit, Op, Tape, Tensor
 
 
@@ -17,10 +17,10 @@ def _axes(g: Tensor) -> Iterator[int]:
 
 
 def _only(g: Tensor, axis: int, indices: slice | list[int]) -> Tensor:
-    kept = torch.zeros_like(g)
+    part = torch.zeros_like(g)
     where = (slice(None),) * axis + (indices,)
-    kept[where] = g[where]
-    return kept
+    part[where] = g[where]
+    return part
 
 
 def edge_changes(
@@ -39,7 +39,7 @@ def edge_changes(
         yield "transpose", "has its first two axes exchanged", lambda g: g.transpose(0, 1)
     for axis in _axes(g):
         size = g.shape[axis]
-        for what, kept in (
+        for which, indices in (
             ("only the first index of", [0]),
             ("only the last index of", [size - 1]),
             ("all but the first index of", slice(1, None)),
@@ -47,8 +47,8 @@ def edge_changes(
         ):
             yield (
                 "dropped-index",
-                f"has {what} axis {axis}",
-                partial(_only, axis=axis, indices=kept),
+                f"has {which} axis {axis}",
+                partial(_only, axis=axis, indices=indices),
             )
         yield (
             "extra-axis",
@@ -92,9 +92,9 @@ def block_changes(
             what = f"has for {name[a]} what belongs to {name[b]}"
             yield "other-gate", what, partial(copied, count=count, a=a, b=b)
         for a in range(count):
-            kept = [i for i in range(count) if i != a]
+            others = [i for i in range(count) if i != a]
             size = shape[0] // count
-            indices = [row for i in kept for row in range(i * size, (i + 1) * size)]
+            indices = [row for i in others for row in range(i * size, (i + 1) * size)]
             yield "forgotten-path", f"lacks {name[a]}", partial(_only, axis=0, indices=indices)
         for order in permutations(range(count)):
             if order != tuple(range(count)):
@@ -103,22 +103,19 @@ def block_changes(
 
 
 def broadcast_changes(op: Op) -> Iterator[Change]:
-    """The sum over the samples, for what was broadcast to them."""
+    """What may go wrong in the sum over the axes along which a value was broadcast."""
     if op.short != "expand":
         return
     small, wide = op.inputs[0].tensor.shape, op.outputs[0].tensor.shape
     padded = (1,) * (len(wide) - len(small)) + tuple(small)
     axes = [a for a, (s, w) in enumerate(zip(padded, wide, strict=True)) if s != w]
-    what = name_of(op.inputs[0])
-
-    def own(change: Callable[..., Tensor]) -> Edit:
-        return at_slot(0, lambda op, grads, found: change(grads[0]))
+    name = name_of(op.inputs[0])
 
     yield (
         "reduction-left-out",
         "none",
-        f"the gradient of {what} is not summed over the axes along which it was broadcast",
-        own(lambda g: g),
+        f"the gradient of {name} is not summed over the axes along which it was broadcast",
+        from_output(0, lambda g: g),
     )
     for own_axis in range(len(wide)):
         summed = [a for a in range(len(wide)) if a != own_axis]
@@ -126,8 +123,8 @@ def broadcast_changes(op: Op) -> Iterator[Change]:
             yield (
                 "extra-axis",
                 f"kept {own_axis}",
-                f"the gradient of {what} keeps axis {own_axis} and is summed over the others",
-                own(lambda g, summed=summed: g.sum(summed)),
+                f"the gradient of {name} keeps axis {own_axis} and is summed over the others",
+                from_output(0, lambda g, summed=summed: g.sum(summed)),
             )
     for axis in axes:
         others = [a for a in axes if a != axis]
@@ -135,50 +132,50 @@ def broadcast_changes(op: Op) -> Iterator[Change]:
             yield (
                 "reduction-left-out",
                 f"without {axis}",
-                f"the gradient of {what} is not summed over axis {axis}",
-                own(lambda g, others=others: g.sum(others)),
+                f"the gradient of {name} is not summed over axis {axis}",
+                from_output(0, lambda g, others=others: g.sum(others)),
             )
-        for which, kept in (("first", [0]), ("last", [wide[axis] - 1])):
+        for which, indices in (("first", [0]), ("last", [wide[axis] - 1])):
             yield (
                 "dropped-index",
                 f"{which} {axis}",
-                f"the gradient of {what} has only the {which} index of axis {axis}, not their sum",
-                own(lambda g, axis=axis, kept=kept: _only(g, axis, kept).sum_to_size(small)),
+                f"the gradient of {name} has only the {which} index of axis {axis}, not their sum",
+                from_output(0, lambda g, a=axis, i=indices: _only(g, a, i).sum_to_size(small)),
             )
 
 
 def at_leaves(tape: Tape) -> Iterator[Mistake]:
-    """What is returned for a leaf is no gradient of it at all."""
+    """What may be returned for a leaf that is no gradient of it at all."""
 
-    def made(name: str, kind: str, what: str, array: Callable[..., Any]) -> Mistake:
+    def mistake(name: str, kind: str, what: str, array: Callable[..., Any]) -> Mistake:
         op = tape.at_leaf[name]
-        edit = at_slot(0, lambda op, grads, found: array())
+        edit = at_slot(0, lambda op, grad_outputs, grad_input: array())
         what = f"the gradient of {name} is {what}"
         return Mistake(kind, what, place_of(op), {op.index: [edit]}, frozenset([name]), 3)
 
     for name, value in tape.leaves.items():
-        yield made(name, "not-a-gradient", f"{name} itself", lambda value=value: value.tensor)
+        yield mistake(name, "not-a-gradient", f"{name} itself", lambda value=value: value.tensor)
         for other, leaf in tape.leaves.items():
             if other != name:
                 right = partial(tape.gradient, leaf, {})
-                yield made(name, "other-gradient", f"that of {other}", right)
-                yield made(name, "not-a-gradient", f"{other}", lambda leaf=leaf: leaf.tensor)
+                yield mistake(name, "other-gradient", f"that of {other}", right)
+                yield mistake(name, "not-a-gradient", f"{other}", lambda leaf=leaf: leaf.tensor)
         for op in tape.upstream:
             grad = tape.right(op)[0]
             if grad is None:
                 continue
             wide = grad.reshape(grad.shape + (1,) * (value.tensor.dim() - grad.dim()))
             what = "the upstream gradient, handed on as it came"
-            yield made(name, "forgotten-derivative", what, lambda grad=grad: grad)
+            yield mistake(name, "forgotten-derivative", what, lambda grad=grad: grad)
             if wide.shape != value.tensor.shape:
                 try:
                     wide = wide.expand(value.tensor.shape)
                 except RuntimeError:
                     continue  # its shape cannot stand for the leaf's
-                yield made(name, "forgotten-derivative", what, lambda wide=wide: wide)
+                yield mistake(name, "forgotten-derivative", what, lambda wide=wide: wide)
         for i, output in enumerate(tape.outputs):
             what = f"output {i} itself"
-            yield made(name, "not-a-gradient", what, lambda output=output: output.tensor)
+            yield mistake(name, "not-a-gradient", what, lambda output=output: output.tensor)
 
 
 def overwritten(tape: Tape) -> Iterator[Mistake]:
@@ -188,10 +185,10 @@ def overwritten(tape: Tape) -> Iterator[Mistake]:
             uses = value.consumers
             if len(uses) < 2 or len({use.short for use, _ in uses}) > 1:
                 continue
-            for kept, which in ((0, "first"), (len(uses) - 1, "last")):
+            for kept_use, which in ((0, "first"), (len(uses) - 1, "last")):
                 edits: dict[int, list[Edit]] = defaultdict(list)
                 for i, (use, slot) in enumerate(uses):
-                    if i != kept:
+                    if i != kept_use:
                         edits[use.index].append(scaled(slot, 0))
                 yield Mistake(
                     "overwritten",

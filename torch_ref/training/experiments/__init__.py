@@ -2,7 +2,9 @@
 
     worked_example   the article's 2-2-2 network, beside its printed figures
     xor              what a network without a nonlinearity cannot learn
-    digits_mlp       real handwritten digits
+    digits_mlp       real handwritten digits, by linear layers
+    digits_cnn       by convolutions: what neighbours what counts
+    digits_resnet    by residual blocks
 
 None of them imports PyTorch before it is run, so that the command line can name and explain them
 at once.
@@ -17,5 +19,4 @@ _found: list[Experiment] = [
     importlib.import_module(f"{__name__}.{file.name}").EXPERIMENT
     for file in pkgutil.iter_modules(__path__)
 ]
-# by name, the smallest network first
-EXPERIMENTS = {e.name: e for e in sorted(_found, key=lambda e: sum(e.defaults.hidden))}
+EXPERIMENTS = {e.name: e for e in sorted(_found, key=lambda e: e.level)}

@@ -13,7 +13,7 @@ from manual.article.modules import ArticleNetwork
 
 from ..data import Data
 from ..experiment import Experiment, Run
-from ..settings import ACTIVATIONS, SettingError, Settings, choice
+from ..settings import ACTIVATION_NAMES, SettingError, Settings, choice
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,12 @@ class ArticleSettings(Settings):
 
 
 class WorkedExample(Experiment):
+    level = 0
     summary = "the article's 2-2-2 sigmoid network, beside its printed figures"
     defaults = ArticleSettings("worked-example", 10_000, LEARNING_RATE, "sgd", 1, (2,), "sigmoid")
 
     def check(self, settings: ArticleSettings) -> None:
-        settings.wanted("hidden", len(settings.hidden) == 1, "one width: one hidden layer")
+        settings.require("hidden", len(settings.hidden) == 1, "one width: one hidden layer")
         if settings.optimizer == "muon" and settings.biases != "fixed":
             raise SettingError(f"--biases {settings.biases}: Muon trains matrices only")
 
@@ -42,7 +43,7 @@ class WorkedExample(Experiment):
         self, settings: ArticleSettings, generator: np.random.Generator
     ) -> tuple[ArticleNetwork, HalfSquaredError, Data]:
         dtype = float_dtype(settings.dtype)
-        activation = ACTIVATIONS[settings.activation]
+        activation = ACTIVATION_NAMES[settings.activation]
         network = ArticleNetwork(settings.hidden[0], activation, settings.biases, dtype, generator)
         data = Data(np.array([INPUTS], dtype), np.array([TARGETS], dtype))
         return network, HalfSquaredError(), data

@@ -10,7 +10,7 @@ from manual.arrays import Array, float_dtype
 
 from ..data import Data
 from ..experiment import Experiment, Run
-from ..settings import ACTIVATIONS, Settings
+from ..settings import ACTIVATION_NAMES, Settings
 
 
 def linear_floor(data: Data) -> float:
@@ -21,13 +21,14 @@ def linear_floor(data: Data) -> float:
 
 
 class Xor(Experiment):
+    level = 1
     summary = "exclusive or: what a network without a nonlinearity cannot learn"
     defaults = Settings("xor", 3_000, 0.2, "sgd", 4, (4,), "tanh")
 
     def make(self, settings: Settings, generator: np.random.Generator) -> tuple[MLP, MSELoss, Data]:
         dtype = float_dtype(settings.dtype)
         sizes = (2, *settings.hidden, 1)
-        network = MLP(sizes, ACTIVATIONS[settings.activation], dtype, generator)
+        network = MLP(sizes, ACTIVATION_NAMES[settings.activation], dtype, generator)
         x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype)
         return network, MSELoss(), Data(x, np.array([[0], [1], [1], [0]], dtype))
 

@@ -1,0 +1,312 @@
+"""What the table of cases does not show of the layers for images."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import manual
+from torch_ref.parity.distance import compare
+from torch_ref.parity.one_pass import one_pass
+from torch_ref.twin import to_torch, twin_of
+
+from .conftest import assert_agreement
+
+AXES = (1, 2, 3)
+G = np.random.default_rng(0)
+
+
+def images(axes: int, *first: int, size: int = 6) -> np.ndarray:
+    return G.normal(size=(*first, *range(size, size + axes)))
+
+
+# ---- Running statistics
+
+TRACKED = [
+    (manual.BatchNorm1d, (5, 3)),
+    (manual.BatchNorm1d, (5, 3, 4)),
+    (manual.BatchNorm2d, (4, 3, 2, 3)),
+    (manual.BatchNorm3d, (3, 3, 2, 1, 2)),
+    (manual.InstanceNorm1d, (5, 3, 4)),
+    (manual.InstanceNorm2d, (4, 3, 2, 3)),
+    (manual.InstanceNorm3d, (3, 3, 2, 1, 2)),
+]
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.7, None])
+@pytest.mark.parametrize(("made", "shape"), TRACKED)
+def test_running_statistics(made: Any, shape: tuple[int, ...], momentum: float | None) -> None:
+    """Batch after batch, of several sizes; then they are used, and stay as they are."""
+    layer = made(3, momentum=momentum, track_running_stats=True, dtype=np.float64)
+    twin = twin_of(layer)
+    for count in (shape[0], shape[0] + 2, shape[0] - 1):
+        x = 3 + 2 * G.normal(size=(count, *shape[1:]))
+        layer(x)
+        layer.forget_passes()
+        twin(to_torch(x))
+        theirs = dict(twin.named_buffers())
+        for name, values in layer.named_buffers():
+            np.testing.assert_allclose(values, theirs[name].numpy(), rtol=1e-13, atol=1e-15)
+            assert values.dtype == theirs[name].numpy().dtype
+    layer.eval()
+    twin.eval()
+    before = layer.state_dict()
+    x = G.normal(size=shape)
+    passed = [one_pass(m, [x], [np.ones(shape)]).quantities for m in (layer, twin)]
+    assert_agreement(compare(passed[0], passed[1], lambda kind, name: 32.0))
+    for name, values in layer.state_dict().items():
+        assert (values == before[name]).all()
+
+
+def test_running_statistics_are_state() -> None:
+    layer = manual.BatchNorm2d(3)
+    assert set(layer.state_dict()) == set(torch.nn.BatchNorm2d(3).state_dict())
+    layer.load_state_dict({k: v.numpy() for k, v in torch.nn.BatchNorm2d(3).state_dict().items()})
+    assert "running_mean" not in manual.BatchNorm2d(3, track_running_stats=False).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (manual.BatchNorm1d(3), (1, 3)),
+        (manual.BatchNorm2d(3), (1, 3, 1, 1)),
+        (manual.InstanceNorm1d(3), (5, 3, 1)),
+    ],
+)
+def test_one_number_for_a_channel_has_no_variance(
+    layer: manual.Module, shape: tuple[int, ...]
+) -> None:
+    x = np.ones(shape, np.float32)
+    with pytest.raises(ValueError, match=r"1 number for each channel: in training there must be"):
+        layer(x)
+    with pytest.raises(ValueError, match="Expected more than 1"):
+        twin_of(layer)(to_torch(x))
+    layer.eval()
+    assert np.isfinite(layer(x)).all()
+
+
+# ---- The places of the largest
+
+PLACED = [
+    *((f"MaxPool{n}d", (2,)) for n in AXES),
+    *((f"MaxPool{n}d", (3, 2, 1)) for n in AXES),
+    *((f"MaxPool{n}d", (2, 1, 1, 2)) for n in AXES),
+    *((f"AdaptiveMaxPool{n}d", (3,)) for n in AXES),
+]
+
+
+def of_sorts(axes: int) -> dict[str, np.ndarray]:
+    """Inputs with ties, with NaN, and with nothing but −∞ in some windows."""
+    x = images(axes, 2, 3)
+    with_nan, low = x.copy(), x.copy()
+    with_nan[G.random(x.shape) < 0.1] = np.nan
+    low[G.random(x.shape) < 0.8] = -np.inf
+    return {"plain": x, "ties": x.round(), "NaN": with_nan, "minus infinity": low}
+
+
+@pytest.mark.parametrize("sort", ["plain", "ties", "NaN", "minus infinity"])
+@pytest.mark.parametrize(("name", "arguments"), PLACED)
+def test_the_places_of_the_largest(name: str, arguments: tuple[int, ...], sort: str) -> None:
+    """Values, places and where the gradient goes, to the last bit."""
+    x = of_sorts(int(name[-2]))[sort]
+    mine = getattr(manual, name)(*arguments, return_indices=True)
+    y, places = mine(x)
+    leaf = to_torch(x).requires_grad_()
+    theirs, their_places = getattr(torch.nn, name)(*arguments, return_indices=True)(leaf)
+    assert np.array_equal(y, theirs.detach().numpy(), equal_nan=True)
+    assert np.array_equal(places, their_places.numpy())
+    assert places.dtype == np.int64
+    g = G.integers(-9, 10, size=y.shape).astype(np.float64)  # whose sums are exact
+    theirs.backward(to_torch(g))
+    assert np.array_equal(mine.backward(g, None), leaf.grad.numpy())
+    assert np.array_equal(getattr(manual, name)(*arguments)(x), y, equal_nan=True)
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_unpooling_undoes_pooling(axes: int) -> None:
+    x = images(axes, 2, 3)
+    y, places = getattr(manual, f"MaxPool{axes}d")(2, return_indices=True)(x)
+    back = getattr(manual, f"MaxUnpool{axes}d")(2)(y, places, output_size=x.shape)
+    assert back.shape == x.shape
+    assert np.array_equal(np.sort(back[back != 0]), np.sort(y.ravel()))
+    assert (back == x)[back != 0].all()
+
+
+# ---- Memory
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_it_does_not_matter_how_an_image_lies_in_memory(groups: int) -> None:
+    """(N, C, H, W), and the order that a layer hands on."""
+    layer = manual.Conv2d(4, 6, 3, padding=1, groups=groups, dtype=np.float64)
+    x, g = images(2, 5, 4), images(2, 5, 6)
+    results = []
+    for order in ((0, 1, 2, 3), (2, 3, 1, 0), (3, 2, 0, 1)):
+        back = np.argsort(order)
+        lying = np.ascontiguousarray(x.transpose(order)).transpose(back)
+        layer.zero_grad()
+        y, grad = (
+            layer(lying),
+            layer.backward(np.ascontiguousarray(g.transpose(order)).transpose(back)),
+        )
+        results.append((y, grad, np.array(layer.weight.grad)))
+    for one in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(one, results[0], strict=True))
+
+
+def test_layers_between_hand_on_what_a_convolution_needs() -> None:
+    """The samples of a pixel lie side by side from the first convolution to the last."""
+    x = images(2, 8, 3)
+    for layer in (
+        manual.Conv2d(3, 4, 3, dtype=np.float64),
+        manual.ReLU(),
+        manual.BatchNorm2d(4, dtype=np.float64),
+        manual.MaxPool2d(2),
+        manual.AvgPool2d(2, 1),
+    ):
+        x = layer(x)
+        assert x.transpose(2, 3, 1, 0).flags.c_contiguous, layer
+
+
+def test_a_transposed_convolution_has_the_size_that_is_wanted() -> None:
+    down = manual.Conv2d(3, 4, 3, stride=2, padding=1, dtype=np.float64)
+    up = manual.ConvTranspose2d(4, 3, 3, stride=2, padding=1, dtype=np.float64)
+    twin = twin_of(up)
+    for size in (7, 8):
+        x = images(2, 2, 3, size=size)
+        y = down(x)
+        again = up(y, output_size=x.shape)
+        assert again.shape == x.shape
+        theirs = twin(to_torch(y), output_size=list(x.shape)).detach().numpy()
+        np.testing.assert_allclose(again, theirs, rtol=1e-12, atol=1e-14)
+
+
+# ---- What cannot be
+
+F32 = np.float32
+
+
+def ones(*shape: int) -> np.ndarray:
+    return np.ones(shape, F32)
+
+
+# (name, constructor's arguments, its options, inputs, what is said)
+REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]] = [
+    ("Conv2d", (4, 6, (1, 2, 3)), {}, (ones(1, 4, 5, 5),), "least 1, or 2 of them"),
+    ("Conv2d", (4, 6, 3), {"stride": 0}, (ones(1, 4, 5, 5),), "stride is 0"),
+    ("Conv2d", (4, 6, 3), {"padding": -1}, (ones(1, 4, 5, 5),), "padding is -1"),
+    ("Conv2d", (4, 6, 3), {"padding": "all"}, (ones(1, 4, 5, 5),), "'all', expected numbers, same"),
+    (
+        "Conv2d",
+        (4, 6, 3),
+        {"padding": "same", "stride": 2},
+        (),
+        "'same' needs a stride of 1, not 2",
+    ),
+    ("Conv2d", (4, 6, 3), {"groups": 3}, (), "in_channels 4 cannot be shared out among 3 groups"),
+    ("Conv2d", (6, 4, 3), {"groups": 3}, (), "out_channels 4 cannot be shared out among 3 groups"),
+    ("Conv2d", (4, 6, 3), {"padding_mode": "edge"}, (), "padding_mode is 'edge', expected one of"),
+    ("Conv2d", (4, 6, 3), {}, (ones(1, 3, 5, 5),), "input has 3 channels, expected 4"),
+    ("Conv2d", (4, 6, 3), {}, (ones(5, 5),), r"input has 2 axes, expected \(N, C, S1, S2\)"),
+    (
+        "Conv1d",
+        (4, 6, 3),
+        {},
+        (ones(1, 4, 2),),
+        r"reaches over \(3,\), the padded input has \(2,\)",
+    ),
+    ("Conv2d", (4, 6, 3), {"dilation": 3}, (ones(1, 4, 9, 6),), r"reaches over \(7, 7\)"),
+    (
+        *("Conv2d", (4, 6, 3), {"padding": 4, "padding_mode": "reflect"}, (ones(1, 4, 4, 4),)),
+        "a reflect padding of 4 and 4 on an axis of 4, expected at most 3",
+    ),
+    ("ConvTranspose2d", (4, 6, 3), {"padding_mode": "reflect"}, (), "expected zeros"),
+    (
+        *("ConvTranspose2d", (4, 6, 3), {"output_padding": 1}, (ones(1, 4, 5, 5),)),
+        r"output_padding \(1, 1\) must be less than stride or dilation",
+    ),
+    (
+        *("ConvTranspose2d", (4, 6, 3), {"stride": 2}, (ones(1, 4, 3, 3), [9, 9])),
+        r"output_size is \(9, 9\), expected from \(7, 7\) to \(8, 8\)",
+    ),
+    (
+        *("ConvTranspose2d", (4, 6, 1), {"padding": 2}, (ones(1, 4, 3, 3),)),
+        r"the output would have the sizes \(-1, -1\)",
+    ),
+    ("MaxPool2d", (2,), {"padding": 2}, (ones(1, 3, 5, 5),), "padding 2 is more than half"),
+    ("MaxPool2d", (4,), {}, (ones(1, 3, 3, 5),), r"the output would have the sizes \(0, 1\)"),
+    ("AvgPool2d", (2,), {"divisor_override": 0}, (ones(1, 3, 5, 5),), "divisor_override is 0"),
+    ("AvgPool3d", (3,), {"padding": 1}, (ones(1, 3, 2, 5, 5),), r"less than a window \(3, 3, 3\)"),
+    ("LPPool2d", (2, 4), {}, (ones(1, 3, 3, 5),), r"the output would have the sizes \(0, 1\)"),
+    ("AdaptiveAvgPool2d", ((1, 2, 3),), {}, (ones(1, 3, 5, 5),), "or None for each of 2 axes"),
+    ("AdaptiveMaxPool2d", (-1,), {}, (ones(1, 3, 5, 5),), "output_size is -1"),
+    ("AdaptiveMaxPool1d", (2,), {}, (ones(1, 3, 0),), "there is nothing to pool"),
+    (
+        *("MaxUnpool2d", (2,), {}, (ones(1, 1, 2, 2), np.zeros((1, 1, 2, 3), np.int64))),
+        "indices have the shape",
+    ),
+    (
+        *("MaxUnpool2d", (2,), {}, (ones(1, 1, 1, 1), np.full((1, 1, 1, 1), 4))),
+        "indices has 4 at .*, expected 0 to 3",
+    ),
+    (
+        *("MaxUnpool2d", (2,), {}, (ones(1, 1, 2, 2), np.zeros((1, 1, 2, 2), np.int64), [7, 4])),
+        r"output_size is \(7, 4\), expected within a stride of \(4, 4\)",
+    ),
+    ("ReflectionPad1d", (5,), {}, (ones(1, 3, 5),), "a reflect padding of 5 and 5 on an axis of 5"),
+    ("CircularPad1d", (6,), {}, (ones(1, 3, 5),), "expected at most 5"),
+    ("ZeroPad1d", ((-3, -3),), {}, (ones(1, 3, 5),), r"the input would have the sizes \(-1,\)"),
+    ("ZeroPad2d", ((1, 2, 3),), {}, (ones(1, 3, 5, 5),), "expected a whole number, or 4 of them"),
+    ("BatchNorm1d", (3,), {}, (ones(2, 3, 4, 5),), "input has 4 axes, expected 2 or 3"),
+    ("BatchNorm2d", (3,), {}, (ones(2, 4, 4, 5),), "input has 4 channels, expected 3"),
+    ("BatchNorm2d", (0,), {}, (), "num_features is 0"),
+    ("InstanceNorm1d", (3,), {"affine": True}, (ones(2, 4, 5),), "4 channels, expected 3"),
+    ("GroupNorm", (3, 4), {}, (), "num_channels 4 cannot be shared out among 3 groups"),
+    ("GroupNorm", (2, 4), {}, (ones(2, 6, 5),), r"has the shape \(2, 6, 5\), expected \(N, 4, …\)"),
+    ("LayerNorm", ((),), {}, (), "normalized_shape is empty"),
+    ("LayerNorm", ((3, 4),), {}, (ones(2, 4, 3),), r"expected \(\*, \(3, 4\)\)"),
+    ("RMSNorm", (4,), {}, (ones(2, 3),), r"has the shape \(2, 3\)"),
+    ("LocalResponseNorm", (2,), {}, (ones(2, 3),), "input has 2 axes, expected at least 3"),
+    ("Unfold", (4,), {}, (ones(1, 3, 3, 5),), r"an image of \(3, 5\) has \(0, 2\) windows"),
+    ("Unfold", (2,), {}, (ones(3, 5),), "input has 2 axes, expected 3 or 4"),
+    ("Fold", ((3, 5), 2), {}, (ones(1, 12, 7),), "a multiple of 4 numbers in each of 8 columns"),
+    ("Fold", ((3, 5), 2), {}, (ones(1, 13, 8),), "a multiple of 4 numbers in each of 8 columns"),
+    ("Fold", ((3, 5), 2), {}, (ones(1, 1, 12, 8),), "input has 4 axes, expected 2 or 3"),
+    ("PixelShuffle", (2,), {}, (ones(1, 6, 3, 3),), "a multiple of 4 channels"),
+    ("PixelUnshuffle", (2,), {}, (ones(1, 6, 3, 4),), "with multiples of 2 down and across"),
+    ("ChannelShuffle", (4,), {}, (ones(1, 6, 3, 4),), "a multiple of 4 channels"),
+    ("Upsample", (), {}, (ones(1, 3, 4, 5),), "expected either size or scale_factor"),
+    ("Upsample", (3, 2.0), {}, (ones(1, 3, 4, 5),), "expected either size or scale_factor"),
+    ("Upsample", (3,), {"mode": "cubic"}, (ones(1, 3, 4, 5),), "mode is 'cubic', expected one of"),
+    ("Upsample", (3,), {"mode": "linear"}, (ones(1, 3, 4, 5),), "input has 4 axes, expected 3"),
+    ("Upsample", (3,), {"align_corners": True}, (ones(1, 3, 4, 5),), "has no meaning for mode"),
+    ("Upsample", ((3, 4, 5),), {}, (ones(1, 3, 4, 5),), "expected a number for each axis"),
+    ("Upsample", (), {"scale_factor": 0.1}, (ones(1, 3, 4, 5),), r"to \(0, 0\)"),
+    (
+        *("Upsample", (3,), {"recompute_scale_factor": True}, (ones(1, 3, 4, 5),)),
+        "recompute_scale_factor has no meaning with a size",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "options", "inputs", "message"),
+    REFUSED,
+    ids=[f"{name}-{message}"[:60] for name, *_, message in REFUSED],
+)
+def test_what_cannot_be_is_refused_by_both(
+    name: str, arguments: Any, options: Any, inputs: Any, message: str
+) -> None:
+    with pytest.raises((ValueError, IndexError), match=message) as refused:
+        getattr(manual, name)(*arguments, **options)(*inputs)
+    assert name in str(refused.value)
+    kinds = (ValueError, RuntimeError, NotImplementedError, AssertionError, TypeError, IndexError)
+    with pytest.raises(kinds):
+        getattr(torch.nn, name)(*arguments, **options)(*map(to_torch, inputs))
+
+
+def test_a_kernel_of_nothing_is_refused() -> None:
+    """Which PyTorch makes, and cannot run."""
+    with pytest.raises(ValueError, match="Conv2d: kernel_size is 0, expected a whole number of at"):
+        manual.Conv2d(4, 6, 0)
