@@ -227,7 +227,8 @@ class AvgPool(Pooling):
 
     def places(self, spatial: Sizes) -> Sizes:
         if self.AXES == 3 and any(n < k for n, k in zip(spatial, self._kernel, strict=True)):
-            raise ValueError(  # as PyTorch does, of volumes only
+            # of volumes only, as PyTorch does
+            raise ValueError(
                 f"{self!r}: input has the sizes {tuple(spatial)}, less than a window {self._kernel}"
             )
         return super().places(spatial)

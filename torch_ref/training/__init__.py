@@ -4,9 +4,9 @@
     settings       every setting of a run, checked; the optimizers and schedules to choose from
     lockstep       train both side by side, and measure every step
     experiment     what an experiment is
-    digits         what all experiments with handwritten digits have in common
     article        the article's quantities, by autograd
     pictures       the dashboard's figures
+    digits         what all experiments with handwritten digits have in common
     experiments/   the named experiments, one file each
     dashboard      what goes to TensorBoard
     run_directory  where a run is written, and the command and the link that show it
