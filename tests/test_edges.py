@@ -489,7 +489,8 @@ REFUSE_NUMBERS = [
     ),
 ]
 # They have no twin, are whole networks, or have a test of their own.
-NOT_NUMBERS = {"Sequential", "MLP", "HalfSquaredError", "Dropout1d", "Dropout2d"}
+NETWORKS = {"Sequential", "MLP", "ConvNet", "ResNet", "ResidualBlock"}
+NOT_NUMBERS = NETWORKS | {"HalfSquaredError", "Dropout1d", "Dropout2d"}
 
 
 @pytest.mark.parametrize("case", TAKE_NUMBERS)

@@ -278,6 +278,7 @@ class LPPool(AvgPool):
         super().__init__()
         self.norm_type, self.ceil_mode, self.count_include_pad = norm_type, ceil_mode, True
         self.set_average(kernel_size, stride, 0)
+        self.stride = stride  # None stays None, as in PyTorch
 
     def forward(self, input: Array) -> Array:
         x, sizes, places, batched = self.taken_in(input)
