@@ -388,3 +388,105 @@ def test_changes_in_place_are_followed_or_refused() -> None:
     found = tape.backward([upstream])
     written(x).backward(upstream)
     torch.testing.assert_close(found["input 0"], x.grad, rtol=0, atol=0)
+
+
+# ---- Windows
+
+
+def window(starts: tuple[int, ...], size: int) -> tuple[Any, ...]:
+    return (slice(None), slice(None), *(slice(i, i + size) for i in starts))
+
+
+def conv_by_windows(
+    layer: Any, x: np.ndarray, g: np.ndarray, assign: bool = False, shift: int = 1
+) -> np.ndarray:
+    """∂L/∂x of a convolution, window by window, as it is first written down."""
+    W, p, s = layer.weight.detach().numpy(), layer.padding[0], layer.stride[0]
+    grad = np.zeros((*x.shape[:2], *(n + 2 * p for n in x.shape[2:])))
+    for place in np.ndindex(g.shape[2:]):
+        part = np.tensordot(g[(slice(None), slice(None), *place)], W, (1, 0))
+        at = window(tuple(s * i for i in place), W.shape[-1])
+        grad[at] = part if assign else grad[at] + part
+    return grad[(slice(None), slice(None), *(slice(shift * p, shift * p + n) for n in x.shape[2:]))]
+
+
+def pool_by_windows(x: np.ndarray, g: np.ndarray, size: int, stride: int, way: str) -> np.ndarray:
+    """∂L/∂x of a pooling, window by window."""
+    grad = np.zeros_like(x)
+    axes = tuple(range(2, x.ndim))
+    for place in np.ndindex(g.shape[2:]):
+        at = window(tuple(stride * i for i in place), size)
+        here = g[(slice(None), slice(None), *place)].reshape(*x.shape[:2], *(1,) * len(axes))
+        largest = x[at] == x[at].max(axis=axes, keepdims=True)
+        part = {
+            "right": largest * here,
+            "all": np.ones_like(x[at]) * here,
+            "mean": np.ones_like(x[at]) * here / size ** len(axes),
+            "assigned mean": np.ones_like(x[at]) * here / size ** len(axes),
+            "ties": largest * here,
+            "ties shared": largest * here / largest.sum(axis=axes, keepdims=True),
+        }[way]
+        grad[at] = part if "assigned" in way else grad[at] + part
+    return grad
+
+
+def diagnosed(layer: Any, x: np.ndarray, wrong: Any) -> Any:
+    """The verdict on an input's gradient, made of x and the upstream gradient."""
+    y = layer(to_torch(x))
+    g = np.random.default_rng(1).normal(size=tuple(y.shape))
+    found = Sample.of(layer, [to_torch(x)], [to_torch(g)])
+    found.mine = {n: v.clone() for n, v in found.right.items()} | {"input 0": to_torch(wrong(x, g))}
+    return diagnose([found], 100)
+
+
+IMAGES = {1: normal(4, 3, 9), 2: normal(3, 2, 6, 7)}
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"assign": True}, "assigned-for-added"),
+        ({"shift": 0}, "padding"),
+        ({"shift": 2}, "padding"),
+    ],
+)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_windows_of_a_convolution(
+    axes: int, stride: int, options: dict[str, Any], kind: str
+) -> None:
+    x = IMAGES[axes]
+    made = {1: torch.nn.Conv1d, 2: torch.nn.Conv2d}[axes]
+    layer = made(x.shape[1], 4, 3, stride=stride, padding=1).double()
+    assert diagnosed(layer, x, lambda x, g: conv_by_windows(layer, x, g)).agrees
+    found = diagnosed(layer, x, lambda x, g: conv_by_windows(layer, x, g, **options))
+    assert [verdict.kind for verdict in found.verdicts] == [kind]
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize(
+    ("way", "kind"),
+    [
+        ("all", "not-the-largest"),
+        ("mean", "not-the-largest"),
+        ("ties", "not-the-largest"),
+        ("ties shared", "not-the-largest"),
+    ],
+)
+def test_max_pooling_gives_the_gradient_to_the_largest(axes: int, way: str, kind: str) -> None:
+    x = IMAGES[axes].round() if "ties" in way else IMAGES[axes]
+    layer = {1: torch.nn.MaxPool1d, 2: torch.nn.MaxPool2d}[axes](3, 2)
+    if "ties" not in way:
+        assert diagnosed(layer, x, lambda x, g: pool_by_windows(x, g, 3, 2, "right")).agrees
+    found = diagnosed(layer, x, lambda x, g: pool_by_windows(x, g, 3, 2, way))
+    assert [verdict.kind for verdict in found.verdicts] == [kind]
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_windows_of_an_average_that_overlap(axes: int) -> None:
+    x = IMAGES[axes]
+    layer = {1: torch.nn.AvgPool1d, 2: torch.nn.AvgPool2d}[axes](3, 2)
+    assert diagnosed(layer, x, lambda x, g: pool_by_windows(x, g, 3, 2, "mean")).agrees
+    found = diagnosed(layer, x, lambda x, g: pool_by_windows(x, g, 3, 2, "assigned mean"))
+    assert [verdict.kind for verdict in found.verdicts] == ["assigned-for-added"]
+    assert "where the windows" in found.verdicts[0].what

@@ -31,6 +31,7 @@ from .planted.gradients import (
     edge_changes,
     overwritten,
 )
+from .planted.windows import pooling_changes, window_changes
 from .tape import RESHAPES, Edit, Edits, Op, Tape, signature
 
 
@@ -98,6 +99,7 @@ def alone(
             op_changes += argument_changes(tape, op, slot)
             if slot == 0:
                 op_changes += [*picking_changes(op), *broadcast_changes(op)]
+                op_changes += [*window_changes(op), *pooling_changes(op)]
             for kind, key, what, edit in op_changes:
                 yield note(op, slot, kind, key, what, edit)
             if op.short in PRODUCTS or op.short in ("t", "transpose", "permute"):

@@ -29,6 +29,8 @@ FIXES = {
     "kernel-not-flipped": "the input's gradient is a full convolution with the flipped kernel",
     "transpose": "mind which axis is which: the gradient has its array's own layout",
     "assigned-for-added": "add where several outputs come from one input: np.add.at, not =",
+    "padding": "take from the padded gradient what the input was: as much is cut off at either end",
+    "not-the-largest": "give the gradient to the largest alone: no other had a part in the result",
     "overwritten": "add (+=) the gradient of every use; do not keep the last one only",
     "forgotten-path": "add the gradient that comes back along this path",
     "extra-axis": "sum over the broadcast axes only, and keep the others",

@@ -1,0 +1,193 @@
+"""Mistakes made with windows that slide over an input: convolution and pooling."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_unflatten
+
+from ..kinds import Change, at_slot, output_gradient, within
+from ..tape import Gradients, Op, Tensor
+
+Taps = Sequence[tuple[tuple[int, ...], Tensor]]  # each place of the window, and what it hands back
+
+
+class Windows:
+    """An operation's windows over the spatial axes of its input, (N, C, *S) or (C, *S)."""
+
+    def __init__(self, op: Op, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> None:
+        x = op.inputs[0].tensor
+        self.x, self.name = x, f"{op.name}{within(op)}"
+        axes = len(kernel)
+        several = [v if isinstance(v, list | tuple) else [v] for v in (stride, padding, dilation)]
+        self.kernel = tuple(kernel)
+        self.stride, self.padding, self.dilation = (
+            tuple(v) * (axes if len(v) == 1 else 1) for v in several
+        )
+        self.stride = self.stride or self.kernel
+        self.sizes = tuple(x.shape[-axes:])
+
+    @property
+    def overlap(self) -> bool:
+        """Whether an element lies in several windows."""
+        reach = [d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
+        return any(r > s for r, s in zip(reach, self.stride, strict=True))
+
+    def taps(self) -> list[tuple[int, ...]]:
+        """Every place of the window, row after row."""
+        return [*product(*map(range, self.kernel))]
+
+    def seen(self, tap: tuple[int, ...], places: Sequence[int]) -> tuple[Any, ...]:
+        """The part of the padded input that one place of the window sees."""
+        slices = (
+            slice(k * d, k * d + s * (m - 1) + 1, s)
+            for k, d, s, m in zip(tap, self.dilation, self.stride, places, strict=True)
+        )
+        return (..., *slices)
+
+    def put(self, parts: Taps, places: Sequence[int], assign: bool) -> Tensor:
+        """The padded input's gradient from the parts, one after the other: added, or assigned."""
+        reach = [
+            max(n + 2 * p, s * (m - 1) + d * (k - 1) + 1)
+            for n, p, s, m, d, k in zip(
+                *(self.sizes, self.padding, self.stride, places, self.dilation, self.kernel),
+                strict=True,
+            )
+        ]
+        lead = self.x.shape[: self.x.dim() - len(self.kernel)]
+        padded = self.x.new_zeros((*lead, *reach))
+        for tap, part in parts:
+            if assign:
+                padded[self.seen(tap, places)] = part
+            else:
+                padded[self.seen(tap, places)] += part
+        return padded
+
+    def cut(self, padded: Tensor, shift: int = 1) -> Tensor:
+        """The padding cut away; with another shift of it than 1, at the wrong place."""
+        for axis, (n, p) in enumerate(zip(self.sizes, self.padding, strict=True)):
+            padded = padded.narrow(padded.dim() - len(self.sizes) + axis, shift * p, n)
+        return padded
+
+
+def with_defaults(args: Any, *defaults: Any) -> tuple[Any, ...]:
+    """The kernel and all options of a pooling, given or not."""
+    return (*args[1:], *defaults[len(args) - 2 :])
+
+
+def windows_of(op: Op) -> tuple[Windows, Any] | None:
+    """An operation's windows, and what makes from the upstream gradient what each place hands back.
+
+    None for an operation that has none.
+    """
+    args, _ = tree_unflatten(op.flat, op.spec)
+    if op.short == "convolution":
+        _, _, _, stride, padding, dilation, transposed, _, groups = args
+        values = {position: value.tensor for position, value in op.slots}
+        weight = values.get(1, op.flat[1])
+        if transposed or op.slots[0][0] != 0 or op.inputs[0].tensor.dim() != weight.dim():
+            return None
+        kernel = weight.shape[2:]
+
+        def back(g: Tensor, tap: tuple[int, ...]) -> Tensor:
+            """Wᵀ g of one place of the kernel."""
+            W = weight[(..., *tap)]  # (G·O, C)
+            shape = g.shape[2:]
+            grouped = g.reshape(len(g), groups, -1, *shape)
+            W = W.reshape(groups, -1, W.shape[1])
+            spread = torch.einsum("ngo...,goc->ngc...", grouped, W)
+            return spread.reshape(len(g), -1, *shape)
+
+        return Windows(op, kernel, stride, padding, dilation), back
+    if op.short in ("avg_pool2d", "avg_pool3d"):
+        options = with_defaults(args, [], 0, False, True, None)
+        kernel, stride, padding, ceil_mode, counts_padding, divisor = options
+        if ceil_mode or divisor is not None or (torch.tensor(padding).any() and not counts_padding):
+            return None  # windows of several sizes
+        axes = int(op.short[-2])
+        kernel = list(kernel) * (axes if len(kernel) == 1 else 1)
+        size = float(torch.tensor(kernel).prod())
+        return Windows(op, kernel, stride, padding), lambda g, tap: g / size
+    return None
+
+
+def window_changes(op: Op) -> Iterator[Change]:
+    """Towards the input: windows that overwrite each other, padding that is cut off wrongly."""
+    found = windows_of(op)
+    if found is None:
+        return
+    windows, back = found
+    taps, name = windows.taps(), windows.name
+
+    def changed(
+        op: Op, grad_outputs: Gradients, grad_input: Tensor, order: int, assign: bool, shift: int
+    ) -> Tensor:
+        g = output_gradient(grad_outputs)
+        parts = [(tap, back(g, tap)) for tap in taps[::order]]
+        padded = windows.put(parts, g.shape[-len(windows.sizes) :], assign)
+        return windows.cut(padded, shift)
+
+    if windows.overlap and len(taps) > 1:
+        # The window that comes last over an element sees it at the earliest of its places.
+        for order, which in ((-1, "window's"), (1, "window's, place by place,")):
+            yield (
+                "assigned-for-added",
+                f"windows {order}",
+                f"where the windows of {name} overlap, the last {which} gradient is assigned, and "
+                "the others are lost",
+                at_slot(0, partial(changed, order=order, assign=True, shift=1)),
+            )
+    if any(windows.padding):
+        for shift, where in ((0, "all of it at the end"), (2, "all of it at the beginning")):
+            yield (
+                "padding",
+                f"cut {shift}",
+                f"the padding of {name} is cut off at the wrong place, {where}",
+                at_slot(0, partial(changed, order=1, assign=False, shift=shift)),
+            )
+
+
+def pooling_changes(op: Op) -> Iterator[Change]:
+    """Max pooling's gradient given to others than the one that was the largest."""
+    if not op.short.startswith("max_pool") or len(op.outputs) < 2:
+        return
+    args, _ = tree_unflatten(op.flat, op.spec)
+    kernel, stride, padding, dilation, ceil_mode = with_defaults(args, [], 0, 1, False)
+    axes = int(op.short[8])
+    if ceil_mode:
+        return
+    kernel = list(kernel) * (axes if len(kernel) == 1 else 1)
+    windows = Windows(op, kernel, stride or kernel, padding, dilation)
+    border = [p for size in reversed(windows.padding) for p in (size, size)]
+    x = torch.nn.functional.pad(op.inputs[0].tensor, border, value=-torch.inf)
+    y, name = op.outputs[0].tensor, windows.name
+    places = y.shape[-axes:]
+
+    def changed(op: Op, grad_outputs: Gradients, grad_input: Tensor, share: Any) -> Tensor:
+        g = output_gradient(grad_outputs)
+        parts = [(tap, g * share(x[windows.seen(tap, places)])) for tap in windows.taps()]
+        return windows.cut(windows.put(parts, places, assign=False))
+
+    size = float(torch.tensor(kernel).prod())
+
+    def largest(part: Tensor) -> Tensor:
+        return (part == y).to(y)
+
+    ties = torch.stack([largest(x[windows.seen(tap, places)]) for tap in windows.taps()]).sum(0)
+    ways: dict[str, tuple[str, Any]] = {
+        "all": ("given to every element of its window", torch.ones_like),
+        "mean": ("shared out evenly in its window", lambda part: torch.full_like(part, 1 / size)),
+        "ties": ("given to every element that is as large as the largest", largest),
+        "shared": ("shared out among all that are as large", lambda part: largest(part) / ties),
+    }
+    for key, (what, share) in ways.items():
+        if key in ("ties", "shared") and not bool((ties > 1).any()):
+            continue
+        yield (
+            "not-the-largest",
+            key,
+            f"the gradient of {name} is {what}",
+            at_slot(0, partial(changed, share=share)),
+        )
