@@ -6,14 +6,18 @@ mistakes of backpropagation does the diagnosis name?
 """
 
 import argparse
+import gc
+import math
 import os
 import pickle
+import random
 import signal
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -26,58 +30,92 @@ from .planting import Mutant, function_of, mutants, plant
 
 LEAST = 0.98  # of what changes anything must be noticed
 SECONDS = 40  # for one test; a change that runs on for ever is noticed too
-MOST = 2_000  # tests for one mutant, spread over all that go through its function
+SLOW = 5  # a test that takes longer is asked last, and has longer
+LONGEST = 600  # for one test without any change
+MOST = 2_000  # tests for one mutant in the first round, of all that go through its function
 # Left out: those that look at the tests themselves, or at the diagnosis of others' code.
-NOT_ASKED = (
-    *("mutants", "mutation", "breaks", "judge", "diagnosis", "browser", "plugin"),
-    *("checking", "bundle", "without_longdouble", "readme"),
-)
+NEVER_ASKED = ("mutants", "mutation", "breaks", "judge", "diagnosis", "browser", "plugin", "readme")
+ASKED_LAST = ("checking", "bundle", "without_longdouble")
 
 PARITY = "test_parity.py::test_outputs_and_gradients"
-MANY, OF_EACH = 400, 60  # of a test with so many cases, about so many are asked
+MANY, OF_EACH = 400, 60  # of a test with so many cases, about so many are asked at first
 
-# Changes that change nothing, by place and result, and why.
-EQUIVALENT: dict[tuple[str, str, str], str] = {
-    ("PReLU.forward", "x > 0", "x >= 0"): "x and w x are both 0 at 0",
+# Changes that no input shows, by function, kind, and text without and with it; and why.
+EQUIVALENT: dict[tuple[str, str, str, str], str] = {
+    ("PReLU.forward", "comparison", "x > 0", "x >= 0"): "x and w x are both 0 at 0",
 }
+
+Item = pytest.Item
+Timed = tuple[float, Item]  # the seconds that a test takes, and the test
 
 
 class Runner:
-    """A pytest plugin that runs the collected tests once for each mutant."""
+    """A pytest plugin that runs the collected tests for each mutant, in two rounds.
+
+    The first asks a sample of the tests. What that does not notice is asked again, by every other
+    test that goes through the changed function.
+    """
 
     def __init__(self, chosen: Sequence[Mutant], jobs: int) -> None:
         self.chosen, self.jobs = chosen, jobs
         self.results: dict[Mutant, str] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        asked = sample(session.items)
-        through = self.watched(asked)
+        items = [item for item in session.items if not is_of(item, NEVER_ASKED)]
+        asked = sample(items)
         print(
-            f"{len(self.chosen)} mutants; {len(asked)} of {len(session.items)} tests are asked, "
+            f"{len(self.chosen)} mutants; {len(asked)} of {len(items)} tests are asked first, "
             f"for one mutant {MOST} at most",
             flush=True,
         )
-        signatures = [item for item in asked if "signature" in item.nodeid]  # which call nothing
-        waiting = list(self.chosen)[::-1]
+        through = self.watched(asked)
+        signatures = [(0.0, item) for item in asked if "signature" in item.nodeid]  # call nothing
+        first: dict[Mutant, list[Timed]] = {}
+        for mutant in self.chosen:
+            quick = [timed for timed in through[changed(mutant)] if timed[0] < SLOW]
+            first[mutant] = [*spread(quick)[:MOST], *signatures]
+        self.round(first)
+        again = [m for m, r in self.results.items() if unnoticed(r) and not equivalent(m, r)]
+        if again:
+            print(f"{len(again)} are asked again, by all tests", flush=True)
+            known = set(asked)
+            for name, more in self.watched([i for i in items if i not in known]).items():
+                through[name] += more
+            second: dict[Mutant, list[Timed]] = {}
+            for mutant in again:
+                before = {item for _, item in first[mutant]}
+                rest = [timed for timed in through[changed(mutant)] if timed[1] not in before]
+                second[mutant] = [*spread([r for r in rest if r[0] < SLOW])]
+                second[mutant] += sorted((r for r in rest if r[0] >= SLOW), key=lambda r: r[0])
+            self.round({m: own for m, own in second.items() if own})
+        for mutant in again:
+            if unnoticed(self.results[mutant]):
+                print(f"{self.results[mutant]}: {mutant}")
+        for mutant in refuted(self.results):
+            print(f"not equivalent: {mutant}")
+        return True
+
+    def round(self, tests: dict[Mutant, list[Timed]]) -> None:
+        """Each mutant with its tests, in a process of its own."""
+        waiting = list(tests)[::-1]
         running: dict[int, Mutant] = {}
+        gc.collect()
+        gc.freeze()  # else every process copies the memory of all tests to look for garbage
         while waiting or running:
             while waiting and len(running) < self.jobs:
                 mutant = waiting.pop()
-                code = function_of(mutant.module, mutant.function, mutant.first).__code__
-                own = [*spread(through.get(name_of(code), [])), *signatures]
-                running[self.forked(mutant, own)] = mutant
+                running[self.forked(mutant, tests[mutant])] = mutant
             process, status = os.wait()
             mutant = running.pop(process)
             self.results[mutant] = outcome(status)
             if self.results[mutant] == "not planted":
                 raise SystemExit(f"not planted: {mutant}")
-            if self.results[mutant] in ("survived", "no test"):
-                print(f"{self.results[mutant]}: {mutant}", flush=True)
-        return True
+            if unnoticed(self.results[mutant]):
+                print(f"not noticed so far: {mutant}", flush=True)
 
-    def watched(self, items: Sequence[pytest.Item]) -> dict[str, list[tuple[float, pytest.Item]]]:
+    def watched(self, items: Sequence[Item]) -> dict[str, list[Timed]]:
         """The tests that go through each function, with the seconds they take, by processes."""
-        through: dict[str, list[tuple[float, pytest.Item]]] = defaultdict(list)
+        through: dict[str, list[Timed]] = defaultdict(list)
         with tempfile.TemporaryDirectory() as directory:
             processes = []
             for part in range(self.jobs):
@@ -91,20 +129,20 @@ class Runner:
                 processes.append((process, file))
             for process, file in processes:
                 os.waitpid(process, 0)
-                for i, seconds, failed, names in pickle.loads(file.read_bytes()):
-                    if failed:
+                for i, seconds, wrong, names in pickle.loads(file.read_bytes()):
+                    if wrong:
                         raise SystemExit(f"without any change there fails {items[i].nodeid}")
-                    for name in names if seconds < SECONDS / 8 else ():
+                    for name in names:
                         through[name].append((seconds, items[i]))
         return through
 
-    def forked(self, mutant: Mutant, items: Sequence[pytest.Item]) -> int:
+    def forked(self, mutant: Mutant, tests: Sequence[Timed]) -> int:
         """Start a process with the change; 0: no test failed, 1: one did, 3: there is none."""
         process = os.fork()
         if process:
             return process
         quiet()
-        if not items:
+        if not tests:
             os._exit(3)
         try:
             plant(mutant)
@@ -112,15 +150,19 @@ class Runner:
             os._exit(4)
         except Exception:
             os._exit(1)  # it is not even Python, or has no value for a default
-        os._exit(int(any(failed(item) for item in items)))
+        os._exit(int(any(failed(item, 8 * seconds) for seconds, item in tests)))
 
 
-def sample(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+def is_of(item: Item, files: Sequence[str]) -> bool:
+    """Whether it stands in one of these files of tests."""
+    return any(f"test_{name}.py" in item.nodeid for name in files)
+
+
+def sample(items: Sequence[Item]) -> list[Item]:
     """The tests to ask: of those with a case for each line of the table, the parity in float64."""
-    kinds: dict[str, list[pytest.Item]] = defaultdict(list)
+    kinds: dict[str, list[Item]] = defaultdict(list)
     for item in items:
-        left_out = any(f"test_{name}" in item.nodeid for name in NOT_ASKED)
-        if not left_out:
+        if not is_of(item, ASKED_LAST):
             kinds[item.nodeid.partition("[")[0]].append(item)
     asked = []
     for name, own in kinds.items():
@@ -135,6 +177,15 @@ def outcome(status: int) -> str:
     if os.WIFSIGNALED(status):
         return "hangs" if os.WTERMSIG(status) == signal.SIGALRM else "crashes"
     return {0: "survived", 3: "no test", 4: "not planted"}.get(os.WEXITSTATUS(status), "killed")
+
+
+def unnoticed(result: str) -> bool:
+    return result in ("survived", "no test")
+
+
+def changed(mutant: Mutant) -> str:
+    """The name of the function that it changes."""
+    return name_of(function_of(mutant.module, mutant.function, mutant.first).__code__)
 
 
 def quiet() -> None:
@@ -153,11 +204,11 @@ class Reports:
         self.failed |= report.failed
 
 
-def failed(item: pytest.Item) -> bool:
-    """Run one test, its warnings turned to errors as always."""
+def failed(item: Item, seconds: float = 0) -> bool:
+    """Run one test, its warnings turned to errors as always; in `SECONDS`, or as long as given."""
     reports = Reports()
     item.config.pluginmanager.register(reports)
-    signal.alarm(SECONDS)
+    signal.alarm(max(SECONDS, math.ceil(seconds)))
     item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
     signal.alarm(0)
     item.config.pluginmanager.unregister(reports)
@@ -168,7 +219,7 @@ def name_of(code: CodeType) -> str:
     return f"{code.co_filename}:{code.co_qualname}"
 
 
-def watch(item: pytest.Item) -> tuple[float, bool, set[str]]:
+def watch(item: Item) -> tuple[float, bool, set[str]]:
     """Run one test: its seconds, whether it failed, and the by-hand functions it goes through."""
     seen: set[CodeType] = set()
 
@@ -178,32 +229,34 @@ def watch(item: pytest.Item) -> tuple[float, bool, set[str]]:
     start = time.perf_counter()
     sys.settrace(call)
     try:
-        wrong = failed(item)
+        wrong = failed(item, LONGEST)
     finally:
         sys.settrace(None)
     names = {name_of(code) for code in seen if "/manual/" in code.co_filename}
     return time.perf_counter() - start, wrong, names
 
 
-def spread(timed: Sequence[tuple[float, pytest.Item]]) -> list[pytest.Item]:
-    """At most so many tests, of every test function in turn, the quickest first."""
-    kinds: dict[str, list[tuple[float, pytest.Item]]] = defaultdict(list)
-    for seconds, item in sorted(timed, key=lambda pair: pair[0]):
-        kinds[item.nodeid.partition("[")[0]].append((seconds, item))
-
-    def in_turn() -> Iterator[pytest.Item]:
-        rows = sorted(kinds.values(), key=lambda row: row[0][0])
-        for turn in range(max(map(len, rows), default=0)):
-            for row in rows:
-                # from both ends and the middle: cases of one kind stand beside each other
-                if turn < len(row):
-                    yield row[(turn * 7919) % len(row)][1]
-
-    return list(dict.fromkeys(in_turn()))[:MOST]
+def spread(tests: Sequence[Timed]) -> list[Timed]:
+    """The tests in another order: one of every test function in turn, of the quickest first."""
+    kinds: dict[str, list[Timed]] = defaultdict(list)
+    for timed in sorted(tests, key=lambda timed: timed[0]):
+        kinds[timed[1].nodeid.partition("[")[0]].append(timed)
+    rows = sorted(kinds.values(), key=lambda row: row[0][0])
+    for row in rows:
+        random.Random(0).shuffle(row)  # cases of one kind stand beside each other
+    in_turn = zip_longest(*rows)
+    return [timed for turn in in_turn for timed in turn if timed is not None]
 
 
-def equivalent(mutant: Mutant) -> bool:
-    return (mutant.function, mutant.was, mutant.now) in EQUIVALENT
+def equivalent(mutant: Mutant, result: str) -> bool:
+    """Whether it survived because it changes nothing."""
+    return unnoticed(result) and mutant.key in EQUIVALENT
+
+
+def refuted(results: dict[Mutant, str]) -> list[Mutant]:
+    """What is said to change nothing, and a test noticed: the reason given is wrong."""
+    survivors = {mutant.key for mutant, result in results.items() if unnoticed(result)}
+    return [m for m in results if m.key in EQUIVALENT and m.key not in survivors]
 
 
 def summary(results: dict[Mutant, str]) -> str:
@@ -219,17 +272,22 @@ def summary(results: dict[Mutant, str]) -> str:
 
 
 def row(name: str, results: dict[Mutant, str]) -> tuple[str, ...]:
-    counts = Counter("equivalent" if equivalent(m) else r for m, r in results.items())
-    missed = counts["survived"] + counts["no test"]
-    cells = (len(results), len(results) - missed - counts["equivalent"], counts["equivalent"])
-    return (name, *map(str, cells), str(missed), f"{share(results):.1%}")
+    known = sum(equivalent(mutant, result) for mutant, result in results.items())
+    missed = sum(map(unnoticed, results.values())) - known
+    cells = (len(results), len(results) - known - missed, known, missed)
+    return (name, *map(str, cells), f"{share(results):.1%}")
 
 
 def share(results: dict[Mutant, str]) -> float:
     """Of what is not known to change nothing, what was noticed."""
-    asked = [result for mutant, result in results.items() if not equivalent(mutant)]
-    missed = sum(result in ("survived", "no test") for result in asked)
-    return 1 - missed / max(1, len(asked))
+    asked = [result for mutant, result in results.items() if not equivalent(mutant, result)]
+    return 1 - sum(map(unnoticed, asked)) / max(1, len(asked))
+
+
+def stale(everything: Sequence[Mutant]) -> list[tuple[str, str, str, str]]:
+    """What EQUIVALENT names and is no change of today's source."""
+    keys = {mutant.key for mutant in everything}
+    return [key for key in EQUIVALENT if key not in keys]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -237,16 +295,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="files or functions whose name contains this")
     parser.add_argument("--every", type=int, default=1, help="only one in so many")
     parser.add_argument("--first", type=int, default=0, help="the number of the first one")
+    parser.add_argument("--of", help="only those that this file names: an earlier run's output")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--list", action="store_true", help="name them, and run nothing")
     options = parser.parse_args(argv)
     everything = mutants()
-    known = {(m.function, m.was, m.now) for m in everything}
-    if stale := [key for key in EQUIVALENT if key not in known]:
-        print(f"no such change any more: {stale}", file=sys.stderr)
+    if gone := stale(everything):
+        print(f"no such change any more: {gone}", file=sys.stderr)
         return 1
     chosen = [m for m in everything if options.only in f"{m.module} {m.function}"]
     chosen = chosen[options.first :: options.every]
+    if options.of:
+        lines = Path(options.of).read_text("utf-8").splitlines()
+        named = {line.partition(": ")[2] for line in lines}
+        chosen = [m for m in chosen if str(m) in named]
     if options.list:
         print("\n".join(map(str, chosen)))
         return 0
@@ -255,7 +317,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     quietly = ["-qq", "-s", "-n", "0", "-p", "no:cacheprovider", "--assert=plain", "tests"]
     pytest.main(quietly, plugins=[runner])
     print(f"\n{summary(runner.results)}\n\n{time.monotonic() - start:.0f} s")
-    return int(len(runner.results) < len(chosen) or share(runner.results) < LEAST)
+    everyone = len(runner.results) == len(chosen)
+    good = everyone and share(runner.results) >= LEAST and not refuted(runner.results)
+    return int(not good)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ class Mutant:
         module, function, first: where: the function's qualified name and first line.
         number: of the node among the function's nodes; of what is done there, `variant`.
         kind: the kind of change.
+        was, now: the expression or statement without and with it.
     """
 
     module: str
@@ -69,7 +70,12 @@ class Mutant:
 
     def __str__(self) -> str:
         file = f"{self.module.replace('.', '/')}.py:{self.line}"
-        return f"{file} {self.function}: {self.kind}: {self.was} -> {self.now}"
+        return f"{file} {self.function}: {self.kind}: {self.was[:160]} -> {self.now[:160]}"
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What tells it from others of its function, wherever in a file that stands."""
+        return self.function, self.kind, self.was, self.now
 
 
 def modules() -> list[ModuleType]:
@@ -195,20 +201,46 @@ def mutants() -> list[Mutant]:
     for module in modules():
         for name, function in functions_of(ast.parse(source_of(module.__name__))):
             skipped, first = left_alone(function), first_line(function)
+            around = {id(c): p for p in ast.walk(function) for c in ast.iter_child_nodes(p)}
             for number, node in enumerate(ast.walk(function)):
                 if id(node) in skipped or is_abstract(node):
                     continue
                 for variant, (kind, change) in enumerate(changes(node)):
-                    was, now = (
-                        " ".join(ast.unparse(ast.fix_missing_locations(tree)).split())[:160]
-                        for tree in (node, change(copy.deepcopy(node)))
-                    )
-                    if kind == "option ignored":
-                        was, now = str(variant), f"{name} ignores its option {variant}"
                     line = getattr(node, "lineno", function.lineno)
                     place = (module.__name__, name, first, number, variant)
-                    planted.append(Mutant(*place, kind, line, was, now))
+                    texts = before_and_after(node, change, around)
+                    planted.append(Mutant(*place, kind, line, *texts))
     return planted
+
+
+def before_and_after(
+    node: ast.AST, change: Callable[[Any], ast.AST], around: dict[int, ast.AST]
+) -> tuple[str, str]:
+    """The text without and with the change; of a single number or word, what stands around it."""
+    if isinstance(node, ast.FunctionDef):  # an option is ignored
+        made: Any = change(copy.deepcopy(node))
+        ignored = written(made.body[0])
+        return ignored.partition(" = ")[0], ignored
+    if isinstance(node, ast.If | ast.IfExp):  # its condition is changed
+        made = change(copy.deepcopy(node))
+        return written(node.test), written(made.test)
+    whole = node
+    while isinstance(whole, ast.Constant | ast.keyword | ast.slice) and not hasattr(
+        around[id(whole)], "body"
+    ):
+        whole = around[id(whole)]
+    place = [id(part) for part in ast.walk(whole)].index(id(node))
+    changed = copy.deepcopy(whole)
+    parts = list(ast.walk(changed))
+    new = change(parts[place])
+    if place:
+        put(parts, parts[place], new)
+    return written(whole), written(changed if place else new)
+
+
+def written(tree: ast.AST) -> str:
+    """Its source on one line."""
+    return " ".join(ast.unparse(ast.fix_missing_locations(tree)).split())
 
 
 def is_abstract(node: ast.AST) -> bool:
