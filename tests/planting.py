@@ -43,7 +43,7 @@ COMPUTED = {
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
 }
-ONLY_FOR_SPEED = ("out", "strict")  # or a second look at what has been looked at
+ONLY_FOR_SPEED = ("copy", "out", "strict")  # or a second look at what has been looked at
 EXTREMES = {"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum"}
 
 
@@ -101,7 +101,7 @@ def functions_of(
 
 
 def left_alone(function: ast.FunctionDef) -> set[int]:
-    """Nodes whose change no behaviour shows: docstrings, annotations, messages of errors."""
+    """Nodes whose change is of no interest: docstrings, annotations, messages of errors."""
     skipped: list[ast.AST | None] = [function.returns]
     for node in ast.walk(function):
         if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -110,6 +110,8 @@ def left_alone(function: ast.FunctionDef) -> set[int]:
             skipped.append(node.annotation)
         if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr):
             skipped += list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.keyword) and node.arg in ONLY_FOR_SPEED:
+            skipped.append(node.value)
     return {id(inner) for node in skipped if node is not None for inner in ast.walk(node)}
 
 

@@ -4,6 +4,7 @@ And what a module says of the lengths of its sums, against a count of the terms 
 """
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,7 +83,9 @@ def test_an_input_in_another_dtype_is_named(name: str, argument: str) -> None:
     if given.dtype.kind in "iu":
         wrong = "target 0" if name == "CTCLoss" else argument
         if name != "CrossEntropyLoss":  # which takes probabilities as well
-            refused(module, inputs | {argument: given.astype(F64)}, TypeError, f"{wrong} is float64")
+            refused(
+                module, inputs | {argument: given.astype(F64)}, TypeError, f"{wrong} is float64"
+            )
         refused(module, inputs | {argument: given > 0}, TypeError, f"{wrong} is bool, expected int")
         return
     if name != "Identity" and (first or argument != "target"):
@@ -148,9 +151,9 @@ WHOLE: dict[str, tuple[str, Any]] = {
 @pytest.mark.parametrize("value", [0, -1, 2.0, True, "2", None])
 def test_a_width_that_is_none_is_named(what: str, value: Any) -> None:
     words, make = WHOLE[what]
-    with pytest.raises(ValueError) as caught:
+    message = f"{words} is {value!r}, expected a whole number of at least 1"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         make(value)
-    assert str(caught.value) == f"{words} is {value!r}, expected a whole number of at least 1"
 
 
 @pytest.mark.parametrize("what", WHOLE)

@@ -288,6 +288,47 @@ def test_a_triplets_tie_is_split_in_half() -> None:
     np.testing.assert_array_equal([by_anchor, by_positive, by_negative], [[[-0.5]], [[0.5]], [[0]]])
 
 
+@pytest.mark.parametrize("name", ["LeakyReLU", "PReLU"])
+def test_an_infinite_slope_at_zero(name: str, dtype: Any) -> None:
+    """0 · ∞ is no number, as in PyTorch: 0 is on the side of the slope."""
+    infinite = {"LeakyReLU": plain(manual.LeakyReLU, INF), "PReLU": typed(manual.PReLU, 1, INF)}
+    case = Case(name, infinite[name], lambda g: (np.array([0.0, -0.0]),), smooth=False)
+    with np.errstate(invalid="ignore"):
+        pair = make_pair(case, dtype)
+        assert_agreement(pair.gradients())
+        np.testing.assert_array_equal(pair.mine(*pair.inputs), NAN)
+
+
+def test_a_ranking_target_between_the_signs(dtype: Any) -> None:
+    """PyTorch takes any number, and so every formula has to."""
+    t = np.array([0.5, -2.0, 0.0, 3.0])
+    x1, x2 = np.array([1.0, -1.0, 2.0, 0.25]), np.array([1.5, -2.0, 1.0, 0.5])
+    recipe = plain(manual.MarginRankingLoss, margin=0.5, reduction="none")
+    case = Case("MarginRankingLoss", recipe, lambda g: (x1, x2, t), smooth=False)
+    assert_agreement(make_pair(case, dtype).gradients())
+
+
+def test_one_variance_below_0_beside_one_that_is_no_number() -> None:
+    var = np.array([0.25, NAN, -0.5])
+    with pytest.raises(ValueError, match=r"var has values from -0\.5 to 0\.25, expected 0 or more"):
+        manual.GaussianNLLLoss()(np.ones(3), np.ones(3), var)
+
+
+def test_a_class_that_is_ignored_where_there_is_one_only() -> None:
+    for made in (manual.NLLLoss, manual.CrossEntropyLoss):
+        loss = made(reduction="sum")
+        np.testing.assert_array_equal(
+            loss(np.array([[-0.5], [-0.25]]), np.array([-100, 0])) > 0, made is manual.NLLLoss
+        )
+        np.testing.assert_array_equal(loss.backward()[0], 0)
+
+
+@pytest.mark.parametrize("shape", [(), (7,)])
+def test_a_slope_for_each_channel_needs_channels(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"input of shape .* has 1 channels, expected 2"):
+        manual.PReLU(2, dtype=np.float64)(np.ones(shape))
+
+
 def test_what_cannot_happen_costs_nothing() -> None:
     """KLDiv at t = 0: t log t is 0 there. The target's own gradient is −∞ in the limit."""
     case = named("KLDivLoss-log_target=False-reduction=none")

@@ -12,6 +12,7 @@ import pickle
 import platform
 import subprocess
 import sys
+from fractions import Fraction
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -264,6 +265,44 @@ def test_what_is_no_parameter(name: str, wrong: Any) -> None:
     message = f"^{name}: got a {type(wrong).__name__}, expected a Parameter$"
     with pytest.raises(TypeError, match=message):
         getattr(initializers, name)(wrong, **required)
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (1, 4), (1, 1), (3, 1, 1)])
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out"])
+def test_kaiming_of_a_single_input_or_output(mode: Any, shape: tuple, dtype: Any) -> None:
+    mine = manual.Parameter(np.empty(shape, dtype))
+    initializers.kaiming_uniform_(mine, mode=mode, generator=TorchGenerator(0))
+    theirs = torch.empty(shape, dtype=DTYPES[np.dtype(dtype)])
+    torch.manual_seed(0)
+    torch.nn.init.kaiming_uniform_(theirs, mode=mode)
+    np.testing.assert_allclose(mine.data, theirs.numpy(), rtol=4 * np.finfo(dtype).eps)
+
+
+class Nothing(np.random.Generator):
+    """Draws 0 and nothing else, as every generator now and then does."""
+
+    def __init__(self) -> None:
+        super().__init__(np.random.PCG64(0))
+
+    def random(self, size: Any = None, dtype: Any = np.float64) -> Any:  # type: ignore[override]
+        return np.zeros(size or (), dtype)
+
+
+def test_a_chance_of_exactly_0_is_no_obstacle() -> None:
+    """Its logarithm is −∞, which is below every density: what was drawn is kept."""
+    mine = initializers.trunc_normal_(manual.Parameter(np.ones(3)), a=3, b=4, generator=Nothing())
+    np.testing.assert_array_equal(mine.data, 3)
+
+
+def test_fused_is_rounded_once() -> None:
+    """Beside exact fractions, also where the sum leaves nothing but the product's lost digits."""
+    generator = np.random.default_rng(0)
+    u, s, c = generator.random(300), generator.normal(size=300), generator.normal(size=300)
+    c[100:200] = -(u * s)[100:200]
+    c[200:] = np.nextafter(-(u * s)[200:], 1)
+    for drawn, scale, shift in zip(u, s, c, strict=True):
+        exact = Fraction(float(drawn)) * Fraction(float(scale)) + Fraction(float(shift))
+        assert fused(np.array([drawn]), scale, shift)[0] == float(exact)
 
 
 def test_orthogonal_is_orthogonal_in_extended_precision_too() -> None:

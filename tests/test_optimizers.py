@@ -770,6 +770,16 @@ def test_no_state_for_a_stranger() -> None:
     assert {*both.optimizer.state_of(both.mine[1])} == {"step", "exp_avg", "exp_avg_sq"}
 
 
+def test_asgds_average_is_the_weights_until_it_begins(dtype: Any) -> None:
+    """To the last bit: nothing is left of what it was before."""
+    parameter = manual.Parameter(np.array([1.0, -3.0, 1e-3], dtype))
+    optimizer = manual.ASGD([parameter], lr=0.3)
+    for step in range(5):
+        parameter.grad = np.array([0.1, 7.0, -0.7], dtype) * dtype.type(step + 1)
+        optimizer.step()
+        np.testing.assert_array_equal(optimizer.state_of(parameter)["ax"], parameter.data)
+
+
 def test_zero_grad_drops_every_gradient() -> None:
     both = Both(manual.SGD, {})
     both.step(range(3))

@@ -2,12 +2,13 @@
 
 So what is written out can be followed from the given numbers to the new weights, line by line, in
 both views and for every kind of network. test_explain.py tests how it is shown.
+And the descriptions of networks: what is drawn, what is refused.
 """
 
 import re
 from dataclasses import replace
 from inspect import signature
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,6 @@ from manual.article.example import BIASES, RULES
 from manual.article.figures import FORMS, rounds
 from manual.article.formulas import Equation, Term
 from manual.article.layer_by_layer import layer_by_layer
-from manual.article.modules import ArticleNetwork
 from manual.article.neuron_by_neuron import NEURONS, neuron_by_neuron
 from manual.article.walkthrough import after, after_steps, forward, values_by_hand
 from manual.special import sigmoid
@@ -384,3 +384,192 @@ def test_the_formulas_of_classes() -> None:
     d = drawn((2, 1, 2), "ReLU", "cross-entropy", 1)
     d = replace(d, t=np.array([1]))
     assert written(d) == CLASSES.split("\n")[1:-1]
+
+
+def test_a_step_leads_to_the_next_description() -> None:
+    d = NETWORKS["mse Tanh"]
+    values = values_by_hand(d)
+    once = after(d, values)
+    for i in range(d.layers):
+        np.testing.assert_array_equal(once.weights[i], d.weights[i] - 0.1 * values[f"dW{i + 1}"])
+        np.testing.assert_array_equal(once.biases[i], d.biases[i] - 0.1 * values[f"db{i + 1}"])
+    fixed = replace(d, trains_biases=False)
+    for before, now in zip(fixed.biases, after_steps(fixed, 2).biases, strict=True):
+        np.testing.assert_array_equal(before, now)
+    twice = after(once, values_by_hand(once))
+    for mine, theirs in zip(after_steps(d, 2).weights, twice.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert after_steps(d, 0) is d
+    assert replace(once, weights=(), biases=()) == replace(d, weights=(), biases=())
+    assert values["L_new"] == forward(once) < values["L"] == forward(d)
+
+
+def test_shares_of_huge_scores_do_not_overflow() -> None:
+    """Each sample's largest score is taken off its own, however far apart the samples are."""
+    d = drawn((2, 3), "Tanh", "cross-entropy", samples=3)
+    d = replace(d, x=np.array([[1e4, 1.0], [1.0, -1e4], [-1.0, 1.0]]))
+    values = values_by_hand(d)
+    np.testing.assert_allclose(values["p"], manual.Softmax(1)(values["z1"]), rtol=1e-14)
+    np.testing.assert_allclose(values["p"].sum(axis=1), 1, rtol=1e-14)
+
+
+# ---- descriptions
+
+
+def same(d: Description, e: Description) -> bool:
+    arrays = [(*one.weights, *one.biases, one.x, one.t) for one in (d, e)]
+    return all(map(np.array_equal, *arrays))
+
+
+def test_a_drawn_network_is_the_one_that_was_asked_for() -> None:
+    for loss in LOSSES:
+        d = drawn((3, 4, 5, 2), "GELU", loss, 7, 6, 0.25)
+        assert d.sizes == (3, 4, 5, 2)
+        assert [w.shape for w in d.weights] == [(4, 3), (5, 4), (2, 5)]
+        assert [b.shape for b in d.biases] == [(4,), (5,), (2,)]
+        assert (d.layers, d.loss, d.lr) == (3, loss, 0.25)
+        assert (d.trains_biases, d.article) == (True, False)
+        assert d.activations == ("GELU", "GELU", "Identity")
+        assert d.x.shape == (6, 3)
+        assert d.t.shape == ((6,) if loss == "cross-entropy" else (6, 2))
+        short = [*d.weights, *d.biases, d.x, d.t]
+        for array in short:
+            np.testing.assert_array_equal(array, array.round(2))
+            assert (array != array.round(1)).any() or array is d.t
+        assert same(d, drawn((3, 4, 5, 2), "GELU", loss, 7, 6, 0.25))
+        assert not same(d, drawn((3, 4, 5, 2), "GELU", loss, 8, 6, 0.25))
+        layer = manual.Linear(3, 4, dtype=np.float64, generator=np.random.default_rng(7))
+        np.testing.assert_array_equal(d.weights[0], layer.weight.data.round(2))
+    d = drawn((3, 2))
+    assert d.activations == ("Identity",)
+    assert (d.loss, d.lr, len(d.x)) == ("mse", 0.1, 1)
+    assert drawn((3, 4, 2)).activations == ("Sigmoid", "Identity")
+    assert same(d, drawn((3, 2), seed=0))
+    classes = drawn((2, 3), loss="cross-entropy", samples=99).t
+    assert {*classes.tolist()} == {0, 1, 2}
+    assert drawn((1, 1)).sizes == (1, 1)
+
+
+GOOD = drawn((3, 4, 2), "Tanh", "mse", 1, samples=2)
+CLASSED = replace(GOOD, loss="cross-entropy", t=np.array([0, 1]))
+
+
+def put(arrays: Any, layer: int, value: Any) -> tuple[Array, ...]:
+    """The arrays of all layers, one of them another."""
+    return tuple(value if i == layer else array for i, array in enumerate(arrays, 1))
+
+
+def one_wrong(array: Array, value: float) -> Array:
+    changed = array.copy()
+    changed.flat[-1] = value
+    return changed
+
+
+NAN, INF = float("nan"), float("inf")
+W, B = GOOD.weights, GOOD.biases
+# What is changed of a good description, and what is said of it
+MISFITS: list[tuple[Description, dict[str, Any], str]] = [
+    (GOOD, {"loss": "hinge"}, "loss 'hinge': expected one of half-squared, mse, cross-entropy"),
+    (GOOD, {"activations": ("Tanh", "Soft")}, "activation: there is no activation 'Soft', only"),
+    (GOOD, {"activations": ("PReLU", "Tanh")}, "activation PReLU has a weight of its own"),
+    *(
+        (GOOD, {"lr": lr}, f"lr {lr}: expected a number above 0")
+        for lr in (0, -0.5, INF, NAN, -INF)
+    ),
+    (
+        GOOD,
+        {"weights": (), "biases": (), "activations": ()},
+        "not 0 weights, 0 biases and 0 activations",
+    ),
+    (GOOD, {"weights": W[:1]}, "for each layer, not 1 weights, 2 biases and 2 activations"),
+    (GOOD, {"biases": B[:1]}, "for each layer, not 2 weights, 1 biases and 2 activations"),
+    (GOOD, {"activations": ("Tanh",)}, "not 2 weights, 2 biases and 1 activations"),
+    *(
+        (GOOD, {"x": np.ones(shape)}, f"x has the shape {shape}, expected (samples, inputs)")
+        for shape in ((), (3,), (1,), (2, 3, 1), (0, 3), (2, 0))
+    ),
+    (
+        GOOD,
+        {"weights": put(W, 1, W[0][:, :2])},
+        "weights of layer 1 have the shape (4, 2), expected (out, 3)",
+    ),
+    (
+        GOOD,
+        {"weights": put(W, 2, W[1].T)},
+        "weights of layer 2 have the shape (4, 2), expected (out, 4)",
+    ),
+    (
+        GOOD,
+        {"weights": put(W, 1, W[0][:, :, np.newaxis])},
+        "weights of layer 1 have the shape (4, 3, 1)",
+    ),
+    (
+        GOOD,
+        {"weights": put(W, 1, np.ones((0, 3))), "biases": put(B, 1, np.ones(0))},
+        "weights of layer 1 have the shape (0, 3)",
+    ),
+    (GOOD, {"biases": put(B, 1, B[0][:3])}, "bias of layer 1 has the shape (3,), expected (4,)"),
+    (GOOD, {"biases": put(B, 2, B[1][:1])}, "bias of layer 2 has the shape (1,), expected (2,)"),
+    *(
+        (GOOD, {name: one_wrong(getattr(GOOD, name), value)}, f"{name} has a value that is not fin")
+        for name in ("x", "t")
+        for value in (NAN, INF)
+    ),
+    (GOOD, {"x": one_wrong(GOOD.x, -INF)}, "x has a value that is not finite: -inf"),
+    *(
+        (
+            GOOD,
+            {f"{kind}": put(arrays, layer, one_wrong(arrays[layer - 1], NAN))},
+            f"{said} of layer {layer} has a value that is not finite: nan",
+        )
+        for kind, said, arrays in (("weights", "weights", W), ("biases", "bias", B))
+        for layer in (1, 2)
+    ),
+    (GOOD, {"t": np.ones((2, 1))}, "t has the shape (2, 1), expected (2, 2)"),
+    (GOOD, {"t": np.ones((1, 2))}, "t has the shape (1, 2), expected (2, 2)"),
+    (CLASSED, {"t": np.array([0])}, "t has the shape (1,) of int64, expected 2 classes"),
+    (CLASSED, {"t": np.array([[0, 1]])}, "t has the shape (1, 2) of int64, expected 2 classes"),
+    (CLASSED, {"t": np.array([0.0, 1.0])}, "t has the shape (2,) of float64, expected 2 classes"),
+    (CLASSED, {"t": np.array([1, -1])}, "t has the class -1, expected 0 to 1"),
+    (CLASSED, {"t": np.array([-2, 0])}, "t has the class -2, expected 0 to 1"),
+    (CLASSED, {"t": np.array([1, 2])}, "t has the class 2, expected 0 to 1"),
+    (CLASSED, {"t": np.array([3, 0])}, "t has the class 3, expected 0 to 1"),
+]
+
+
+@pytest.mark.parametrize(("good", "change", "message"), MISFITS, ids=[m for *_, m in MISFITS])
+def test_what_does_not_fit_together_is_named(
+    good: Description, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DescriptionError, match=re.escape(message)):
+        checked(replace(good, **change))
+
+
+def test_what_fits_together_is_taken_as_it_is() -> None:
+    for d in (GOOD, CLASSED, *NETWORKS.values(), *BATCHES.values()):
+        assert checked(d) is d
+    for t in ([0, 0], [1, 1], [1, 0]):
+        for kind in (np.int64, np.uint8):
+            checked(replace(CLASSED, t=np.array(t, kind)))
+    checked(replace(GOOD, lr=1e-300))
+    for sizes in ((1,), (), (3, 0), (0, 3), (3, -1, 2)):
+        message = f"layers {'-'.join(map(str, sizes))}: expected at least two widths from 1 up"
+        with pytest.raises(DescriptionError, match=re.escape(message)):
+            drawn(sizes)
+
+
+# ---- the article's example
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_of_the_example_begins_with_the_articles_rule(form: str) -> None:
+    """The names of the rules are those that there are, and each form goes on for ever."""
+    for function in (FORMS[form], rounds):
+        defaults = {n: p.default for n, p in signature(function).parameters.items()}
+        assert (defaults["rule"], defaults["biases"]) == (RULES[0], BIASES[0])
+    for rule, biases in product(RULES, BIASES):
+        run, scalar = FORMS[form](rule, biases), FORMS["scalars"](rule, biases)
+        for mine, theirs in islice(zip(run, scalar, strict=True), 4):
+            for quantity in ("E_total", "out_o1", "out_o2"):
+                assert mine[quantity] == pytest.approx(theirs[quantity], rel=1e-13)
+        assert next(run)["E_total"] > 0

@@ -17,8 +17,7 @@ class Names:
 
     def neuron(self, kind: str, layer: int, i: int) -> str:
         if self.article:
-            letter = "ho"[layer - 1] if layer else "i"
-            return f"{kind}_{letter}{i + 1}" if layer else f"i{i + 1}"
+            return f"{kind}_{'ho'[layer - 1]}{i + 1}" if layer else f"i{i + 1}"
         if layer == 0:
             return f"x_{i + 1}"
         return f"{ {'net': 'z', 'out': 'a'}[kind] }{layer}_{i + 1}"

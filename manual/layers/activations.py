@@ -230,7 +230,7 @@ class CELU(InPlace):
         return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0) / self.alpha))
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return np.where(x > 0, 1, np.exp(np.minimum(x, 0) / self.alpha))
+        return np.exp(np.minimum(x, 0) / self.alpha)  # which is 1 from 0 on
 
 
 class SELU(InPlace):
