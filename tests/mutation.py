@@ -26,13 +26,13 @@ import pytest
 
 from torch_ref.parity.distance import table
 
-from .planting import Mutant, function_of, mutants, plant
+from .planting import Mutant, function_of, inner, mutants, plant
 
 LEAST = 0.98  # of what changes anything must be noticed
 SECONDS = 40  # for one test; a change that runs on for ever is noticed too
 SLOW = 5  # a test that takes longer is asked last, and has longer
 LONGEST = 600  # for one test without any change
-MOST = 2_000  # tests for one mutant in the first round, of all that go through its function
+MOST = 400  # tests for one mutant in the first round, of all that go through its function
 # Left out: those that look at the tests themselves, or at the diagnosis of others' code.
 NEVER_ASKED = ("mutants", "mutation", "breaks", "judge", "diagnosis", "browser", "plugin", "readme")
 ASKED_LAST = ("checking", "bundle", "without_longdouble")
@@ -72,31 +72,28 @@ class Runner:
         signatures = [(0.0, item) for item in asked if "signature" in item.nodeid]  # call nothing
         first: dict[Mutant, list[Timed]] = {}
         for mutant in self.chosen:
-            quick = [timed for timed in through[changed(mutant)] if timed[0] < SLOW]
+            quick = [timed for timed in reaching(mutant, through) if timed[0] < SLOW]
             first[mutant] = [*spread(quick)[:MOST], *signatures]
-        self.round(first)
+        self.round(first, "to be asked again")
         again = [m for m, r in self.results.items() if unnoticed(r) and not equivalent(m, r)]
         if again:
             print(f"{len(again)} are asked again, by all tests", flush=True)
             known = set(asked)
-            for name, more in self.watched([i for i in items if i not in known]).items():
-                through[name] += more
+            more = self.watched([item for item in items if item not in known])
             second: dict[Mutant, list[Timed]] = {}
             for mutant in again:
                 before = {item for _, item in first[mutant]}
-                rest = [timed for timed in through[changed(mutant)] if timed[1] not in before]
-                second[mutant] = [*spread([r for r in rest if r[0] < SLOW])]
-                second[mutant] += sorted((r for r in rest if r[0] >= SLOW), key=lambda r: r[0])
-            self.round({m: own for m, own in second.items() if own})
-        for mutant in again:
-            if unnoticed(self.results[mutant]):
-                print(f"{self.results[mutant]}: {mutant}")
+                everyone = [*reaching(mutant, through), *reaching(mutant, more)]
+                rest = [timed for timed in everyone if timed[1] not in before]
+                slow = sorted((r for r in rest if r[0] >= SLOW), key=lambda timed: timed[0])
+                second[mutant] = [*spread([r for r in rest if r[0] < SLOW]), *slow]
+            self.round(second, "survived")
         for mutant in refuted(self.results):
             print(f"not equivalent: {mutant}")
         return True
 
-    def round(self, tests: dict[Mutant, list[Timed]]) -> None:
-        """Each mutant with its tests, in a process of its own."""
+    def round(self, tests: dict[Mutant, list[Timed]], label: str) -> None:
+        """Each mutant with its tests, in a process of its own; what survives is printed."""
         waiting = list(tests)[::-1]
         running: dict[int, Mutant] = {}
         gc.collect()
@@ -110,8 +107,8 @@ class Runner:
             self.results[mutant] = outcome(status)
             if self.results[mutant] == "not planted":
                 raise SystemExit(f"not planted: {mutant}")
-            if unnoticed(self.results[mutant]):
-                print(f"not noticed so far: {mutant}", flush=True)
+            if unnoticed(self.results[mutant]) and not equivalent(mutant, self.results[mutant]):
+                print(f"{label}: {mutant}", flush=True)
 
     def watched(self, items: Sequence[Item]) -> dict[str, list[Timed]]:
         """The tests that go through each function, with the seconds they take, by processes."""
@@ -137,13 +134,11 @@ class Runner:
         return through
 
     def forked(self, mutant: Mutant, tests: Sequence[Timed]) -> int:
-        """Start a process with the change; 0: no test failed, 1: one did, 3: there is none."""
+        """Start a process with the change; 0: no test failed, 1: one did, 4: it is no change."""
         process = os.fork()
         if process:
             return process
         quiet()
-        if not tests:
-            os._exit(3)
         try:
             plant(mutant)
         except LookupError:
@@ -176,16 +171,23 @@ def sample(items: Sequence[Item]) -> list[Item]:
 def outcome(status: int) -> str:
     if os.WIFSIGNALED(status):
         return "hangs" if os.WTERMSIG(status) == signal.SIGALRM else "crashes"
-    return {0: "survived", 3: "no test", 4: "not planted"}.get(os.WEXITSTATUS(status), "killed")
+    return {0: "survived", 4: "not planted"}.get(os.WEXITSTATUS(status), "killed")
 
 
 def unnoticed(result: str) -> bool:
-    return result in ("survived", "no test")
+    return result == "survived"
 
 
-def changed(mutant: Mutant) -> str:
-    """The name of the function that it changes."""
-    return name_of(function_of(mutant.module, mutant.function, mutant.first).__code__)
+def changed(mutant: Mutant) -> list[str]:
+    """The names of the function that it changes, and of those within."""
+    code = function_of(mutant.module, mutant.function, mutant.first).__code__
+    return [name_of(one) for one in (code, *inner(code))]
+
+
+def reaching(mutant: Mutant, through: dict[str, list[Timed]]) -> list[Timed]:
+    """The tests that go through what it changes."""
+    found = {item: seconds for name in changed(mutant) for seconds, item in through.get(name, ())}
+    return [(seconds, item) for item, seconds in found.items()]
 
 
 def quiet() -> None:

@@ -267,6 +267,14 @@ def code_of(code: CodeType, name: str, first: int) -> CodeType:
     raise LookupError(name)
 
 
+def inner(code: CodeType) -> Iterator[CodeType]:
+    """The codes of the functions that stand within this one."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from inner(constant)
+
+
 def function_of(module: str, name: str, first: int) -> FunctionType:
     """The function of this qualified name that begins at this line, below any decorator."""
     owner: Any = importlib.import_module(module)
@@ -311,6 +319,12 @@ def plant(mutant: Mutant) -> None:
         function.body[:0] = ast.parse("\n".join(f"if 0: {name}" for name in lost)).body
         code = compiled(tree, mutant)
     made.__code__ = code
+    was = {(c.co_qualname, c.co_firstlineno): c for c in inner(before[0])}
+    now = {(c.co_qualname, c.co_firstlineno): c for c in inner(code)}
+    for held in vars(importlib.import_module(mutant.module)).values():
+        for place, old in was.items():  # what it has made already, as a decorator does
+            if isinstance(held, FunctionType) and held.__code__ is old and place in now:
+                held.__code__ = now[place]
     made.__defaults__ = tuple(map(valued(made), function.args.defaults)) or None
     named = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
     made.__kwdefaults__ = {a.arg: valued(made)(d) for a, d in named if d is not None} or None

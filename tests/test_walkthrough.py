@@ -371,7 +371,7 @@ L⁺ = the error with the new weights
 
 def written(d: Description) -> list[str]:
     return [
-        f"{e.result.name} = {' '.join(getattr(part, 'name', part) for part in e.formula)}"
+        f"{e.result.name} = {' '.join(p if isinstance(p, str) else p.name for p in e.formula)}"
         for e in neuron_by_neuron(d)
     ]
 
