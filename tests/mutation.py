@@ -42,7 +42,7 @@ MANY, OF_EACH = 400, 60  # of a test with so many cases, about so many are asked
 
 # Changes that no input shows, by function, kind, and text without and with it; and why.
 EQUIVALENT: dict[tuple[str, str, str, str], str] = {
-    ("PReLU.forward", "comparison", "x > 0", "x >= 0"): "x and w x are both 0 at 0",
+    ("PReLU.forward", "unary", "(-1,)", "(1,)"): "without axes there is one parameter only",
 }
 
 Item = pytest.Item

@@ -227,9 +227,7 @@ def before_and_after(
         made = change(copy.deepcopy(node))
         return written(node.test), written(made.test)
     whole = node
-    while isinstance(whole, ast.Constant | ast.keyword | ast.slice) and not hasattr(
-        around[id(whole)], "body"
-    ):
+    while says_little(whole) and not hasattr(around[id(whole)], "body"):
         whole = around[id(whole)]
     place = [id(part) for part in ast.walk(whole)].index(id(node))
     changed = copy.deepcopy(whole)
@@ -238,6 +236,13 @@ def before_and_after(
     if place:
         put(parts, parts[place], new)
     return written(whole), written(changed if place else new)
+
+
+def says_little(node: ast.AST) -> bool:
+    """Whether it is a number, a word or a part of one expression: too little to be known by."""
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.operand, ast.Constant)
+    return isinstance(node, ast.Constant | ast.keyword | ast.Slice)
 
 
 def written(tree: ast.AST) -> str:
@@ -303,11 +308,9 @@ def put(nodes: Sequence[ast.AST], target: ast.AST, new: ast.AST) -> None:
 def plant(mutant: Mutant) -> None:
     """Put the change in its place, for good: to be done in a process of its own."""
     tree = ast.parse(source_of(mutant.module))
-    function = next(
-        node
-        for name, node in functions_of(tree)
-        if (name, first_line(node)) == (mutant.function, mutant.first)
-    )
+    function = {(name, first_line(node)): node for name, node in functions_of(tree)}[
+        mutant.function, mutant.first
+    ]
     nodes = list(ast.walk(function))
     target = nodes[mutant.number]
     put(nodes, target, list(changes(target))[mutant.variant][1](target))
