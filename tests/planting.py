@@ -197,6 +197,7 @@ def changes(node: ast.AST) -> Iterator[Change]:
         yield "deleted", lambda node: ast.Pass()
 
 
+@cache
 def mutants() -> list[Mutant]:
     """All of them, in the order of the source."""
     planted = []
@@ -242,7 +243,7 @@ def says_little(node: ast.AST) -> bool:
     """Whether it is a number, a word or a part of one expression: too little to be known by."""
     if isinstance(node, ast.UnaryOp):
         return isinstance(node.operand, ast.Constant)
-    return isinstance(node, ast.Constant | ast.keyword | ast.Slice)
+    return isinstance(node, ast.Constant | ast.Compare | ast.keyword | ast.Slice)
 
 
 def written(tree: ast.AST) -> str:

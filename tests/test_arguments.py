@@ -82,10 +82,12 @@ def test_an_input_in_another_dtype_is_named(name: str, argument: str) -> None:
     first = argument == next(iter(inputs))
     if given.dtype.kind in "iu":
         wrong = "target 0" if name == "CTCLoss" else argument
-        if name != "CrossEntropyLoss":  # which takes probabilities as well
-            refused(
-                module, inputs | {argument: given.astype(F64)}, TypeError, f"{wrong} is float64"
-            )
+        if name == "CrossEntropyLoss":  # which takes probabilities as well
+            narrow = {argument: given.astype(F32)}
+            refused(module, inputs | narrow, TypeError, "target is float32, expected float64")
+        else:
+            real = {argument: given.astype(F64)}
+            refused(module, inputs | real, TypeError, f"{wrong} is float64, expected integers")
         refused(module, inputs | {argument: given > 0}, TypeError, f"{wrong} is bool, expected int")
         return
     if name != "Identity" and (first or argument != "target"):

@@ -28,7 +28,7 @@ def of(function: str, kind: str, was: str, now: str) -> Mutant:
 
 
 SLOPE = of("Tanh.derivative", "operator", "1 - y * y", "1 + y * y")
-UNSEEN = of("PReLU.forward", "unary", "(-1,)", "(1,)")
+UNSEEN = of("_restore", "number", "TorchGenerator(0)", "TorchGenerator(1)")
 DEFAULT = of(
     "LeakyReLU.__init__",
     "number",
@@ -205,7 +205,7 @@ def test_every_test_is_in_the_new_order_once() -> None:
 
 def test_every_equivalent_change_is_one_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stale(EVERYTHING) == []
-    gone = ("PReLU.forward", "unary", "-7", "7")
+    gone = ("_restore", "number", "TorchGenerator(7)", "TorchGenerator(8)")
     monkeypatch.setitem(mutation.EQUIVALENT, gone, "it is not there")
     assert stale(EVERYTHING) == [gone]
     assert mutation.main(["--list"]) == 1
@@ -223,10 +223,10 @@ def test_the_summary_counts() -> None:
     results = {SLOPE: "killed", IGNORED: "hangs", DEFAULT: "survived", UNSEEN: "survived"}
     rows = {line.split("  ")[0]: line.split()[-5:] for line in summary(results).splitlines()[1:]}
     assert rows["all"] == ["4", "2", "1", "1", "66.7%"]
-    assert rows["manual.layers.activations"] == rows["all"]
+    assert rows["manual.generator"] == ["1", "0", "1", "0", "100.0%"]
+    assert rows["manual.layers.activations"] == ["3", "2", "0", "1", "66.7%"]
     assert rows["operator"] == ["1", "1", "0", "0", "100.0%"]
-    assert rows["unary"] == ["1", "0", "1", "0", "100.0%"]
-    assert rows["number"] == ["1", "0", "0", "1", "0.0%"]
+    assert rows["number"] == ["2", "0", "1", "1", "0.0%"]
     assert share({}) == 1
     refuting = {UNSEEN: "killed", DEFAULT: "survived"}
     assert summary(refuting).splitlines()[-1].split() == ["all", "2", "1", "0", "1", "50.0%"]

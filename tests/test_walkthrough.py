@@ -24,7 +24,7 @@ from manual.article.description import (
     the_article,
 )
 from manual.article.example import BIASES, RULES
-from manual.article.figures import FORMS, rounds
+from manual.article.figures import FIGURES, FORMS, rounds
 from manual.article.formulas import Equation, Term
 from manual.article.layer_by_layer import layer_by_layer
 from manual.article.neuron_by_neuron import NEURONS, neuron_by_neuron
@@ -530,9 +530,9 @@ MISFITS: list[tuple[Description, dict[str, Any], str]] = [
     (CLASSED, {"t": np.array([0])}, "t has the shape (1,) of int64, expected 2 classes"),
     (CLASSED, {"t": np.array([[0, 1]])}, "t has the shape (1, 2) of int64, expected 2 classes"),
     (CLASSED, {"t": np.array([0.0, 1.0])}, "t has the shape (2,) of float64, expected 2 classes"),
-    (CLASSED, {"t": np.array([1, -1])}, "t has the class -1, expected 0 to 1"),
+    (CLASSED, {"t": np.array([0, -1])}, "t has the class -1, expected 0 to 1"),
     (CLASSED, {"t": np.array([-2, 0])}, "t has the class -2, expected 0 to 1"),
-    (CLASSED, {"t": np.array([1, 2])}, "t has the class 2, expected 0 to 1"),
+    (CLASSED, {"t": np.array([0, 2])}, "t has the class 2, expected 0 to 1"),
     (CLASSED, {"t": np.array([3, 0])}, "t has the class 3, expected 0 to 1"),
 ]
 
@@ -561,12 +561,31 @@ def test_what_fits_together_is_taken_as_it_is() -> None:
 # ---- the article's example
 
 
+@pytest.mark.parametrize("function", [*FORMS.values(), rounds], ids=lambda f: f.__name__)
+def test_the_signatures_name_rules_that_there_are(function: Any) -> None:
+    defaults = {
+        name: parameter.default for name, parameter in signature(function).parameters.items()
+    }
+    assert (defaults["rule"], defaults["biases"]) == (RULES[0], BIASES[0])
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("biases", BIASES)
+def test_no_one_run_gives_all_that_the_article_prints(rule: str, biases: str) -> None:
+    run = rounds({figure.said_of for figure in FIGURES}, rule, biases)
+    assert sorted(run) == [0, 1, 10_000]
+    decimals = [len(figure.printed.partition(".")[2]) for figure in FIGURES]
+    same = [
+        f"{run[figure.said_of][figure.quantity]:.{digits}f}" == figure.printed
+        for figure, digits in zip(FIGURES, decimals, strict=True)
+    ]
+    assert not all(same)
+    assert any(same)
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_a_form_of_the_example_begins_with_the_articles_rule(form: str) -> None:
-    """The names of the rules are those that there are, and each form goes on for ever."""
-    for function in (FORMS[form], rounds):
-        defaults = {n: p.default for n, p in signature(function).parameters.items()}
-        assert (defaults["rule"], defaults["biases"]) == (RULES[0], BIASES[0])
+def test_the_forms_of_the_example_agree_by_every_rule(form: str) -> None:
+    """Each goes on for ever, by each rule."""
     for rule, biases in product(RULES, BIASES):
         run, scalar = FORMS[form](rule, biases), FORMS["scalars"](rule, biases)
         for mine, theirs in islice(zip(run, scalar, strict=True), 4):
