@@ -7,6 +7,7 @@ mistakes of backpropagation does the diagnosis name?
 
 import argparse
 import gc
+import json
 import math
 import os
 import pickle
@@ -15,7 +16,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -72,6 +73,12 @@ EQUIVALENT: dict[Key, str] = {
         "comparison",
         "np.where(x > self.lambd, x - self.lambd, np.minimum(x + self.lambd, 0))",
         "np.where(x >= self.lambd, x - self.lambd, np.minimum(x + self.lambd, 0))",
+    ): BRANCHES,
+    (
+        "PReLU.backward",
+        "comparison",
+        "np.where(x > 0, 0, x)",
+        "np.where(x >= 0, 0, x)",
     ): BRANCHES,
     (
         "MultiMarginLoss.forward",
@@ -169,6 +176,12 @@ EQUIVALENT: dict[Key, str] = {
         "g.reshape(-2, self.out_features)",
     ): LEFT_OVER,
     (
+        "TorchGenerator.random",
+        "number",
+        "self.bit_generator.random_raw(2 * count).reshape(-1, 2)",
+        "self.bit_generator.random_raw(2 * count).reshape(-2, 2)",
+    ): LEFT_OVER,
+    (
         "TorchGenerator.__init__",
         "keyword",
         "np.random.RandomState(seed & 4294967295).get_state(legacy=False)",
@@ -228,11 +241,25 @@ class Runner:
 
     The first asks a sample of the tests. What that does not notice is asked again, by every other
     test that goes through the changed function.
+
+    Args:
+        kept: a file to which each result is added, and from which an earlier run's are taken: what
+            was noticed then is not asked again.
     """
 
-    def __init__(self, chosen: Sequence[Mutant], jobs: int) -> None:
-        self.chosen, self.jobs = chosen, jobs
+    def __init__(self, chosen: Sequence[Mutant], jobs: int, kept: Path | None = None) -> None:
+        self.chosen, self.jobs, self.kept = chosen, jobs, kept
         self.results: dict[Mutant, str] = {}
+        self.noticed: Counter[tuple[str, str]] = Counter()  # changes, by file and test function
+        if kept is not None and kept.exists():
+            lines = map(json.loads, kept.read_text("utf-8").splitlines())
+            known = {tuple(place): result for *place, result in lines}
+            found = {mutant: known.get(place_of(mutant), "survived") for mutant in chosen}
+            self.results = {
+                mutant: result
+                for mutant, result in found.items()
+                if not unnoticed(result) or (place_of(mutant) in known and mutant.key in EQUIVALENT)
+            }
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = [item for item in session.items if not is_of(item, NEVER_ASKED)]
@@ -245,9 +272,14 @@ class Runner:
         through = self.watched(asked)
         signatures = [(0.0, item) for item in asked if "signature" in item.nodeid]  # call nothing
         first: dict[Mutant, list[Timed]] = {}
+        orders: dict[str, list[Timed]] = {}  # of the tests of each function
         for mutant in self.chosen:
-            quick = [timed for timed in reaching(mutant, through) if timed[0] < SLOW]
-            first[mutant] = [*spread(quick)[:MOST], *signatures]
+            name = changed(mutant)[0]
+            if name not in orders:
+                quick = [timed for timed in reaching(mutant, through) if timed[0] < SLOW]
+                orders[name] = [*spread(quick)[:MOST], *signatures]
+            if mutant not in self.results:
+                first[mutant] = orders[name]
         self.round(first, "to be asked again")
         again = [m for m, r in self.results.items() if unnoticed(r) and not equivalent(m, r)]
         if again:
@@ -269,20 +301,41 @@ class Runner:
     def round(self, tests: dict[Mutant, list[Timed]], label: str) -> None:
         """Each mutant with its tests, in a process of its own; what survives is printed."""
         waiting = list(tests)[::-1]
-        running: dict[int, Mutant] = {}
+        running: dict[int, tuple[Mutant, int]] = {}
         gc.collect()
         gc.freeze()  # else every process copies the memory of all tests to look for garbage
         while waiting or running:
             while waiting and len(running) < self.jobs:
                 mutant = waiting.pop()
-                running[self.forked(mutant, tests[mutant])] = mutant
+                process, told = self.forked(mutant, self.best_first(mutant, tests[mutant]))
+                running[process] = mutant, told
             process, status = os.wait()
-            mutant = running.pop(process)
-            self.results[mutant] = outcome(status)
-            if self.results[mutant] == "not planted":
+            mutant, told = running.pop(process)
+            with os.fdopen(told) as by:
+                self.noticed[mutant.module, by.read()] += 1
+            result = outcome(status)
+            if result == "not planted":
                 raise SystemExit(f"not planted: {mutant}")
-            if unnoticed(self.results[mutant]) and not equivalent(mutant, self.results[mutant]):
+            if unnoticed(result) and not equivalent(mutant, result):
                 print(f"{label}: {mutant}", flush=True)
+            self.results[mutant] = result
+            if self.kept is not None:
+                with self.kept.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps([*place_of(mutant), result]) + "\n")
+
+    def best_first(self, mutant: Mutant, tests: Sequence[Timed]) -> list[Timed]:
+        """The tests, a few of those first that have noticed most of the file's other changes."""
+        counts = {name: n for (module, name), n in self.noticed.items() if module == mutant.module}
+        seen: Counter[str] = Counter()
+        ahead: list[Timed] = []
+        for timed in tests:
+            name = name_of_test(timed[1])
+            seen[name] += 1
+            if counts.get(name) and seen[name] <= 3:
+                ahead.append(timed)
+        ahead.sort(key=lambda timed: -counts[name_of_test(timed[1])])
+        known = {item for _, item in ahead}
+        return [*ahead, *(timed for timed in tests if timed[1] not in known)]
 
     def watched(self, items: Sequence[Item]) -> dict[str, list[Timed]]:
         """The tests that go through each function, with the seconds they take, by processes."""
@@ -307,11 +360,17 @@ class Runner:
                         through[name].append((seconds, items[i]))
         return through
 
-    def forked(self, mutant: Mutant, tests: Sequence[Timed]) -> int:
-        """Start a process with the change; 0: no test failed, 1: one did, 4: it is no change."""
+    def forked(self, mutant: Mutant, tests: Sequence[Timed]) -> tuple[int, int]:
+        """Start a process with the change; 0: no test failed, 1: one did, 4: it is no change.
+
+        Returns:
+            The process, and where it writes the name of the test that failed.
+        """
+        told, tell = os.pipe()
         process = os.fork()
         if process:
-            return process
+            os.close(tell)
+            return process, told
         quiet()
         try:
             plant(mutant)
@@ -319,7 +378,11 @@ class Runner:
             os._exit(4)
         except Exception:
             os._exit(1)  # it is not even Python, or has no value for a default
-        os._exit(int(any(failed(item, 8 * seconds) for seconds, item in tests)))
+        for seconds, item in tests:
+            if failed(item, 8 * seconds):
+                os.write(tell, name_of_test(item).encode())
+                os._exit(1)
+        os._exit(0)
 
 
 def is_of(item: Item, files: Sequence[str]) -> bool:
@@ -332,7 +395,7 @@ def sample(items: Sequence[Item]) -> list[Item]:
     kinds: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         if not is_of(item, ASKED_LAST):
-            kinds[item.nodeid.partition("[")[0]].append(item)
+            kinds[name_of_test(item)].append(item)
     asked = []
     for name, own in kinds.items():
         if name.endswith(PARITY):
@@ -391,6 +454,16 @@ def failed(item: Item, seconds: float = 0) -> bool:
     return reports.failed
 
 
+def place_of(mutant: Mutant) -> tuple[str | int, ...]:
+    """What tells it from all others, wherever in its file the function stands."""
+    return mutant.module, mutant.number, mutant.variant, *mutant.key
+
+
+def name_of_test(item: Item) -> str:
+    """The test function's."""
+    return item.nodeid.partition("[")[0]
+
+
 def name_of(code: CodeType) -> str:
     return f"{code.co_filename}:{code.co_qualname}"
 
@@ -416,7 +489,7 @@ def spread(tests: Sequence[Timed]) -> list[Timed]:
     """The tests in another order: one of every test function in turn, of the quickest first."""
     kinds: dict[str, list[Timed]] = defaultdict(list)
     for timed in sorted(tests, key=lambda timed: timed[0]):
-        kinds[timed[1].nodeid.partition("[")[0]].append(timed)
+        kinds[name_of_test(timed[1])].append(timed)
     rows = sorted(kinds.values(), key=lambda row: row[0][0])
     for row in rows:
         random.Random(0).shuffle(row)  # cases of one kind stand beside each other
@@ -472,6 +545,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, help="only one in so many")
     parser.add_argument("--first", type=int, default=0, help="the number of the first one")
     parser.add_argument("--of", help="only those that this file names: an earlier run's output")
+    parser.add_argument("--keep", type=Path, help="a file of results, to go on from later")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--list", action="store_true", help="name them, and run nothing")
     options = parser.parse_args(argv)
@@ -489,7 +563,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(map(str, chosen)))
         return 0
     start = time.monotonic()
-    runner = Runner(chosen, options.jobs)
+    runner = Runner(chosen, options.jobs, options.keep)
     quietly = ["-qq", "-s", "-n", "0", "-p", "no:cacheprovider", "--assert=plain", "tests"]
     pytest.main(quietly, plugins=[runner])
     print(f"\n{summary(runner.results)}\n\n{time.monotonic() - start:.0f} s")

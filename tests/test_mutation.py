@@ -1,8 +1,10 @@
 """The mutation run itself: it plants what it says, notices what a test notices, counts it right."""
 
+import json
 import os
 import sys
 import types
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -127,9 +129,11 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
     """A run within this one, of a toy's tests."""
     monkeypatch.setattr(mutation, "SECONDS", 4)
 
-    def run(chosen: list[Mutant], tests: str = TOY, name: str = "test_toy") -> dict[Mutant, str]:
+    def run(
+        chosen: list[Mutant], tests: str = TOY, name: str = "test_toy", kept: Path | None = None
+    ) -> dict[Mutant, str]:
         (tmp_path / f"{name}.py").write_text(tests)
-        runner = Runner(chosen, 1)
+        runner = Runner(chosen, 1, kept)
         quietly = ["-qq", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:parity"]
         quietly += ["--import-mode=importlib", "-c", os.devnull]
         pytest.main([*quietly, str(tmp_path)], plugins=[runner])
@@ -148,6 +152,16 @@ def test_a_toy_notices_what_it_asks_about(toy: Toy, capsys: pytest.CaptureFixtur
     assert f"survived: {DEFAULT}" in printed
     assert str(UNSEEN) not in printed  # which is known to change nothing
     assert str(SLOPE) not in printed
+
+
+def test_a_run_goes_on_from_what_was_kept(toy: Toy, tmp_path: Path) -> None:
+    """What was noticed is not asked again, nor what is known to change nothing; the rest is."""
+    kept = tmp_path / "kept"
+    assert toy([SLOPE, UNSEEN, DEFAULT], kept=kept) == toy([SLOPE, UNSEEN, DEFAULT], kept=kept)
+    asked = [json.loads(line) for line in kept.read_text("utf-8").splitlines()]
+    counts = Counter((function, kind, was, now) for *_, function, kind, was, now, _ in asked)
+    assert counts == {SLOPE.key: 1, UNSEEN.key: 1, DEFAULT.key: 4}  # in two rounds each time
+    assert [one[-1] for one in asked if SLOPE.was in one] == ["killed"]
 
 
 @pytest.mark.parametrize(
