@@ -228,6 +228,12 @@ EQUIVALENT: dict[Key, str] = {
         NO_KIND
     ),
     # ---- in what is thrown away
+    (
+        "Dropout.forward",
+        "number",
+        "1 - self.p if self.p < 1 else 1",
+        "1 - self.p if self.p < 1 else 2",
+    ): "nothing is kept there to be scaled",
     ("_restore", "number", "TorchGenerator(0)", "TorchGenerator(1)"): "its state is replaced",
     ("rounds", "number", "max(wanted) + 1", "max(wanted) + 2"): "one more is run, and not kept",
 }

@@ -228,8 +228,11 @@ def before_and_after(
         made = change(copy.deepcopy(node))
         return written(node.test), written(made.test)
     whole = node
-    while says_little(whole) and not hasattr(around[id(whole)], "body"):
-        whole = around[id(whole)]
+    while says_little(whole):
+        outer = around[id(whole)]
+        if isinstance(outer, ast.stmt) and hasattr(outer, "body"):
+            break
+        whole = outer
     place = [id(part) for part in ast.walk(whole)].index(id(node))
     changed = copy.deepcopy(whole)
     parts = list(ast.walk(changed))

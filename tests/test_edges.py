@@ -563,6 +563,17 @@ def test_dropout_of_a_number(name: str) -> None:
     assert mine.backward(np.array(OTHER)) == OTHER
 
 
+def test_dropout_of_nothing_keeps_what_has_drawn_0() -> None:
+    class Nothing(np.random.Generator):
+        def random(self, size: Any = None, dtype: Any = np.float64) -> Any:  # type: ignore[override]
+            return np.zeros(size or (), dtype)
+
+    x = np.array([1.0, -2.0])
+    for p, kept in ((0.0, x), (0.5, 0 * x), (1.0, 0 * x)):
+        layer = manual.Dropout(p, generator=Nothing(np.random.PCG64(0)))
+        np.testing.assert_array_equal(layer(x), kept)
+
+
 @pytest.mark.parametrize("name", ["Dropout1d", "Dropout2d"])
 def test_dropout_of_channels_refuses_a_number(name: str) -> None:
     """PyTorch's Dropout2d warns instead, and will refuse it."""

@@ -255,7 +255,7 @@ def test_the_summary_counts() -> None:
         (lambda: os.kill(os.getpid(), 14), "hangs"),
         (lambda: os.kill(os.getpid(), 9), "crashes"),
     ],
-    ids=str,
+    ids=["survived", "killed", "not planted", "hangs", "crashes"],
 )
 def test_what_became_of_a_process(ends: Callable[[], None], result: str) -> None:
     process = os.fork()
