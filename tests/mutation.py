@@ -155,6 +155,18 @@ EQUIVALENT: dict[Key, str] = {
         "np.where(np.abs(x) < 6.5, np.clip(inside, -1, 1), sign)",
         "np.where(np.abs(x) < 13.0, np.clip(inside, -1, 1), sign)",
     ): "from 6.5 on x is 6.5 there, where the series gives exactly 1 in every dtype",
+    (
+        "fused",
+        "comparison",
+        "u.dtype != np.float64 or abs(scale) > 1e+290",
+        "u.dtype != np.float64 or abs(scale) >= 1e+290",
+    ): LAST_BIT,
+    (
+        "fused",
+        "number",
+        "u.dtype != np.float64 or abs(scale) > 1e+290",
+        "u.dtype != np.float64 or abs(scale) > 2e+290",
+    ): LAST_BIT,
     ("TripletMarginLoss.distance", "condition false", "self.p == 2", "False"): LAST_BIT,
     # ---- in how NumPy is told
     (

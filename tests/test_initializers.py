@@ -7,6 +7,7 @@ other processors may round twice: there the last bit may differ.
 
 import copy
 import inspect
+import math
 import os
 import pickle
 import platform
@@ -292,6 +293,58 @@ def test_a_chance_of_exactly_0_is_no_obstacle() -> None:
     """Its logarithm is −∞, which is below every density: what was drawn is kept."""
     mine = initializers.trunc_normal_(manual.Parameter(np.ones(3)), a=3, b=4, generator=Nothing())
     np.testing.assert_array_equal(mine.data, 3)
+
+
+class Drawing(np.random.Generator):
+    """Draws these normal numbers one after the other, and says which kinds were asked for."""
+
+    def __init__(self, *numbers: float) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.numbers, self.kinds = [*numbers], set[str]()
+
+    def standard_normal(self, size: Any = None, dtype: Any = np.float64) -> Any:  # type: ignore[override]
+        self.kinds.add("normal")
+        return np.full(size or (), self.numbers.pop(0) if self.numbers else 0.0, dtype)
+
+    def random(self, size: Any = None, dtype: Any = np.float64) -> Any:  # type: ignore[override]
+        self.kinds.add("uniform")
+        return super().random(size, dtype)
+
+
+@pytest.mark.parametrize("bound", [-2.0, 2.0])
+def test_a_bound_itself_is_within_it(bound: float) -> None:
+    for drawn, kept in ((bound, bound), (np.nextafter(bound, 2 * bound), 0)):
+        mine = initializers.trunc_normal_(manual.Parameter(np.ones(3)), generator=Drawing(drawn))
+        np.testing.assert_array_equal(mine.data, kept)
+
+
+def test_which_way_is_taken_where_exactly_0_3_is_within_the_bounds() -> None:
+    """The one for a little: only for more are numbers drawn until they fall inside."""
+
+    def within(b: float) -> float:
+        low, high = (math.erf(bound / math.sqrt(2)) for bound in (-b, b))
+        return (high - low) / 2
+
+    b = 0.38532046640756773
+    near = [b + i * 2**-54 for i in range(-40, 41)]
+    at = [one for one in near if within(one) == 0.3]
+    above = [one for one in near if within(one) > 0.3]
+    for ends, kinds in ((at, {"uniform"}), (above, {"normal"})):
+        generator = Drawing()
+        initializers.trunc_normal_(
+            manual.Parameter(np.ones(3)), a=-ends[0], b=ends[0], generator=generator
+        )
+        assert generator.kinds == kinds
+
+
+def test_the_largest_numbers_that_can_be_drawn_between(dtype: Any) -> None:
+    largest = float(np.finfo(dtype).max)
+    for a, b in ((0.0, largest), (-largest, 0.0), (-largest / 2, largest / 2)):
+        drawn = initializers.uniform_(manual.Parameter(np.empty(99, dtype)), a, b).data
+        assert np.isfinite(drawn).all()
+        assert (drawn.min() >= a) & (drawn.max() <= b)
+        with pytest.raises(ValueError, match="both and b - a finite"):
+            initializers.uniform_(manual.Parameter(np.empty(99, dtype)), 2 * a, 2 * b)
 
 
 def test_fused_is_rounded_once() -> None:
