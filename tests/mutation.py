@@ -98,7 +98,15 @@ EQUIVALENT: dict[Key, str] = {
         "np.where(size <= self.delta, size * size / 2, self.delta * (size - self.delta / 2))",
         "np.where(size < self.delta, size * size / 2, self.delta * (size - self.delta / 2))",
     ): "both branches are δ²/2 there, to the last bit",
+    (
+        "SmoothL1Loss.loss",
+        "comparison",
+        "near = size < self.beta",
+        "near = size <= self.beta",
+    ): "both branches are β/2 there, but for the last bit",
+    ("NLLLoss.weights", "condition true", "smoothing", "True"): "without smoothing 0 is added",
     # ---- where a mask leaves it out
+    ("SmoothL1Loss.loss", "number", "2 * self.beta or 1", "2 * self.beta or 2"): MASKED,
     ("SELU.value", "number", "np.minimum(x, 0)", "np.minimum(x, 1)"): MASKED,
     ("SELU.derivative", "number", "np.minimum(x, 0)", "np.minimum(x, 1)"): MASKED,
     ("Hardswish.derivative", "number", "np.clip(x, -3, 3)", "np.clip(x, -3, 4)"): MASKED,

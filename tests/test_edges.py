@@ -25,6 +25,7 @@ from .cases import (
     Recipe,
     cast,
     log_probabilities,
+    normal,
     plain,
     scores,
     spelling,
@@ -444,6 +445,34 @@ INFINITE = [
         for rows in [[[row] if i == place else [[0.5, i, 1.0]] for i in range(3)]]
     ),
 ]
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_infinite_scores_are_no_cause_for_a_warning(name: str) -> None:
+    """∞ − ∞ is no lead of one class before another, and counts nothing."""
+    row = np.array([SCORES[name]])
+    manual.MultiMarginLoss()(row, np.array([0]))
+    manual.MultiLabelMarginLoss()(row, np.array([[0, 2, -1]]))
+
+
+ONE = normal((5, 1))
+ONE_CLASS = [
+    Case(made.__name__, plain(made, reduction=reduction), draw, smooth=False)
+    for reduction in ("none", "mean", "sum")
+    for made, draw in (
+        (manual.NLLLoss, scores((5, 1))),
+        (manual.CrossEntropyLoss, scores((5, 1))),
+        (manual.MultiMarginLoss, scores((5, 1))),
+        (manual.MultiLabelMarginLoss, lambda g: (*ONE(g), np.zeros((5, 1), int))),
+        (manual.MultiLabelSoftMarginLoss, normal((5, 1), (5, 1))),
+        (manual.TripletMarginLoss, normal((5, 1), (5, 1), (5, 1))),
+    )
+]
+
+
+@pytest.mark.parametrize("case", ONE_CLASS, ids=lambda case: f"{case.name}-{case.recipe.options}")
+def test_there_may_be_one_class_only(case: Case, dtype: Any) -> None:
+    assert_agreement(make_pair(case, dtype).gradients())
 
 
 @pytest.mark.parametrize("case", INFINITE)
