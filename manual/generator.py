@@ -121,7 +121,7 @@ def fused(u: Array, scale: Any, shift: Any) -> Array:
     """
     if u.dtype == np.float32:
         return (u.astype(np.float64) * scale + shift).astype(np.float32)
-    if u.dtype != np.float64:
+    if u.dtype != np.float64 or abs(scale) > 1e290:  # whose halves would overflow
         return u * scale + shift
 
     def halves(x: Any) -> tuple[Any, Any]:

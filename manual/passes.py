@@ -42,7 +42,6 @@ class Pass:
         for module in self.modules:
             module._saved = [saved for saved in module._saved if saved.within is not self]
             module._overtaken = []
-        self.modules = []
 
 
 class Saved:

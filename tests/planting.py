@@ -43,7 +43,7 @@ COMPUTED = {
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
 }
-ONLY_FOR_SPEED = ("out", "strict")  # or a second look at what has been looked at
+ONLY_FOR_SPEED = ("copy", "out", "strict")  # or a second look at what has been looked at
 EXTREMES = {"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum"}
 
 
@@ -55,6 +55,7 @@ class Mutant:
         module, function, first: where: the function's qualified name and first line.
         number: of the node among the function's nodes; of what is done there, `variant`.
         kind: the kind of change.
+        was, now: the expression or statement without and with it.
     """
 
     module: str
@@ -69,7 +70,12 @@ class Mutant:
 
     def __str__(self) -> str:
         file = f"{self.module.replace('.', '/')}.py:{self.line}"
-        return f"{file} {self.function}: {self.kind}: {self.was} -> {self.now}"
+        return f"{file} {self.function}: {self.kind}: {self.was[:160]} -> {self.now[:160]}"
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What tells it from others of its function, wherever in a file that stands."""
+        return self.function, self.kind, self.was, self.now
 
 
 def modules() -> list[ModuleType]:
@@ -95,7 +101,7 @@ def functions_of(
 
 
 def left_alone(function: ast.FunctionDef) -> set[int]:
-    """Nodes whose change no behaviour shows: docstrings, annotations, messages of errors."""
+    """Nodes whose change is of no interest: docstrings, annotations, messages of errors."""
     skipped: list[ast.AST | None] = [function.returns]
     for node in ast.walk(function):
         if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -104,6 +110,8 @@ def left_alone(function: ast.FunctionDef) -> set[int]:
             skipped.append(node.annotation)
         if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr):
             skipped += list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.keyword) and node.arg in ONLY_FOR_SPEED:
+            skipped.append(node.value)
     return {id(inner) for node in skipped if node is not None for inner in ast.walk(node)}
 
 
@@ -189,26 +197,61 @@ def changes(node: ast.AST) -> Iterator[Change]:
         yield "deleted", lambda node: ast.Pass()
 
 
+@cache
 def mutants() -> list[Mutant]:
     """All of them, in the order of the source."""
     planted = []
     for module in modules():
         for name, function in functions_of(ast.parse(source_of(module.__name__))):
             skipped, first = left_alone(function), first_line(function)
+            around = {id(c): p for p in ast.walk(function) for c in ast.iter_child_nodes(p)}
             for number, node in enumerate(ast.walk(function)):
                 if id(node) in skipped or is_abstract(node):
                     continue
                 for variant, (kind, change) in enumerate(changes(node)):
-                    was, now = (
-                        " ".join(ast.unparse(ast.fix_missing_locations(tree)).split())[:160]
-                        for tree in (node, change(copy.deepcopy(node)))
-                    )
-                    if kind == "option ignored":
-                        was, now = str(variant), f"{name} ignores its option {variant}"
                     line = getattr(node, "lineno", function.lineno)
                     place = (module.__name__, name, first, number, variant)
-                    planted.append(Mutant(*place, kind, line, was, now))
+                    texts = before_and_after(node, change, around)
+                    planted.append(Mutant(*place, kind, line, *texts))
     return planted
+
+
+def before_and_after(
+    node: ast.AST, change: Callable[[Any], ast.AST], around: dict[int, ast.AST]
+) -> tuple[str, str]:
+    """The text without and with the change; of a single number or word, what stands around it."""
+    if isinstance(node, ast.FunctionDef):  # an option is ignored
+        made: Any = change(copy.deepcopy(node))
+        ignored = written(made.body[0])
+        return ignored.partition(" = ")[0], ignored
+    if isinstance(node, ast.If | ast.IfExp):  # its condition is changed
+        made = change(copy.deepcopy(node))
+        return written(node.test), written(made.test)
+    whole = node
+    while says_little(whole):
+        outer = around[id(whole)]
+        if isinstance(outer, ast.stmt) and hasattr(outer, "body"):
+            break
+        whole = outer
+    place = [id(part) for part in ast.walk(whole)].index(id(node))
+    changed = copy.deepcopy(whole)
+    parts = list(ast.walk(changed))
+    new = change(parts[place])
+    if place:
+        put(parts, parts[place], new)
+    return written(whole), written(changed if place else new)
+
+
+def says_little(node: ast.AST) -> bool:
+    """Whether it is a number, a word or a part of one expression: too little to be known by."""
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.operand, ast.Constant)
+    return isinstance(node, ast.Constant | ast.Compare | ast.keyword | ast.Slice)
+
+
+def written(tree: ast.AST) -> str:
+    """Its source on one line."""
+    return " ".join(ast.unparse(ast.fix_missing_locations(tree)).split())
 
 
 def is_abstract(node: ast.AST) -> bool:
@@ -231,6 +274,14 @@ def code_of(code: CodeType, name: str, first: int) -> CodeType:
                 with suppress(LookupError):
                     return code_of(constant, name, first)
     raise LookupError(name)
+
+
+def inner(code: CodeType) -> Iterator[CodeType]:
+    """The codes of the functions that stand within this one."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from inner(constant)
 
 
 def function_of(module: str, name: str, first: int) -> FunctionType:
@@ -261,11 +312,9 @@ def put(nodes: Sequence[ast.AST], target: ast.AST, new: ast.AST) -> None:
 def plant(mutant: Mutant) -> None:
     """Put the change in its place, for good: to be done in a process of its own."""
     tree = ast.parse(source_of(mutant.module))
-    function = next(
-        node
-        for name, node in functions_of(tree)
-        if (name, first_line(node)) == (mutant.function, mutant.first)
-    )
+    function = {(name, first_line(node)): node for name, node in functions_of(tree)}[
+        mutant.function, mutant.first
+    ]
     nodes = list(ast.walk(function))
     target = nodes[mutant.number]
     put(nodes, target, list(changes(target))[mutant.variant][1](target))
@@ -277,6 +326,12 @@ def plant(mutant: Mutant) -> None:
         function.body[:0] = ast.parse("\n".join(f"if 0: {name}" for name in lost)).body
         code = compiled(tree, mutant)
     made.__code__ = code
+    was = {(c.co_qualname, c.co_firstlineno): c for c in inner(before[0])}
+    now = {(c.co_qualname, c.co_firstlineno): c for c in inner(code)}
+    for held in vars(importlib.import_module(mutant.module)).values():
+        for place, old in was.items():  # what it has made already, as a decorator does
+            if isinstance(held, FunctionType) and held.__code__ is old and place in now:
+                held.__code__ = now[place]
     made.__defaults__ = tuple(map(valued(made), function.args.defaults)) or None
     named = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
     made.__kwdefaults__ = {a.arg: valued(made)(d) for a, d in named if d is not None} or None

@@ -103,6 +103,33 @@ def test_erf(x: float) -> None:
     assert float(manual.special.erf(np.array(x))) == pytest.approx(erf(x), rel=1e-15, abs=1e-300)
 
 
+def test_erf_is_1_from_where_every_dtype_has_it_so(dtype: Any) -> None:
+    far = np.array([-np.inf, -1e30, -20, -13, -6.5, 6.5, 7, 13, 20, 1e30, np.inf], dtype)
+    np.testing.assert_array_equal(manual.special.erf(far), np.sign(far))
+    near = np.linspace(-6.5, 6.5, 9_999, dtype=dtype)
+    assert np.abs(manual.special.erf(near)).max() == 1
+
+
+def test_phi_on_both_sides_of_where_its_forms_meet(dtype: Any) -> None:
+    """The continued fraction beyond ±2, the series within: neither is used past its own place."""
+    from math import erfc, sqrt
+
+    z = np.array([-160, -12, -5, -3, -2.5, -2.01, -2, -1.99, -1, 0, 1, 2, 2.01, 2.5, 3, 9], dtype)
+    expected = [erfc(-v / sqrt(2)) / 2 for v in z.astype(float)]
+    mine = manual.special.normal_cdf(z)
+    np.testing.assert_allclose(mine, expected, rtol=64 * np.finfo(dtype).eps, atol=1e-37)
+
+
+def test_an_option_at_the_end_of_the_range_does_not_overflow(dtype: Any) -> None:
+    """Where x > 0 the other branch is computed as well, at 0: of a large α, or of x/α."""
+    largest = float(np.finfo(dtype).max) * 0.9
+    x = np.array([0.5, 1, 3], dtype)
+    for module in (manual.ELU(largest), manual.CELU(1 / 1024)):
+        y, slope = run(module, x)
+        np.testing.assert_array_equal(y, x)
+        np.testing.assert_array_equal(slope, 1)
+
+
 def test_gelu_in_the_far_tail(dtype: Any) -> None:
     """Φ keeps its digits where 1 + erf has none left: y is never on the wrong side of 0."""
     from math import erfc, sqrt

@@ -9,6 +9,7 @@ import torch
 
 import manual
 from manual.article.modules import ArticleNetwork, SharedBias
+from manual.passes import observe_calls
 from torch_ref import models
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import twin_of
@@ -131,6 +132,17 @@ def test_forward_by_itself_is_a_pass_as_well() -> None:
     layer.forward(OTHER)
     with pytest.raises(RuntimeError, match="several forward passes wait"):
         layer.backward(np.ones((7, 2)))
+
+
+def test_looking_leaves_a_forward_by_itself_as_it_was() -> None:
+    """Of which it is not known what came out, until it is run backward."""
+    layer = manual.Linear(3, 2, dtype=F64)
+    seen: list[Any] = []
+    layer.forward(X)
+    with manual.no_grad(), observe_calls(lambda *given: seen.append(given)):
+        layer(OTHER)
+    assert not seen
+    np.testing.assert_array_equal(layer.backward(np.ones((5, 2))).shape, (5, 3))
 
 
 def test_what_is_changed_in_place_counts_as_it_is_at_backward() -> None:

@@ -82,6 +82,29 @@ def test_a_target_that_is_too_long(zero_infinity: bool) -> None:
     assert (gradient[:, 1] == 0).all() if zero_infinity else np.isnan(gradient[0, 1]).any()
 
 
+def test_one_sample_without_a_batch_has_one_loss() -> None:
+    log_p, targets, lengths, sizes = log_probabilities()
+    for reduction in ("none", "mean", "sum"):
+        one = manual.CTCLoss(reduction=reduction)
+        mine = one(log_p[:, 0], targets[0], lengths[0], sizes[0])
+        by_one = one.backward(np.float64(1))
+        batch = manual.CTCLoss(reduction=reduction)
+        of_batch = batch(log_p[:, :1], targets[:1], lengths[:1], sizes[:1])
+        assert np.shape(mine) == ()
+        assert mine == np.reshape(of_batch, ())
+        assert by_one.shape == (7, 5)
+        by_batch = batch.backward(np.ones(1) if reduction == "none" else np.float64(1))
+        np.testing.assert_array_equal(by_one, by_batch[:, 0])
+
+
+@pytest.mark.parametrize("targets", [np.zeros((0, 3), int), np.zeros(0, int)], ids=["rows", "one"])
+def test_no_samples_at_all(targets: Any) -> None:
+    nothing = np.zeros(0, int)
+    loss = manual.CTCLoss(reduction="sum")
+    assert loss(np.zeros((7, 0, 5)), targets, nothing, nothing) == 0
+    assert loss.backward().shape == (7, 0, 5)
+
+
 def test_no_steps_at_all() -> None:
     """The empty target is then certain, and every other impossible."""
     log_p, targets, _, _ = log_probabilities()

@@ -21,7 +21,7 @@ from torch_ref.twin import to_torch
 from .cases import IN_IMAGES, Case
 from .cases.activations import ELEMENTWISE, PYTORCH_IS_OFF
 from .cases.case import Chain, Recipe, cast, plain, typed, written
-from .cases.draws import log_probabilities, scores, spelling
+from .cases.draws import log_probabilities, normal, scores, spelling
 from .conftest import NO_JUDGE, Pair, assert_agreement, make_pair, named, public
 
 pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")
@@ -279,6 +279,47 @@ def test_a_triplets_tie_is_split_in_half() -> None:
     np.testing.assert_array_equal([by_anchor, by_positive, by_negative], [[[-0.5]], [[0.5]], [[0]]])
 
 
+@pytest.mark.parametrize("name", ["LeakyReLU", "PReLU"])
+def test_an_infinite_slope_at_zero(name: str, dtype: Any) -> None:
+    """0 · ∞ is no number, as in PyTorch: 0 is on the side of the slope."""
+    infinite = {"LeakyReLU": plain(manual.LeakyReLU, INF), "PReLU": typed(manual.PReLU, 1, INF)}
+    case = Case(name, infinite[name], lambda g: (np.array([0.0, -0.0]),), smooth=False)
+    with np.errstate(invalid="ignore"):
+        pair = make_pair(case, dtype)
+        assert_agreement(pair.gradients())
+        np.testing.assert_array_equal(pair.mine(*pair.inputs), NAN)
+
+
+def test_a_ranking_target_between_the_signs(dtype: Any) -> None:
+    """PyTorch takes any number, and so every formula has to."""
+    t = np.array([0.5, -2.0, 0.0, 3.0])
+    x1, x2 = np.array([1.0, -1.0, 2.0, 0.25]), np.array([1.5, -2.0, 1.0, 0.5])
+    recipe = plain(manual.MarginRankingLoss, margin=0.5, reduction="none")
+    case = Case("MarginRankingLoss", recipe, lambda g: (x1, x2, t), smooth=False)
+    assert_agreement(make_pair(case, dtype).gradients())
+
+
+def test_one_variance_below_0_beside_one_that_is_no_number() -> None:
+    var = np.array([0.25, NAN, -0.5])
+    with pytest.raises(ValueError, match=r"var has values from -0\.5 to 0\.25, expected 0 or more"):
+        manual.GaussianNLLLoss()(np.ones(3), np.ones(3), var)
+
+
+def test_a_class_that_is_ignored_where_there_is_one_only() -> None:
+    for made in (manual.NLLLoss, manual.CrossEntropyLoss):
+        loss = made(reduction="sum")
+        np.testing.assert_array_equal(
+            loss(np.array([[-0.5], [-0.25]]), np.array([-100, 0])) > 0, made is manual.NLLLoss
+        )
+        np.testing.assert_array_equal(loss.backward()[0], 0)
+
+
+@pytest.mark.parametrize("shape", [(), (7,)])
+def test_a_slope_for_each_channel_needs_channels(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"input of shape .* has 1 channels, expected 2"):
+        manual.PReLU(2, dtype=np.float64)(np.ones(shape))
+
+
 def test_what_cannot_happen_costs_nothing() -> None:
     """KLDiv at t = 0: t log t is 0 there. The target's own gradient is −∞ in the limit."""
     case = named("KLDivLoss-log_target=False-reduction=none")
@@ -394,6 +435,34 @@ INFINITE = [
         for rows in [[[row] if i == place else [[0.5, i, 1.0]] for i in range(3)]]
     ),
 ]
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_infinite_scores_are_no_cause_for_a_warning(name: str) -> None:
+    """∞ − ∞ is no lead of one class before another, and counts nothing."""
+    row = np.array([SCORES[name]])
+    manual.MultiMarginLoss()(row, np.array([0]))
+    manual.MultiLabelMarginLoss()(row, np.array([[0, 2, -1]]))
+
+
+ONE = normal((5, 1))
+ONE_CLASS = [
+    Case(made.__name__, plain(made, reduction=reduction), draw, smooth=False)
+    for reduction in ("none", "mean", "sum")
+    for made, draw in (
+        (manual.NLLLoss, scores((5, 1))),
+        (manual.CrossEntropyLoss, scores((5, 1))),
+        (manual.MultiMarginLoss, scores((5, 1))),
+        (manual.MultiLabelMarginLoss, lambda g: (*ONE(g), np.zeros((5, 1), int))),
+        (manual.MultiLabelSoftMarginLoss, normal((5, 1), (5, 1))),
+        (manual.TripletMarginLoss, normal((5, 1), (5, 1), (5, 1))),
+    )
+]
+
+
+@pytest.mark.parametrize("case", ONE_CLASS, ids=lambda case: f"{case.name}-{case.recipe.options}")
+def test_there_may_be_one_class_only(case: Case, dtype: Any) -> None:
+    assert_agreement(make_pair(case, dtype).gradients())
 
 
 @pytest.mark.parametrize("case", INFINITE)
@@ -516,6 +585,17 @@ def test_dropout_of_a_number(name: str) -> None:
     assert y.shape == ()
     assert y == theirs(torch.tensor(NUMBER)).item() == NUMBER
     assert mine.backward(np.array(OTHER)) == OTHER
+
+
+def test_dropout_of_nothing_keeps_what_has_drawn_0() -> None:
+    class Nothing(np.random.Generator):
+        def random(self, size: Any = None, dtype: Any = np.float64) -> Any:  # type: ignore[override]
+            return np.zeros(size or (), dtype)
+
+    x = np.array([1.0, -2.0])
+    for p, kept in ((0.0, x), (0.5, 0 * x), (1.0, 0 * x)):
+        layer = manual.Dropout(p, generator=Nothing(np.random.PCG64(0)))
+        np.testing.assert_array_equal(layer(x), kept)
 
 
 @pytest.mark.parametrize("name", ["Dropout1d", "Dropout2d"])

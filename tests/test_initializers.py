@@ -7,11 +7,13 @@ other processors may round twice: there the last bit may differ.
 
 import copy
 import inspect
+import math
 import os
 import pickle
 import platform
 import subprocess
 import sys
+from fractions import Fraction
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -125,7 +127,7 @@ def test_a_single_number() -> None:
     generator = TorchGenerator(3)
     mine = [generator.random(), generator.standard_normal()]
     assert mine == pytest.approx(theirs, rel=1e-15)
-    assert [np.shape(number) for number in mine] == [(), ()]
+    assert all(isinstance(number, float) for number in mine)  # and no arrays of one
 
 
 @pytest.mark.parametrize(
@@ -264,6 +266,96 @@ def test_what_is_no_parameter(name: str, wrong: Any) -> None:
     message = f"^{name}: got a {type(wrong).__name__}, expected a Parameter$"
     with pytest.raises(TypeError, match=message):
         getattr(initializers, name)(wrong, **required)
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (1, 4), (1, 1), (3, 1, 1)])
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out"])
+def test_kaiming_of_a_single_input_or_output(mode: Any, shape: tuple, dtype: Any) -> None:
+    mine = manual.Parameter(np.empty(shape, dtype))
+    initializers.kaiming_uniform_(mine, mode=mode, generator=TorchGenerator(0))
+    theirs = torch.empty(shape, dtype=DTYPES[np.dtype(dtype)])
+    torch.manual_seed(0)
+    torch.nn.init.kaiming_uniform_(theirs, mode=mode)
+    np.testing.assert_allclose(mine.data, theirs.numpy(), rtol=4 * np.finfo(dtype).eps)
+
+
+class Nothing(np.random.Generator):
+    """Draws 0 and nothing else, as every generator now and then does."""
+
+    def __init__(self) -> None:
+        super().__init__(np.random.PCG64(0))
+
+    def random(self, size: Any = None, dtype: Any = np.float64) -> Any:  # type: ignore[override]
+        return np.zeros(size or (), dtype)
+
+
+def test_a_chance_of_exactly_0_is_no_obstacle() -> None:
+    """Its logarithm is −∞, which is below every density: what was drawn is kept."""
+    mine = initializers.trunc_normal_(manual.Parameter(np.ones(3)), a=3, b=4, generator=Nothing())
+    np.testing.assert_array_equal(mine.data, 3)
+
+
+class Drawing(np.random.Generator):
+    """Draws these normal numbers one after the other, and says which kinds were asked for."""
+
+    def __init__(self, *numbers: float) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.numbers, self.kinds = [*numbers], set[str]()
+
+    def standard_normal(self, size: Any = None, dtype: Any = np.float64) -> Any:  # type: ignore[override]
+        self.kinds.add("normal")
+        return np.full(size or (), self.numbers.pop(0) if self.numbers else 0.0, dtype)
+
+    def random(self, size: Any = None, dtype: Any = np.float64) -> Any:  # type: ignore[override]
+        self.kinds.add("uniform")
+        return super().random(size, dtype)
+
+
+@pytest.mark.parametrize("bound", [-2.0, 2.0])
+def test_a_bound_itself_is_within_it(bound: float) -> None:
+    for drawn, kept in ((bound, bound), (np.nextafter(bound, 2 * bound), 0)):
+        mine = initializers.trunc_normal_(manual.Parameter(np.ones(3)), generator=Drawing(drawn))
+        np.testing.assert_array_equal(mine.data, kept)
+
+
+def test_which_way_is_taken_where_exactly_0_3_is_within_the_bounds() -> None:
+    """The one for a little: only for more are numbers drawn until they fall inside."""
+
+    def within(b: float) -> float:
+        low, high = (math.erf(bound / math.sqrt(2)) for bound in (-b, b))
+        return (high - low) / 2
+
+    b = 0.38532046640756773
+    near = [b + i * 2**-54 for i in range(-40, 41)]
+    at = [one for one in near if within(one) == 0.3]
+    above = [one for one in near if within(one) > 0.3]
+    for ends, kinds in ((at, {"uniform"}), (above, {"normal"})):
+        generator = Drawing()
+        initializers.trunc_normal_(
+            manual.Parameter(np.ones(3)), a=-ends[0], b=ends[0], generator=generator
+        )
+        assert generator.kinds == kinds
+
+
+def test_the_largest_numbers_that_can_be_drawn_between(dtype: Any) -> None:
+    largest = float(np.finfo(dtype).max)
+    for a, b in ((0.0, largest), (-largest, 0.0), (-largest / 2, largest / 2)):
+        drawn = initializers.uniform_(manual.Parameter(np.empty(99, dtype)), a, b).data
+        assert np.isfinite(drawn).all()
+        assert (drawn.min() >= a) & (drawn.max() <= b)
+        with pytest.raises(ValueError, match="both and b - a finite"):
+            initializers.uniform_(manual.Parameter(np.empty(99, dtype)), 2 * a, 2 * b)
+
+
+def test_fused_is_rounded_once() -> None:
+    """Beside exact fractions, also where the sum leaves nothing but the product's lost digits."""
+    generator = np.random.default_rng(0)
+    u, s, c = generator.random(300), generator.normal(size=300), generator.normal(size=300)
+    c[100:200] = -(u * s)[100:200]
+    c[200:] = np.nextafter(-(u * s)[200:], 1)
+    for drawn, scale, shift in zip(u, s, c, strict=True):
+        exact = Fraction(float(drawn)) * Fraction(float(scale)) + Fraction(float(shift))
+        assert fused(np.array([drawn]), scale, shift)[0] == float(exact)
 
 
 def test_orthogonal_is_orthogonal_in_extended_precision_too() -> None:

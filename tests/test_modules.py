@@ -180,6 +180,39 @@ def test_train_and_eval_reach_every_module() -> None:
     assert all(module.training for module in network.train().modules())
 
 
+def test_a_parameter_shows_itself() -> None:
+    values = np.array([1.0, 2.0], F32)
+    assert repr(manual.Parameter(values)) == f"Parameter({values!r})"
+    fixed = manual.Parameter(values, requires_grad=False)
+    assert repr(fixed) == f"Parameter({values!r}, requires_grad=False)"
+
+
+def test_a_parameter_takes_only_what_is_its_own() -> None:
+    """Its first gradient, and every other one; a subclass of an array is named."""
+    for first in (None, np.ones((4, 3), F32)):
+        weight = linear().weight
+        weight.grad = first
+        what = "grad" if first is None else "gradient"
+        with pytest.raises(TypeError, match=f"^{what} in float64 for a parameter in float32$"):
+            weight.accumulate(np.ones((4, 3)))
+        with pytest.raises(ValueError, match=rf"^{what} of shape \(3,\) for a parameter of shape"):
+            weight.accumulate(np.ones(3, F32))
+        np.testing.assert_array_equal(weight.grad, first)
+    with pytest.raises(TypeError, match=r"^data is a matrix, expected a plain NumPy array$"):
+        manual.Parameter(np.ones((2, 2)).view(np.matrix))
+
+
+@pytest.mark.parametrize("padding", [None, 0, 2, -1])
+def test_the_paddings_row_starts_from_zero(padding: int | None) -> None:
+    layer = manual.Embedding(4, 3, padding, generator=np.random.default_rng(0))
+    rows = np.random.default_rng(0).standard_normal((4, 3), dtype=F32)
+    if padding is not None:
+        rows[padding] = 0
+    np.testing.assert_array_equal(layer.weight.data, rows)
+    layer.reset_parameters(np.random.default_rng(0))
+    np.testing.assert_array_equal(layer.weight.data, rows)
+
+
 def test_a_shared_parameter_is_one_parameter() -> None:
     layer = manual.Linear(3, 3)
     network = manual.Sequential(layer, manual.Tanh(), layer)

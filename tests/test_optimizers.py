@@ -770,6 +770,50 @@ def test_no_state_for_a_stranger() -> None:
     assert {*both.optimizer.state_of(both.mine[1])} == {"step", "exp_avg", "exp_avg_sq"}
 
 
+def test_asgds_average_is_the_weights_until_it_begins(dtype: Any) -> None:
+    """To the last bit: nothing is left of what it was before."""
+    parameter = manual.Parameter(np.array([1.0, -3.0, 1e-3], dtype))
+    optimizer = manual.ASGD([parameter], lr=0.3)
+    for step in range(5):
+        parameter.grad = np.array([0.1, 7.0, -0.7], dtype) * dtype.type(step + 1)
+        optimizer.step()
+        np.testing.assert_array_equal(optimizer.state_of(parameter)["ax"], parameter.data)
+
+
+@pytest.mark.parametrize("made", [made for made in ALL if made not in (manual.Muon, manual.ASGD)])
+def test_without_decay_an_infinite_weight_is_no_part_of_the_step(made: Any) -> None:
+    """0 · ∞ would be no number: what is not asked for is not computed."""
+    parameter = manual.Parameter(np.array([INF, 1.0]))
+    optimizer = made([parameter], **({"weight_decay": 0} if made is manual.AdamW else {}))
+    parameter.grad = np.ones(2)
+    optimizer.step()
+    assert parameter.data[0] == INF
+    assert parameter.data[1] < 1
+
+
+@pytest.mark.parametrize("made", ALL)
+def test_the_state_of_a_beginner_takes_one_back_to_the_beginning(made: Any) -> None:
+    """What is not in it is forgotten, not kept."""
+
+    def steps(optimizer: Any, parameter: Any, count: int) -> None:
+        for i in range(count):
+            parameter.grad = np.array([[0.5, -1.0], [2.0, 0.25 * i]])
+            optimizer.step()
+
+    start = np.array([[1.0, -2.0], [0.5, 3.0]])
+    first, other = manual.Parameter(start), manual.Parameter(start)
+    new, old = made([first]), made([other])
+    beginning = new.state_dict()
+    steps(old, other, 3)
+    old.load_state_dict(beginning)
+    other.data = start
+    steps(old, other, 2)
+    steps(new, first, 2)
+    np.testing.assert_array_equal(other.data, first.data)
+    for key, value in new.state_of(first).items():
+        np.testing.assert_array_equal(old.state_of(other)[key], value)
+
+
 def test_zero_grad_drops_every_gradient() -> None:
     both = Both(manual.SGD, {})
     both.step(range(3))

@@ -135,7 +135,7 @@ def check_description(d: Description) -> Description:
             "expected a weight, a bias and an activation for each layer, not {} weights, {} biases "
             "and {} activations".format(*counts)
         )
-    width = d.x.shape[1] if d.x.ndim == 2 else -1
+    width = d.x.shape[1] if d.x.ndim == 2 else 0
     if width < 1 or not len(d.x):
         raise DescriptionError(f"x has the shape {d.x.shape}, expected (samples, inputs)")
     for number, (w, b) in enumerate(zip(d.weights, d.biases, strict=True), 1):

@@ -141,8 +141,7 @@ def figures_table(rule: str, biases: str, autograd: dict[int, Round] | None = No
             reasons.setdefault(why, f"({len(reasons) + 1})")
             line += f"  {reasons[why]}"
         lines.append(line)
-    if reasons:
-        lines += ["", "What the article prints there is"]
     digits = {figure.why: f": {figure.digits}" for figure in reversed(FIGURES) if figure.why}
+    lines += ["", "What the article prints there is"]  # no one run gives all of it
     lines += [f"{mark} {why}{digits.get(why, '')}" for why, mark in reasons.items()]
     return "\n".join(lines)

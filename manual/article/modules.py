@@ -42,7 +42,7 @@ class SharedBias(Module):
         return {"bias": x.size}
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, self.bias.data.dtype)
+        self.check_input(x, self.bias.data.dtype, "x")
         self.save_for_backward()
         return x + self.bias.data
 

@@ -17,8 +17,7 @@ class Names:
 
     def neuron(self, kind: str, layer: int, i: int) -> str:
         if self.article:
-            letter = "ho"[layer - 1] if layer else "i"
-            return f"{kind}_{letter}{i + 1}" if layer else f"i{i + 1}"
+            return f"{kind}_{'ho'[layer - 1]}{i + 1}" if layer else f"i{i + 1}"
         if layer == 0:
             return f"x_{i + 1}"
         return f"{ {'net': 'z', 'out': 'a'}[kind] }{layer}_{i + 1}"
@@ -178,7 +177,7 @@ class NeuronByNeuron:
         yield Equation(by_net, (by_out, "·", local), BACKWARD, f"{name}.backward")
 
     def by_weights(self, layer: int, i: int) -> Iterator[Equation]:
-        """∂E/∂w of the weights that lead to a neuron."""
+        """∂E/∂w of the weights that lead to a neuron, and ∂E/∂b of a bias that is trained."""
         for j in self.shown[layer - 1]:
             w = self.weight(layer, i, j)
             factors: Parts = (self.by_net(layer, i), "·", self.out(layer - 1, j))
@@ -187,6 +186,9 @@ class NeuronByNeuron:
                 factors = (self.by_out(layer, i), "·", self.local(layer, i), "·", last)
             by_weight = slope(self.E, w, f"dW{layer}", (i, j))
             yield Equation(by_weight, factors, BACKWARD, "Linear.backward")
+        if self.d.trains_biases:
+            by_bias = slope(self.E, self.bias(layer, i), f"db{layer}", (i,))
+            yield Equation(by_bias, (self.by_net(layer, i),), BACKWARD, "Linear.backward")
 
     def update(self) -> Iterator[Equation]:
         for layer in range(1, self.d.layers + 1):

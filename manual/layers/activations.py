@@ -176,8 +176,7 @@ class PReLU(Module):
                 f"expected {self.num_parameters}"
             )
         # w stands along axis 1, so that it meets its own channel
-        axes = (1, -1, *[1] * (x.ndim - 2)) if x.ndim > 1 else (-1,)
-        w = self.weight.data.reshape(axes)
+        w = self.weight.data.reshape(self.num_parameters, *[1] * (x.ndim - 2))
         self.save_for_backward(x, w)
         return np.where(x > 0, x, w * x).reshape(x.shape)
 
@@ -238,7 +237,7 @@ class CELU(InplaceRefused):
         return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0) / self.alpha))
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return np.where(x > 0, 1, np.exp(np.minimum(x, 0) / self.alpha))
+        return np.exp(np.minimum(x, 0) / self.alpha)  # which is 1 from 0 on
 
 
 class SELU(InplaceRefused):

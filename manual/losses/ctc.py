@@ -109,7 +109,7 @@ class CTCLoss(Loss):
             raise ValueError(
                 f"{self!r}: targets of shape {targets.shape}, expected ({sizes.sum()},)"
             )
-        return np.split(targets, np.cumsum(sizes)[:-1])
+        return np.split(targets, np.cumsum(sizes))[:-1]
 
     def align(self, log_p: Array, target: Array) -> tuple[Any, Array]:
         """One sample's loss, and its gradient with respect to log_p (T, C)."""

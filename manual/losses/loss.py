@@ -61,9 +61,11 @@ class Loss(Module):
         return g[..., np.newaxis] if isinstance(g, np.ndarray) else g
 
 
-def check_same_shape(loss: Module, input: Array, target: Array, name: str = "target") -> None:
+def check_same_shape(
+    loss: Module, input: Array, target: Array, name: str = "target", first: str = "input"
+) -> None:
     """Raise unless both are floating arrays of one shape and dtype: nothing is broadcast."""
-    loss.check_input(input)
+    loss.check_input(input, name=first)
     loss.check_input(target, input.dtype, name)
     check_shape(loss, input, target, name)
 

@@ -76,7 +76,7 @@ class MarginRankingLoss(MarginLoss):
     """
 
     def forward(self, input1: Array, input2: Array, target: Array) -> Any:
-        check_same_shape(self, input1, input2, "input2")
+        check_same_shape(self, input1, input2, "input2", "input1")
         target = numbers_like(self, input1, target)
         check_shape(self, input1, target)
         ahead = input1 - input2
@@ -277,7 +277,7 @@ class CosineEmbeddingLoss(MarginLoss):
     EPS = 1e-12
 
     def forward(self, input1: Array, input2: Array, target: Array) -> Any:
-        check_same_shape(self, input1, input2, "input2")
+        check_same_shape(self, input1, input2, "input2", "input1")
         target = numbers_like(self, input1, target)
         if input1.ndim not in (1, 2) or target.shape != input1.shape[:-1]:
             raise ValueError(
@@ -348,7 +348,7 @@ class TripletMarginLoss(MarginLoss):
         return d, np.sign(v) * powers
 
     def forward(self, anchor: Array, positive: Array, negative: Array) -> Any:
-        check_same_shape(self, anchor, positive, "positive")
+        check_same_shape(self, anchor, positive, "positive", "anchor")
         check_same_shape(self, anchor, negative, "negative")
         near, by_near = self.distance(anchor, positive)
         far, by_far = self.distance(anchor, negative)

@@ -304,6 +304,7 @@ class PoissonNLLLoss(PairwiseLoss):
         self.log_input, self.full, self.eps = log_input, full, eps
 
     def forward(self, log_input: Array, target: Array) -> Any:
+        self.check_input(log_input, name="log_input")
         return super().forward(log_input, target)
 
     def loss(self, x: Array, t: Array) -> Array:
