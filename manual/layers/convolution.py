@@ -79,17 +79,16 @@ def correlate(x: Array, W: Array, stride: Sizes, dilation: Sizes, out: Sizes) ->
     Returns:
         (*P, G, O, N).
     """
-    kernel = W.shape[:-3]
-    y = np.zeros((*out, *W.shape[-3:-1], x.shape[-1]), x.dtype)
-    products = [
-        (matrices_of(W, places), view) for places, view in rows_of(x, kernel, stride, dilation, out)
-    ]
+    y = np.empty((*out, *W.shape[-3:-1], x.shape[-1]), x.dtype)
+    (places, view), *others = rows_of(x, W.shape[:-3], stride, dilation, out)
+    row = matrices_of(W, places)
+    products = [(matrices_of(W, places), view) for places, view in others]
+    more = np.empty_like(y[next(blocks(out[0], count(y.shape[1:])))]) if products else y
     for block in blocks(out[0], count(y.shape[1:])):
-        for first, (row, view) in enumerate(products):
-            if first == 0:
-                np.matmul(row, view[block], out=y[block])  # (G, O, k·C) x (p, G, k·C, N)
-            else:
-                y[block] += row @ view[block]
+        part = y[block]
+        np.matmul(row, view[block], out=part)  # (G, O, k·C) x (p, G, k·C, N)
+        for other, seen in products:
+            part += np.matmul(other, seen[block], out=more[: len(part)])
     return y
 
 

@@ -139,26 +139,40 @@ class MaxPool(Pooling):
     def forward(self, input: Array) -> Any:
         x, sizes, places, batched = self.taken_in(input)
         padded = self.padded(x, places, -math.inf)
-        bordered = padded is not x
-        largest, chosen = None, None
-        for number, seen in enumerate(self.windows(places)):
-            value = padded[seen]
-            if largest is None or chosen is None:
-                largest = value.copy(order="K")
-                # of −∞ alone the first that is inside; the border itself is never chosen
-                chosen = np.full_like(value, -1 if bordered else 0, np.int32)
-            better = (value > largest) | (value != value)
-            if bordered:
-                better |= (chosen < 0) & self.begins_inside(seen, sizes)
-            np.copyto(largest, value, where=better)
-            chosen[better] = number
-        assert largest is not None
-        assert chosen is not None
-        self.save_for_backward(chosen, padded.shape, sizes, batched)
+        first, *others = self.windows(places)
+        largest = padded[first].copy(order="K")
+        for seen in others:
+            np.maximum(largest, padded[seen], out=largest)
+        self.save_for_backward(padded, largest, sizes, batched)
         y = outward(largest, batched)
         if not self.return_indices:
             return y
-        return y, outward(self.numbers(chosen, sizes), batched)
+        return y.copy(), outward(self.numbers(padded, largest, sizes), batched)
+
+    def owners(
+        self, padded: Array, largest: Array, sizes: Sizes
+    ) -> Iterator[tuple[tuple[slice, ...], Array]]:
+        """What each place of the window sees, and where that is the one that passed."""
+        places = largest.shape[: self.AXES]
+        bordered = padded.shape[: self.AXES] != sizes
+        unknown = np.isnan(largest).any()
+        if unknown:  # of several NaN in a window it is the last one, as in PyTorch
+            left = np.zeros(largest.shape, np.int32)
+            for seen in self.windows(places):
+                left += np.isnan(padded[seen])
+        free = np.ones(largest.shape, bool)
+        for seen in self.windows(places):
+            value = padded[seen]
+            own = value == largest
+            own &= free  # of several equal ones the first
+            if bordered:  # of a window of −∞ alone the first that is inside
+                own &= self.begins_inside(seen, sizes)
+            free ^= own
+            if unknown:
+                nan = np.isnan(value)
+                left -= nan
+                own |= nan & (left == 0)
+            yield seen, own
 
     def begins_inside(self, seen: tuple[slice, ...], sizes: Sizes) -> Array:
         """(*P, 1, 1): whether what one place of the window sees is the input, not the border."""
@@ -168,23 +182,30 @@ class MaxPool(Pooling):
             inside = inside[..., np.newaxis] & (0 <= at) & (at < n)
         return inside[..., np.newaxis, np.newaxis]
 
-    def numbers(self, chosen: Array, sizes: Sizes) -> Array:
-        """Which element of its channel each is, from the place in the window."""
-        flat = np.zeros(chosen.shape, np.int64)
-        in_window = np.unravel_index(chosen, self._kernel)
-        for axis, n in enumerate(sizes):
-            p = np.arange(chosen.shape[axis]).reshape(-1, *(1,) * (chosen.ndim - 1 - axis))
-            at = p * self._stride[axis] + in_window[axis] * self._dilation[axis]
-            flat = flat * n + at - self._padding[axis]
-        return flat
+    def numbers(self, padded: Array, largest: Array, sizes: Sizes) -> Array:
+        """Which element of its channel each is that passed, row after row."""
+        at = np.arange(count(sizes)).reshape(*sizes, 1, 1)
+        widths = [
+            (p, whole - n - p)
+            for n, p, whole in zip(sizes, self._padding, padded.shape, strict=False)
+        ]
+        at = np.pad(at, [*widths, (0, 0), (0, 0)])
+        numbers = np.zeros(largest.shape, np.int64)
+        for seen, own in self.owners(padded, largest, sizes):
+            numbers += at[seen] * own
+        return numbers
 
     def backward(self, g: Array, grad_indices: None = None) -> Array:
         handed = (g, grad_indices) if self.return_indices else (g,)
-        chosen, shape, sizes, batched = self.take_saved(*handed)
+        padded, largest, sizes, batched = self.take_saved(*handed)
         g = inward(g, self.AXES)
-        grad = np.zeros(shape, g.dtype)
-        for number, seen in enumerate(self.windows(chosen.shape[: self.AXES])):
-            grad[seen] += g * (chosen == number)
+        grad = np.zeros(padded.shape, g.dtype)
+        overlap = any(r > s for r, s in zip(self._reach, self._stride, strict=True))
+        for seen, own in self.owners(padded, largest, sizes):
+            if overlap:
+                grad[seen] += g * own
+            else:
+                np.multiply(g, own, out=grad[seen])
         return outward(grad[self.inside(sizes)], batched)
 
 
