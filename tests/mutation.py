@@ -160,18 +160,6 @@ EQUIVALENT: dict[Key, str] = {
     ("erf", "operator", "np.finfo(x.dtype).eps / 4", "np.finfo(x.dtype).eps * 4"): LAST_BIT,
     ("erf", "number", "np.finfo(x.dtype).eps / 4", "np.finfo(x.dtype).eps / 5"): LAST_BIT,
     (
-        "erf",
-        "comparison",
-        "np.where(np.abs(x) < 6.5, np.clip(inside, -1, 1), sign)",
-        "np.where(np.abs(x) <= 6.5, np.clip(inside, -1, 1), sign)",
-    ): "the series gives exactly 1 there in every dtype",
-    (
-        "erf",
-        "number",
-        "np.where(np.abs(x) < 6.5, np.clip(inside, -1, 1), sign)",
-        "np.where(np.abs(x) < 13.0, np.clip(inside, -1, 1), sign)",
-    ): "from 6.5 on x is 6.5 there, where the series gives exactly 1 in every dtype",
-    (
         "fused",
         "comparison",
         "u.dtype != np.float64 or abs(scale) > 1e+290",
@@ -256,6 +244,12 @@ EQUIVALENT: dict[Key, str] = {
         NO_KIND
     ),
     # ---- in what is thrown away
+    (
+        "ReduceLROnPlateau.cut",
+        "text",
+        "self.per_group('min_lr', self.default_min_lr)",
+        "self.per_group('min_lr?', self.default_min_lr)",
+    ): "one value for all groups always fits, and its name is not said",
     ("Parameter.move_to", "condition true", "self._has_grad", "True"): (
         "what is copied counts as no gradient, and is overwritten by the first"
     ),
@@ -359,6 +353,7 @@ class Runner:
             if self.kept is not None:
                 with self.kept.open("a", encoding="utf-8") as file:
                     file.write(json.dumps([*place_of(mutant), result]) + "\n")
+        gc.unfreeze()
 
     def best_first(self, mutant: Mutant, tests: Sequence[Timed]) -> list[Timed]:
         """The tests, a few of those first that have noticed most of the file's other changes."""

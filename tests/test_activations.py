@@ -120,6 +120,14 @@ def test_phi_on_both_sides_of_where_its_forms_meet(dtype: Any) -> None:
     np.testing.assert_allclose(mine, expected, rtol=64 * np.finfo(dtype).eps, atol=1e-37)
 
 
+def test_hardsigmoid_is_flat_at_its_corners(dtype: Any) -> None:
+    """In any dtype; PyTorch's own 1/6 of float32 does not matter there."""
+    x = np.array([-3, -3, 0, 3, 3], dtype)
+    x[[1, 3]] = np.nextafter(x[[0, 4]], dtype.type(0))
+    _, slope = run(manual.Hardsigmoid(), x)
+    np.testing.assert_array_equal(slope, np.array([0, 1, 1, 1, 0], dtype) / dtype.type(6))
+
+
 def test_an_option_at_the_end_of_the_range_does_not_overflow(dtype: Any) -> None:
     """Where x > 0 the other branch is computed as well, at 0: of a large α, or of x/α."""
     largest = float(np.finfo(dtype).max) * 0.9

@@ -164,6 +164,7 @@ UNIFORM: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("kaiming_uniform_", {"a": 0.2}, (3, 4)),
     ("kaiming_uniform_", {}, (30, 47)),
     ("kaiming_uniform_", {"a": 2}, (30, 47)),
+    ("kaiming_uniform_", {"nonlinearity": "tanh"}, (30, 47)),
     ("kaiming_uniform_", {"mode": "fan_out", "nonlinearity": "relu"}, (4, 3, 2)),
     ("trunc_normal_", {"mean": 0.0, "std": 1.0, "a": 0.5, "b": 0.9}, (7, 9)),
     ("trunc_normal_", {"mean": 3.0, "std": 0.5, "a": -1.0, "b": 2.6}, (30, 47)),
@@ -296,7 +297,7 @@ def test_a_chance_of_exactly_0_is_no_obstacle() -> None:
 
 
 class Drawing(np.random.Generator):
-    """Draws these normal numbers one after the other, and says which kinds were asked for."""
+    """Draws these numbers one after the other, then 0, and says which kinds were asked for."""
 
     def __init__(self, *numbers: float) -> None:
         super().__init__(np.random.PCG64(0))
@@ -308,7 +309,7 @@ class Drawing(np.random.Generator):
 
     def random(self, size: Any = None, dtype: Any = np.float64) -> Any:  # type: ignore[override]
         self.kinds.add("uniform")
-        return super().random(size, dtype)
+        return np.full(size or (), self.numbers.pop(0) if self.numbers else 0.0, dtype)
 
 
 @pytest.mark.parametrize("bound", [-2.0, 2.0])
@@ -335,6 +336,17 @@ def test_which_way_is_taken_where_exactly_0_3_is_within_the_bounds() -> None:
             manual.Parameter(np.ones(3)), a=-ends[0], b=ends[0], generator=generator
         )
         assert generator.kinds == kinds
+
+
+def test_a_chance_of_just_the_density_is_enough() -> None:
+    chances = np.linspace(0.99, 0.999, 50).tolist()
+    place = {u: math.sqrt(-2 * np.log(u)) for u in chances}
+    (u, z), *_ = [(u, z) for u, z in place.items() if -(z**2) / 2 == np.log(u)]
+    for chance, kept in ((u, z), (np.nextafter(u, 1), 0)):
+        mine = initializers.trunc_normal_(
+            manual.Parameter(np.ones(3)), a=0, b=2 * z, generator=Drawing(0.5, chance)
+        )
+        np.testing.assert_array_equal(mine.data, kept)
 
 
 def test_the_largest_numbers_that_can_be_drawn_between(dtype: Any) -> None:

@@ -202,6 +202,17 @@ def test_a_parameter_takes_only_what_is_its_own() -> None:
         manual.Parameter(np.ones((2, 2)).view(np.matrix))
 
 
+def test_a_converted_parameter_has_no_gradient_until_its_next() -> None:
+    weight = linear().weight
+    weight.grad = np.ones((4, 3), F32)
+    weight.cast(F64)
+    for _ in range(2):
+        assert weight.grad is None
+        manual.SGD([weight], lr=0.1).step()  # which moves it into its own arrays
+    weight.accumulate(np.full((4, 3), 2.0))
+    np.testing.assert_array_equal(weight.grad, 2)
+
+
 @pytest.mark.parametrize("padding", [None, 0, 2, -1])
 def test_the_paddings_row_starts_from_zero(padding: int | None) -> None:
     layer = manual.Embedding(4, 3, padding, generator=np.random.default_rng(0))
