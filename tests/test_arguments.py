@@ -27,7 +27,8 @@ FIRST = {
     if case.smooth and case.proves and "reduction=none" not in case.name
 }
 # Made of others, whose inputs the others check; and CTCLoss, whose case is a log softmax as well
-LEAVES = sorted(FIRST.keys() - {"ArticleNetwork", "CTCLoss", "MLP", "Sequential"})
+NETWORKS = {"ArticleNetwork", "MLP", "Sequential", "ConvNet", "ResNet", "ResidualBlock"}
+LEAVES = sorted(FIRST.keys() - NETWORKS - {"CTCLoss"})
 
 
 def made(name: str) -> tuple[manual.Module, dict[str, Any]]:
@@ -41,7 +42,9 @@ def made(name: str) -> tuple[manual.Module, dict[str, Any]]:
 
 
 def names_of(kind: type[manual.Module]) -> list[str]:
-    return list(inspect.signature(kind.forward).parameters)[1:]
+    """The inputs; what has a default, such as an output's size, is none."""
+    _, *inputs = inspect.signature(kind.forward).parameters.values()
+    return [p.name for p in inputs if p.default is p.empty]
 
 
 def arguments(names: list[str]) -> Iterator[Any]:
@@ -182,12 +185,16 @@ REQUIRED: dict[str, tuple[Any, ...]] = {
     "Bilinear": (2, 3, 4),
     "Embedding": (5, 3),
     "Threshold": (0.5, -2.0),
+    **{f"Conv{n}d": (2, 3, 2) for n in (1, 2, 3)},
+    **{f"ConvTranspose{n}d": (2, 3, 2) for n in (1, 2, 3)},
+    **{f"{kind}Norm{n}d": (3,) for kind in ("Batch", "Instance") for n in (1, 2, 3)},
+    **{"LayerNorm": (3,), "RMSNorm": (3,), "GroupNorm": (1, 3)},
 }
 UNSUPPORTED = [
     pytest.param(name, option, id=f"{name}-{option}")
     for name, kind in MODULES.items()
     for option in ASKING
-    if option in inspect.signature(kind).parameters
+    if option in inspect.signature(kind).parameters and "LPPool" not in name
 ]
 
 
@@ -317,6 +324,61 @@ SUMS: list[tuple[manual.Module, tuple[Any, ...], dict[str, int]]] = [
         {"output": 11, "input": 14},
     ),
     (manual.CTCLoss(), (ones(7, 5), classes(3), 7, 3), {"output": 8, "input": 14}),
+    # over the kernel and the channels of a group, ∂L/∂W and ∂L/∂b over samples and places
+    (
+        manual.Conv2d(4, 6, 3, groups=2),
+        (ones(5, 4, 7, 8),),
+        {"output": 2 * 9, "input": 3 * 9, "weight": 5 * 30, "bias": 5 * 30},
+    ),
+    (
+        manual.Conv1d(4, 6, 3, padding=1, padding_mode="reflect"),
+        (ones(4, 7),),
+        {"output": 12, "input": 2 * 18, "weight": 7, "bias": 7},  # a copy's gradient comes back too
+    ),
+    (
+        manual.ConvTranspose2d(4, 6, 3, stride=2, groups=2),
+        (ones(5, 4, 2, 3),),
+        {"output": 2 * 9, "input": 3 * 9, "weight": 5 * 6, "bias": 5 * 5 * 7},
+    ),
+    # over a window, and over the windows that an element lies in
+    (manual.MaxPool2d(3, 2), (ones(2, 3, 7, 8),), {"input": 4}),
+    (manual.AvgPool2d(3, 2), (ones(2, 3, 7, 8),), {"output": 9, "input": 4}),
+    (manual.LPPool1d(2, 3, 1), (ones(2, 3, 7),), {"output": 3, "input": 3}),
+    (manual.AdaptiveAvgPool2d((2, 3)), (ones(1, 1, 5, 7),), {"output": 16, "input": 4}),
+    (manual.AdaptiveMaxPool2d((2, 3)), (ones(1, 1, 5, 7),), {"input": 4}),
+    (manual.Unfold(3, stride=2), (ones(1, 2, 7, 8),), {"input": 4}),
+    (manual.Fold((7, 8), 3, stride=2), (ones(1, 18, 9),), {"output": 4}),
+    (manual.ReflectionPad2d((1, 2, 0, 3)), (ones(2, 3, 7, 8),), {"input": 16}),
+    (manual.ZeroPad2d(1), (ones(2, 3, 7, 8),), {}),
+    (manual.Upsample(7, mode="bilinear"), (ones(1, 1, 5, 4),), {"output": 4, "input": 25}),
+    # over a group twice, for its mean and its variance; backward the same of what came out
+    (
+        manual.BatchNorm2d(3),
+        (ones(5, 3, 4, 2),),
+        {"output": 80, "input": 160, "weight": 120, "bias": 40},
+    ),
+    (
+        manual.BatchNorm2d(3).eval(),
+        (ones(5, 3, 4, 2),),
+        {"output": 2, "input": 4, "weight": 42, "bias": 40},
+    ),
+    (
+        manual.InstanceNorm2d(3, affine=True),
+        (ones(5, 3, 4, 2),),
+        {"output": 16, "input": 32, "weight": 56, "bias": 40},
+    ),
+    (
+        manual.GroupNorm(2, 6),
+        (ones(5, 6, 4),),
+        {"output": 24, "input": 48, "weight": 44, "bias": 20},
+    ),
+    (
+        manual.LayerNorm(4),
+        (ones(5, 3, 4),),
+        {"output": 8, "input": 16, "weight": 23, "bias": 15},
+    ),
+    (manual.RMSNorm(4), (ones(5, 3, 4),), {"output": 8, "input": 16, "weight": 23}),
+    (manual.LocalResponseNorm(3), (ones(5, 7, 4),), {"output": 3, "input": 6}),
 ]
 
 

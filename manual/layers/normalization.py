@@ -95,19 +95,19 @@ class Normalization(Module):
         self.weight.accumulate((g * x_hat).sum(axis=axes))
         return g * (self.per_channel(gamma, g) if channels else gamma)
 
-    def own_dtype(self, x: Array) -> Array:
+    def own_dtype(self, x: Array, name: str = "input") -> Array:
         """`x`, if it is in the dtype of γ."""
-        return self.check_input(x, None if self.weight is None else self.weight.data.dtype)
+        return self.check_input(x, None if self.weight is None else self.weight.data.dtype, name)
 
     def lengths(self, group: int, shared: int) -> dict[str, int]:
         """From how many numbers are normalized together, and how many share γ."""
         # mean and variance, one over the other's result; backward again, and what is saved
-        return {
-            "output": 2 * group,
-            "input": 4 * group,
-            "weight": 2 * group + shared,
-            "bias": shared,
-        }
+        lengths = {"output": 2 * group, "input": 4 * group}
+        if self.weight is not None:
+            lengths["weight"] = 2 * group + shared
+        if self.bias is not None:
+            lengths["bias"] = shared
+        return lengths
 
 
 class LayerNorm(Normalization):
@@ -240,7 +240,7 @@ class RMSNorm(Normalization):
         return self.lengths(group, input.size // max(1, group))
 
     def forward(self, x: Array) -> Array:
-        x = self.own_dtype(x)
+        x = self.own_dtype(x, "x")
         axes = last_axes(self, x, self.normalized_shape)
         eps = np.finfo(x.dtype).eps if self.eps is None else x.dtype.type(self.eps)
         size = np.sqrt((x * x).mean(axis=axes, keepdims=True) + eps)
