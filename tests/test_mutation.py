@@ -145,6 +145,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
         del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_a_toy_notices_what_it_asks_about(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
     results = toy([SLOPE, UNSEEN, DEFAULT])
     assert results == {SLOPE: "killed", UNSEEN: "survived", DEFAULT: "survived"}
@@ -154,6 +155,7 @@ def test_a_toy_notices_what_it_asks_about(toy: Toy, capsys: pytest.CaptureFixtur
     assert str(SLOPE) not in printed
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_what_was_kept(toy: Toy, tmp_path: Path) -> None:
     """What was noticed is not asked again, nor what is known to change nothing; the rest is."""
     kept = tmp_path / "kept"
@@ -164,6 +166,7 @@ def test_a_run_goes_on_from_what_was_kept(toy: Toy, tmp_path: Path) -> None:
     assert [one[-1] for one in asked if SLOPE.was in one] == ["killed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "value", "name"),
     [("MOST", 0, "test_toy"), ("SLOW", 0, "test_toy"), ("MANY", 400, "test_bundle")],
@@ -197,6 +200,7 @@ def test_of_many_cases_a_part_is_asked_first(monkeypatch: pytest.MonkeyPatch) ->
     assert asked == [f"test_a.py::test_a[{i}]" for i in range(0, 100, 10)] + [items[-1].nodeid]
 
 
+@pytest.mark.slow
 def test_a_suite_that_fails_without_any_change_tells_nothing(
     toy: Toy, capsys: pytest.CaptureFixture[str]
 ) -> None:

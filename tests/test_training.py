@@ -153,6 +153,7 @@ MAGNIFYING: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAGNIFYING)
 def test_rounding_alone_is_never_accused(name: str) -> None:
     pair, _, steps = run(**MAGNIFYING[name])
@@ -173,6 +174,7 @@ def test_trajectories_are_brought_together_where_they_prove_nothing_any_more() -
     assert pair.rejoined == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAGNIFYING)
 @pytest.mark.parametrize("at", [1, 30])
 def test_a_gradient_wrong_by_a_billionth_is_found_all_the_same(
@@ -219,6 +221,7 @@ def backprop(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
     return subprocess.run([script, *arguments], capture_output=True, text=True, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_console_script_trains(tmp_path: Path) -> None:
     done = backprop("train", "worked-example", "--steps", "20", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -290,6 +293,7 @@ def test_bad_input_gets_one_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_bad_input_as_a_process(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for arguments in (["nonsense"], ["xor", "--lr", "nan"], ["xor", "--logdir", "file/runs"]):
@@ -329,6 +333,7 @@ def test_an_interrupted_run_says_so(
     assert len(events(tmp_path / "xor" / "manual").Scalars("Loss/train")) == 1
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_it_without_a_word(tmp_path: Path) -> None:
     script = Path(sys.executable).parent / "backprop"
     run = f"{script} train xor --steps 20 --logdir {tmp_path} | head -n 1"
@@ -415,6 +420,7 @@ def test_a_peak_between_two_points_is_not_lost(tmp_path: Path) -> None:
     assert logged == pytest.approx([math.log10(eps), math.log10(1e6 * eps)], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_held_out_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = replace(EXPERIMENTS["digits-mlp"].defaults, steps=60).resolve()
     assert train(EXPERIMENTS["digits-mlp"].build(settings), tmp_path, "short")
@@ -447,6 +453,7 @@ def test_settings_print_as_the_command_that_made_them() -> None:
         replace(settings, lr=-1.0).resolve()
 
 
+@pytest.mark.slow
 def test_the_dashboard_has_what_a_person_wants_to_look_at(tmp_path: Path) -> None:
     """Both kinds of problem: two inputs and a plane, images and what was misread."""
     for words in (("xor", "--steps", "40"), ("digits-mlp", "--steps", "40")):
