@@ -20,7 +20,7 @@ Every class has the name, the arguments and the parameter names of its twin in t
 torch.optim. `python -m manual` prints the worked example.
 """
 
-from .containers import Sequential
+from .containers import ModuleDict, ModuleList, Sequential
 from .generator import TorchGenerator
 from .layers.activations import (
     CELU,
@@ -54,6 +54,7 @@ from .layers.adaptive_pooling import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
+from .layers.attention import MultiheadAttention, ScaledDotProductAttention
 from .layers.batch_normalization import (
     BatchNorm1d,
     BatchNorm2d,
@@ -63,8 +64,9 @@ from .layers.batch_normalization import (
     InstanceNorm3d,
 )
 from .layers.convolution import Conv1d, Conv2d, Conv3d
+from .layers.distance import CosineSimilarity, PairwiseDistance
 from .layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
-from .layers.embedding import Embedding
+from .layers.embedding import Embedding, EmbeddingBag
 from .layers.linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from .layers.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from .layers.padding import (
@@ -96,8 +98,17 @@ from .layers.pooling import (
     MaxPool3d,
 )
 from .layers.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
+from .layers.recurrent import GRU, LSTM, RNN
+from .layers.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from .layers.resampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from .layers.softmax import GLU, LogSoftmax, Softmax, Softmax2d, Softmin
+from .layers.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from .layers.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .layers.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from .losses.classes import CrossEntropyLoss, NLLLoss
@@ -148,7 +159,10 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
     "MLP",
+    "RNN",
     "SELU",
     "SGD",
     "Adadelta",
@@ -192,15 +206,18 @@ __all__ = [
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
     "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "CyclicLR",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Embedding",
+    "EmbeddingBag",
     "ExponentialLR",
     "Flatten",
     "Fold",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "HalfSquaredError",
@@ -219,6 +236,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LambdaLR",
     "LayerNorm",
     "LeakyReLU",
@@ -237,10 +255,13 @@ __all__ = [
     "MaxUnpool3d",
     "Mish",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "MultiStepLR",
+    "MultiheadAttention",
     "MultiplicativeLR",
     "Muon",
     "NAdam",
@@ -248,6 +269,7 @@ __all__ = [
     "OneCycleLR",
     "Optimizer",
     "PReLU",
+    "PairwiseDistance",
     "Parameter",
     "PixelShuffle",
     "PixelUnshuffle",
@@ -256,6 +278,7 @@ __all__ = [
     "RAdam",
     "RMSNorm",
     "RMSprop",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "ReduceLROnPlateau",
@@ -268,6 +291,7 @@ __all__ = [
     "ResNet",
     "ResidualBlock",
     "Rprop",
+    "ScaledDotProductAttention",
     "Sequential",
     "SequentialLR",
     "SiLU",
@@ -285,6 +309,11 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "TorchGenerator",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
     "Unfold",

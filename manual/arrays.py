@@ -31,6 +31,11 @@ def is_plain_array(value: Any) -> bool:
     return type(value) is np.ndarray or isinstance(value, np.generic)
 
 
+def is_floating(value: Any) -> bool:
+    """Whether it is an array, or a number of NumPy's, in one of the three dtypes."""
+    return isinstance(value, np.ndarray | np.generic) and value.dtype in FLOATS
+
+
 def plain_array(name: str, values: Any) -> Array:
     """A copy as a plain array.
 
@@ -40,3 +45,10 @@ def plain_array(name: str, values: Any) -> Array:
     if isinstance(values, np.ndarray) and not is_plain_array(values):
         raise TypeError(f"{name} is a {type(values).__name__}, expected a plain NumPy array")
     return np.array(np.asarray(values))
+
+
+def summed_to(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """The gradient of what was broadcast from `shape`: each number was used many times, so sum."""
+    gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
+    axes = tuple(i for i, n in enumerate(shape) if n == 1 and gradient.shape[i] != 1)
+    return gradient.sum(axis=axes, keepdims=True)

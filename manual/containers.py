@@ -1,6 +1,6 @@
 """Modules made of modules."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .module import Module
@@ -51,3 +51,97 @@ class Sequential(Module):
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self))})"
+
+
+class ModuleList(Module):
+    """Modules by number, to be run in whatever way; it has no forward of its own."""
+
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        super().__init__()
+        self._inside: list[Module] = []
+        self.extend(modules or ())
+
+    def append(self, module: Module) -> "ModuleList":
+        """One more at the end."""
+        return self.extend((module,))
+
+    def extend(self, modules: Iterable[Module]) -> "ModuleList":
+        """More at the end.
+
+        Raises:
+            TypeError: one is no module; none is added then.
+        """
+        more = list(modules)
+        for module in more:
+            if not isinstance(module, Module):
+                raise TypeError(f"ModuleList: got a {type(module).__name__}, expected modules")
+        self._inside += more
+        return self
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        return ((str(i), module) for i, module in enumerate(self._inside))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._inside)
+
+    def __reversed__(self) -> Iterator[Any]:
+        return reversed(self._inside)
+
+    def __len__(self) -> int:
+        return len(self._inside)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """A module, or for a slice a ModuleList of the same modules."""
+        chosen = self._inside[index]
+        return ModuleList(chosen) if isinstance(chosen, list) else chosen
+
+    def arguments(self) -> dict[str, Any]:
+        return {"modules": self._inside}
+
+    def __repr__(self) -> str:
+        return f"ModuleList([{', '.join(map(repr, self))}])"
+
+
+class ModuleDict(Module):
+    """Modules by name, to be run in whatever way; it has no forward of its own."""
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        super().__init__()
+        self._inside: dict[str, Module] = {}
+        for name, module in (modules or {}).items():
+            self[name] = module
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        if not isinstance(module, Module):
+            raise TypeError(f"ModuleDict: {name} is a {type(module).__name__}, expected a module")
+        self._inside[name] = module
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        return iter(self._inside.items())
+
+    def keys(self) -> Iterable[str]:
+        return self._inside.keys()
+
+    def values(self) -> Iterable[Module]:
+        return self._inside.values()
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        return self._inside.items()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._inside)
+
+    def __len__(self) -> int:
+        return len(self._inside)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._inside
+
+    def __getitem__(self, name: str) -> Any:
+        return self._inside[name]
+
+    def arguments(self) -> dict[str, Any]:
+        return {"modules": self._inside}
+
+    def __repr__(self) -> str:
+        return f"ModuleDict({self._inside!r})"

@@ -74,3 +74,20 @@ def log_softmax(x: Array, axis: int) -> Array:
     """log(eˣᵢ / Σⱼ eˣⱼ). Taking the largest x off changes nothing and keeps e from overflow."""
     shifted = x - x.max(axis=axis, keepdims=True, initial=-np.inf)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+def p_distance(x: Array, y: Array, p: float, eps: float) -> tuple[Array, Array]:
+    """d = |v|_p of v = x − y + ε along the last axis, (*,), and ∂d/∂x = −∂d/∂y, (*, D).
+
+    ∂d/∂xᵢ = sign vᵢ (|vᵢ|/d)^(p−1): for p = ∞, 1 at the largest, shared out among equal ones. Where
+    v = 0 there is no slope, and 0 is taken.
+    """
+    v = x - y + eps
+    size = np.abs(v)
+    if p == np.inf:
+        d = size.max(axis=-1, initial=0)
+        largest = size == d[..., np.newaxis]
+        return d, np.sign(v) * largest / largest.sum(axis=-1, keepdims=True, dtype=v.dtype)
+    d = np.sqrt(np.square(v).sum(axis=-1)) if p == 2 else (size**p).sum(axis=-1) ** (1 / p)
+    powers = (size / np.where(d == 0, 1, d)[..., np.newaxis]) ** (p - 1)
+    return d, np.sign(v) * powers

@@ -23,7 +23,7 @@ NO_JUDGE = "longdouble is no wider than float64 here: nothing can be judged"
 DTYPES = [np.dtype(np.float32), np.dtype(np.float64)]
 OPTIMIZERS = {
     "SGD": lambda parameters: manual.SGD(
-        parameters, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True
+        parameters, lr=0.01, momentum=0.9, weight_decay=0.01, nesterov=True
     ),
     "Adam": lambda parameters: manual.Adam(parameters, lr=0.01, weight_decay=0.01),
 }
@@ -42,7 +42,9 @@ class Pair:
     @property
     def scale(self) -> float:
         """The upstream gradients'."""
-        return max((float(np.abs(g).max(initial=0)) for g in self.upstream), default=0)
+        return max(
+            (float(np.abs(g).max(initial=0)) for g in self.upstream if g is not None), default=0
+        )
 
     def by_hand(self) -> Passed:
         return one_pass(self.mine, self.inputs, self.upstream)

@@ -8,7 +8,7 @@ import pytest
 
 import manual
 from manual.article import modules as article
-from torch_ref.parity.one_pass import flat, with_target
+from torch_ref.parity.one_pass import flat, run_back, with_target
 from torch_ref.twin import twin_of
 
 from .cases import CASES, Case
@@ -63,15 +63,16 @@ def test_every_public_module_has_a_case() -> None:
 
 @pytest.mark.slow
 def test_backward_changes_nothing_and_shares_nothing(pair: Pair) -> None:
-    before = [np.copy(x) for x in (*pair.inputs, *pair.upstream)]
-    pair.mine(*pair.inputs)
-    gradients = [g for g in flat(pair.mine.backward(*pair.upstream)) if g is not None]
-    for then, now in zip(before, (*pair.inputs, *pair.upstream), strict=True):
+    handed = flat((*pair.inputs, *pair.upstream))
+    before = [np.copy(x) for x in handed]
+    returned = pair.mine(*pair.inputs)
+    gradients = [g for g in run_back(pair.mine, returned, pair.upstream) if g is not None]
+    for then, now in zip(before, handed, strict=True):
         np.testing.assert_array_equal(then, now)
     own = [p.data for p in pair.mine.parameters()]
     own += [p.grad for p in pair.mine.parameters() if p.grad is not None]
     for i, gradient in enumerate(gradients):
-        others = [*pair.inputs, *pair.upstream, *own, *gradients[:i]]
+        others = [*(x for x in handed if x is not None), *own, *gradients[:i]]
         assert not any(np.may_share_memory(gradient, other) for other in others)
 
 
@@ -79,10 +80,12 @@ def test_backward_changes_nothing_and_shares_nothing(pair: Pair) -> None:
 def test_gradients_accumulate(case: Case) -> None:
     """A second forward and backward adds the same again."""
     pair = make_pair(case, np.float64)
+    generator = getattr(pair.mine, "generator", np.random.default_rng())
+    before = generator.bit_generator.state  # for the same masks
     pair.gradients()
+    generator.bit_generator.state = before
     once = {n: p.grad.copy() for n, p in pair.mine.named_parameters() if p.grad is not None}
-    pair.mine(*pair.inputs)
-    pair.mine.backward(*pair.upstream)
+    run_back(pair.mine, pair.mine(*pair.inputs), pair.upstream)
     for name, parameter in pair.mine.named_parameters():
         if parameter.requires_grad:
             np.testing.assert_array_equal(parameter.grad, 2 * once[name])
@@ -95,41 +98,47 @@ def test_used_twice_in_one_forward(case: Case) -> None:
     """Backward goes back through the uses in reverse order, each with what its forward saved."""
     module, inputs = case.build(np.float64)
     upstream = case.upstream(np.float64)
-    other = tuple(x[::-1].copy() if np.ndim(x) and len(x) == len(inputs[0]) else x for x in inputs)
-    expected = []
-    for given in (inputs, other):
-        module(*given)
-        expected.append(flat(module.backward(*upstream)))
+    other = turned(inputs, len(flat(inputs)[0]) if np.ndim(flat(inputs)[0]) else 0)
+    expected = [run_back(module, module(*each), upstream) for each in (inputs, other)]
     module, _ = case.build(np.float64)  # with its generator, if it has one, back at the start
     with manual.keep_passes():
-        module(*inputs)
-        module(*other)
-    for wanted in reversed(expected):
-        for a, b in zip(flat(module.backward(*upstream)), wanted, strict=True):
+        outputs = [module(*each) for each in (inputs, other)]
+    for returned, wanted in zip(reversed(outputs), reversed(expected), strict=True):
+        for a, b in zip(run_back(module, returned, upstream), wanted, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def turned(x: Any, samples: int) -> Any:
+    """Arrays of so many samples with these in the reverse order; others, and masks, as they are."""
+    if isinstance(x, tuple):
+        return tuple(turned(part, samples) for part in x)
+    turns = np.ndim(x) and len(x) == samples and x.dtype != bool
+    return x[::-1].copy() if turns else x
 
 
 @pytest.mark.slow
 def test_backward_needs_a_forward(case: Case) -> None:
     module, inputs = case.build(np.float64)
+    with manual.no_grad():
+        returned = case.build(np.float64)[0](*inputs)
     with pytest.raises(RuntimeError, match="backward has no forward"):
-        module.backward(*case.upstream(np.float64))
+        run_back(module, returned, case.upstream(np.float64))
     with manual.no_grad():
         module(*inputs)
     with pytest.raises(RuntimeError, match="under no_grad"):
-        module.backward(*case.upstream(np.float64))
+        run_back(module, returned, case.upstream(np.float64))
 
 
 @pytest.mark.slow
 def test_upstream_of_another_shape_or_dtype_is_refused(case: Case) -> None:
     module, inputs = case.build(np.float64)
-    (upstream,) = case.upstream(np.float64)
-    module(*inputs)
+    first, *others = upstream = case.upstream(np.float64)
+    returned = module(*inputs)
     with pytest.raises(ValueError, match="upstream gradient of shape"):
-        module.backward(np.zeros((*upstream.shape, 2)))
+        run_back(module, returned, [np.zeros((*first.shape, 2)), *others])
     with pytest.raises(TypeError, match="upstream gradient in float32"):
-        module.backward(upstream.astype(np.float32))
-    module.backward(upstream)  # what forward saved is still there
+        run_back(module, returned, [first.astype(np.float32), *others])
+    run_back(module, returned, upstream)  # what forward saved is still there
 
 
 @pytest.mark.slow

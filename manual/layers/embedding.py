@@ -1,4 +1,6 @@
-"""Rows of a table, looked up by number."""
+"""Rows of a table, looked up by number; and what a bag of them comes to."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -7,6 +9,21 @@ from ..arrays import Array, float_dtype
 from ..initializers import normal_
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
+
+
+def row_of_padding(module: Module, index: int | None, rows: int) -> int | None:
+    """The row that stands for nothing, counted from the first.
+
+    Raises:
+        ValueError: there is no such row.
+    """
+    if index is None:
+        return None
+    if not -rows <= index < rows:
+        raise ValueError(
+            f"{type(module).__name__}: padding_idx is {index}, expected one of {rows} rows"
+        )
+    return index % rows
 
 
 class Embedding(Module):
@@ -47,11 +64,7 @@ class Embedding(Module):
         self.embedding_dim = check_positive(self, "embedding_dim", embedding_dim)
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ValueError(
-                f"Embedding: padding_idx is {padding_idx}, expected one of {num_embeddings} rows"
-            )
-        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        self.padding_idx = row_of_padding(self, padding_idx, num_embeddings)
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), float_dtype(dtype)))
         self.reset_parameters(generator)
 
@@ -76,3 +89,151 @@ class Embedding(Module):
         if self.padding_idx is not None:
             grad_weight[self.padding_idx] = 0
         self.weight.accumulate(grad_weight)
+
+
+class EmbeddingBag(Module):
+    """The sum, mean or largest of several rows of a table: of a bag of words, say.
+
+    Forward, for the bag b of numbers x₁ … xₙ:
+        sum     y_b = Σᵢ sᵢ W[xᵢ]           with the sample's own weight sᵢ, 1 if not given
+        mean    y_b = Σᵢ W[xᵢ]/n
+        max     y_b = maxᵢ W[xᵢ], element by element
+    Backward, with g = ∂L/∂y:
+        ∂L/∂W[v] = Σ g_b sᵢ over all i with xᵢ = v      (mean: g_b/n), wherever they are
+        ∂L/∂sᵢ = g_b · W[xᵢ]
+        max: g goes to the row that was the largest, of equal ones the first, element by element
+        An empty bag is 0. A number `padding_idx` is as if it were not in the bag.
+
+    Shapes: input (B, n), a bag a row, or (total,) with offsets (B,), where each bag begins;
+    per_sample_weights as input, with mode sum; output (B, embedding_dim), weight
+    (num_embeddings, embedding_dim). `backward` returns the gradient of per_sample_weights, if they
+    were given.
+
+    Args:
+        include_last_offset: offsets has one more number, the end of the last bag.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Any = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        refuse(
+            self,
+            max_norm=max_norm,
+            norm_type=norm_type != 2.0,
+            scale_grad_by_freq=scale_grad_by_freq,
+            sparse=sparse,
+            _weight=_weight,
+            device=device,
+        )
+        self.num_embeddings = check_positive(self, "num_embeddings", num_embeddings)
+        self.embedding_dim = check_positive(self, "embedding_dim", embedding_dim)
+        self.max_norm, self.norm_type, self._weight = max_norm, norm_type, None
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
+        self.include_last_offset = include_last_offset
+        if mode not in ("sum", "mean", "max"):
+            raise ValueError(f"EmbeddingBag: mode is {mode!r}, expected sum, mean or max")
+        self.mode = mode
+        self.padding_idx = row_of_padding(self, padding_idx, num_embeddings)
+        self.weight = Parameter(np.empty((num_embeddings, embedding_dim), float_dtype(dtype)))
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
+        """Standard normal; zeros for the padding."""
+        normal_(self.weight, generator=generator)
+        if self.padding_idx is not None:
+            self.weight.data[self.padding_idx] = 0
+
+    def sum_lengths(self, input: Array, *others: Any, **named: Any) -> dict[str, int]:
+        longest = input.shape[1] if input.ndim == 2 else input.size
+        return {"output": longest, "input": self.embedding_dim, "weight": input.size}
+
+    def bags(self, input: Array, offsets: Array | None) -> tuple[Array, int]:
+        """For each number of the input, row after row, which bag it is in; and how many there are.
+
+        Raises:
+            ValueError: input and offsets are not of the shapes or in the order that they must be.
+        """
+        if input.ndim == 2:
+            if offsets is not None:
+                raise ValueError(f"{self!r}: offsets are for an input of one axis, not of two")
+            return np.repeat(np.arange(len(input)), input.shape[1]), len(input)
+        if input.ndim != 1 or offsets is None:
+            raise ValueError(
+                f"{self!r}: input has shape {input.shape}, expected (B, n), or (n,) with offsets"
+            )
+        self.check_indices(offsets, "offsets", 0, input.size)
+        if offsets.ndim != 1 or not offsets.size or offsets[0] != 0 or (np.diff(offsets) < 0).any():
+            raise ValueError(f"{self!r}: offsets are to begin with 0 and never to fall")
+        starts = offsets[:-1] if self.include_last_offset else offsets
+        if self.include_last_offset and offsets[-1] != input.size:
+            raise ValueError(
+                f"{self!r}: the last offset is {offsets[-1]}, expected the input's {input.size}"
+            )
+        return np.searchsorted(starts, np.arange(input.size), side="right") - 1, len(starts)
+
+    def forward(
+        self, input: Array, offsets: Array | None = None, per_sample_weights: Array | None = None
+    ) -> Array:
+        self.check_indices(input, "input", 0, self.num_embeddings - 1)
+        bag, count = self.bags(input, offsets)
+        W, s, x = self.weight.data, per_sample_weights, input.reshape(-1)
+        if s is not None:
+            if self.mode != "sum":
+                raise NotImplementedError(f"{self!r}: per_sample_weights are for mode sum only")
+            if self.check_input(s, W.dtype, "per_sample_weights").shape != input.shape:
+                raise ValueError(
+                    f"{self!r}: per_sample_weights has shape {s.shape}, expected {input.shape}"
+                )
+        inside = np.ones(x.size, bool) if self.padding_idx is None else x != self.padding_idx
+        x, bag = x[inside], bag[inside]
+        rows = W[x]  # (n, D)
+        y = np.zeros((count, self.embedding_dim), W.dtype)
+        scale: Any = None if s is None else s.reshape(-1)[inside][:, np.newaxis]
+        if self.mode == "mean":
+            scale = (1 / np.maximum(np.bincount(bag, minlength=count), 1))[bag, np.newaxis]
+            scale = scale.astype(W.dtype)
+        if self.mode == "max":
+            full = np.bincount(bag, minlength=count) > 0
+            y[full] = -np.inf
+            np.maximum.at(y, bag, rows)
+        else:
+            np.add.at(y, bag, rows if scale is None else rows * scale)
+        self.save_for_backward(x, bag, rows, scale, y, inside, None if s is None else s.shape)
+        return y.copy() if self.mode == "max" else y
+
+    def backward(self, g: Array) -> Array | None:
+        x, bag, rows, scale, y, inside, shape = self.take_saved(g)
+        grad_rows = g[bag]  # (n, D)
+        grad_weight = np.zeros_like(self.weight.data)
+        if self.mode == "max":
+            grad_rows = grad_rows * self.first_largest(rows, bag, y)
+        elif scale is not None:
+            grad_rows = grad_rows * scale
+        np.add.at(grad_weight, x, grad_rows)
+        self.weight.accumulate(grad_weight)
+        if shape is None:
+            return None
+        grad_s = np.zeros(inside.size, g.dtype)
+        grad_s[inside] = (g[bag] * rows).sum(axis=1)
+        return grad_s.reshape(shape)
+
+    def first_largest(self, rows: Array, bag: Array, y: Array) -> Array:
+        """(n, D): which element is the one that its bag has as the largest, the first of equals."""
+        place = np.arange(len(rows))[:, np.newaxis]
+        first = np.full(y.shape, len(rows))
+        np.minimum.at(first, bag, np.where(rows == y[bag], place, len(rows)))
+        return place == first[bag]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..special import log_sigmoid, sigmoid
+from ..special import log_sigmoid, p_distance, sigmoid
 from .loss import Loss, check_same_shape, check_shape, numbers_like, rescaling
 
 
@@ -337,15 +337,7 @@ class TripletMarginLoss(MarginLoss):
 
     def distance(self, x: Array, y: Array) -> tuple[Array, Array]:
         """d(x, y), and ∂d/∂x."""
-        v = x - y + self.eps
-        size = np.abs(v)
-        if self.p == 2:
-            d = np.sqrt(np.square(v).sum(axis=-1))
-        else:
-            d = (size**self.p).sum(axis=-1) ** (1 / self.p)
-        # where x = y − ε there is no slope, and 0 is taken
-        powers = (size / np.where(d == 0, 1, d)[..., np.newaxis]) ** (self.p - 1)
-        return d, np.sign(v) * powers
+        return p_distance(x, y, self.p, self.eps)
 
     def forward(self, anchor: Array, positive: Array, negative: Array) -> Any:
         check_same_shape(self, anchor, positive, "positive", "anchor")

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, summed_to
 from ..module import Module
 from ..special import PI, log_sigmoid, sigmoid
 from .loss import Loss, check_same_shape, check_within, rescaling
@@ -369,14 +369,7 @@ class GaussianNLLLoss(Loss):
         g = self.expand(grad_output, self.count(difference))
         grad_input = g * difference / v
         grad_var = g * (1 / v - np.square(difference / v)) / 2
-        grad_var = summed_to(v.shape, grad_var).reshape(var_shape)
+        grad_var = summed_to(grad_var, v.shape).reshape(var_shape)
         if with_target:
-            return grad_input, -summed_to(target_shape, grad_input), grad_var
+            return grad_input, -summed_to(grad_input, target_shape), grad_var
         return grad_input, grad_var
-
-
-def summed_to(shape: tuple[int, ...], gradient: Array) -> Array:
-    """The gradient of what was broadcast from `shape`: each number was used many times, so sum."""
-    extra = gradient.ndim - len(shape)
-    axes = [i for i, size in enumerate(shape, extra) if size == 1 != gradient.shape[i]]
-    return gradient.sum(axis=(*range(extra), *axes), keepdims=True).reshape(shape)

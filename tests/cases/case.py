@@ -24,6 +24,7 @@ class Recipe:
 
     Args:
         made: the by-hand class; PyTorch's is the one of that name.
+        arguments: recipes among them are for modules.
         typed: its constructor takes a dtype and, by hand, a generator for its first values.
         draws: by hand it takes a generator that its forward pass draws from.
         training: whether it is in training mode.
@@ -40,11 +41,12 @@ class Recipe:
         options = {name: cast(value, dtype) for name, value in self.options.items()}
         if self.typed:
             options["dtype"] = dtype
-            if "generator" in signature(self.made).parameters:
-                options["generator"] = generator
-        if self.draws:
+        if (self.typed or self.draws) and "generator" in signature(self.made).parameters:
             options["generator"] = generator
-        module = self.made(*self.arguments, **options).train(self.training)
+        arguments = (
+            a.by_hand(dtype, generator) if isinstance(a, Recipe) else a for a in self.arguments
+        )
+        module = self.made(*arguments, **options).train(self.training)
         # A factor of one, or a mean of zero, that is left out would not show.
         for parameter in module.parameters():
             if parameter.data.size > 1 and (parameter.data == parameter.data.flat[0]).all():
@@ -57,15 +59,22 @@ class Recipe:
 
     def by_autograd(self, dtype: Any, mine: manual.Module) -> torch.nn.Module:
         """PyTorch's, with the numbers of `mine`, but none of what `mine` says of its settings."""
+        return loaded(self.of_pytorch(dtype, mine), mine).train(self.training)
+
+    def of_pytorch(self, dtype: Any, mine: manual.Module) -> torch.nn.Module:
+        """PyTorch's, with numbers of its own; of `mine` it takes the generator, if it draws."""
         options = {name: to_torch(cast(value, dtype)) for name, value in self.options.items()}
         if self.typed:
             options["dtype"] = to_torch(np.dtype(dtype))
         if self.draws:
             options["generator"] = copy.deepcopy(mine.generator)  # type: ignore[attr-defined]
+        arguments = (
+            a.of_pytorch(dtype, mine) if isinstance(a, Recipe) else a for a in self.arguments
+        )
         own = getattr(self.made, "twin_class", None)
         name = self.made.__name__
         reference = own or getattr(models, name, None) or getattr(torch.nn, name)
-        return loaded(reference(*self.arguments, **options), mine).train(self.training)
+        return reference(*arguments, **options)
 
 
 @dataclass(frozen=True)
@@ -133,10 +142,16 @@ class Case:
         with manual.no_grad():
             outputs = flat(module(*inputs))
         generator = np.random.default_rng(seed + 1)
-        return tuple(cast(np.array(generator.normal(size=np.shape(o))), dtype) for o in outputs)
+        drawn = (
+            None if o is None else np.array(generator.normal(size=np.shape(o))) for o in outputs
+        )
+        return tuple(cast(g, dtype) for g in drawn)
 
 
 def cast(x: Any, dtype: Any) -> Any:
+    """Floating arrays in this dtype, also in nested tuples; all else as it is."""
+    if isinstance(x, tuple):
+        return tuple(cast(part, dtype) for part in x)
     return x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
 
 

@@ -4,19 +4,33 @@ Each takes the arguments of its twin in `manual` and has the same parameter name
 
     losses     losses by their names on the command line, among them the article's
     dropout    Dropout and its kin, with the by-hand masks
+    recurrent, attention, transformer
+               PyTorch's own layers, with the by-hand masks between layers and of weights
     mlp        MLP: linear layers with an activation between each two
     convnet    ConvNet and ResNet
     article    the worked example's network
 """
 
 from .article import ArticleNetwork, SharedBias
+from .attention import MultiheadAttention, ScaledDotProductAttention
 from .convnet import ConvNet, ResidualBlock, ResNet
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from .losses import HalfSquaredError
 from .mlp import MLP
+from .recurrent import GRU, LSTM, RNN
+from .transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "MLP",
+    "RNN",
     "AlphaDropout",
     "ArticleNetwork",
     "ConvNet",
@@ -24,7 +38,14 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "HalfSquaredError",
+    "MultiheadAttention",
     "ResNet",
     "ResidualBlock",
+    "ScaledDotProductAttention",
     "SharedBias",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
 ]

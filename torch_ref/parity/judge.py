@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from manual import Module, no_grad
-from manual.arrays import FLOATS
+from manual.arrays import is_floating
 
 from ..twin import to_numpy
 from .distance import Report, measure
@@ -31,8 +31,10 @@ CURVED = 1e4
 
 
 def extended(value: Any) -> Any:
-    """A floating array in the judge's precision; anything else as it is."""
-    return value.astype(JUDGE) if getattr(value, "dtype", None) in FLOATS else value
+    """Floating arrays in the judge's precision, also in nested tuples; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(map(extended, value))
+    return value.astype(JUDGE) if is_floating(value) else value
 
 
 def truth(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) -> Quantities:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from manual import Module, Optimizer
-from manual.arrays import FLOATS, as_tuple
+from manual.arrays import FLOATS, as_tuple, is_floating
 from manual.passes import observe_calls
 
 from ..twin import to_numpy, to_torch
@@ -32,7 +32,7 @@ class Passed:
     """What one pass gave.
 
     Attributes:
-        outputs: nested tuples counted through.
+        outputs: nested tuples counted through; None for one that was not asked for.
         upstream: the gradient of each output that was handed in.
         gradients: by parameter's name, and "input 0" …
         inside: what each submodule returned, and under "gradient inside" its gradient.
@@ -48,7 +48,9 @@ class Passed:
     @property
     def quantities(self) -> Quantities:
         """Outputs and gradients by kind and name."""
-        outputs: Quantities = {("output", str(i)): y for i, y in enumerate(self.outputs)}
+        outputs: Quantities = {
+            ("output", str(i)): y for i, y in enumerate(self.outputs) if y is not None
+        }
         gradients: Quantities = {("gradient", name): g for name, g in self.gradients.items()}
         return outputs | gradients | self.inside
 
@@ -89,12 +91,12 @@ class Criterion:
         first, *others = outputs
         if isinstance(self.loss, Module):
             self.value = self.loss(first, *self.targets)
-            return [self.loss.backward(), *(np.zeros_like(y) for y in others)]
+            return [self.loss.backward(), *(y if y is None else np.zeros_like(y) for y in others)]
         leaf = first.detach().requires_grad_()
         value = self.loss(leaf, *map(to_torch, self.targets))
         (gradient,) = torch.autograd.grad(value, leaf)
         self.value = value.detach()
-        return [gradient, *(torch.zeros_like(y) for y in others)]
+        return [gradient, *(y if y is None else torch.zeros_like(y) for y in others)]
 
 
 def flat(values: Any) -> list[Any]:
@@ -109,6 +111,11 @@ def nested_as(pattern: Any, values: Iterator[Any]) -> Any:
     if isinstance(pattern, tuple | list):
         return tuple(nested_as(part, values) for part in pattern)
     return next(values)
+
+
+def run_back(module: Module, returned: Any, upstream: Iterable[Any]) -> list[Any]:
+    """The inputs' gradients, from those of what `forward` returned, counted through."""
+    return flat(module.backward(*nested_as(as_tuple(returned), iter(upstream))))
 
 
 @cache
@@ -126,12 +133,11 @@ def _by_hand(module: Module, inputs: Sequence[Any], upstream: Upstream) -> Passe
         returned = module(*inputs)
         outputs = flat(returned)
         handed = list(upstream(outputs) if callable(upstream) else upstream)
-    nested = nested_as(as_tuple(returned), iter(handed))
-    by_input = flat(module.backward(*nested))
+    by_input = run_back(module, returned, handed)
     target = target_of(type(module).forward, type(module).backward)
     if target is not None:
         by_input.insert(target, with_target(module, inputs, handed)[target])
-    floating = [i for i, x in enumerate(flat(inputs)) if getattr(x, "dtype", None) in FLOATS]
+    floating = [i for i, x in enumerate(flat(inputs)) if is_floating(x)]
     gradients = {f"input {i}": g for i, g in zip(floating, by_input, strict=False) if g is not None}
     gradients |= {n: p.grad for n, p in module.named_parameters() if p.requires_grad}
     return Passed(outputs, handed, gradients, allowed=sums.allowed)
@@ -172,14 +178,16 @@ def _by_autograd(
             handle.remove()
     outputs = flat(returned)
     handed = [to_torch(g) for g in (upstream(outputs) if callable(upstream) else upstream)]
-    reached = [(y, g) for y, g in zip(outputs, handed, strict=True) if y.requires_grad]
+    pairs = zip(outputs, handed, strict=True)
+    reached = [(y, g) for y, g in pairs if y is not None and y.requires_grad]
     torch.autograd.backward([y for y, _ in reached], [g for _, g in reached])
     gradients: dict[str, Any] = {f"input {i}": t.grad for i, t in floating.items()}
     gradients = {name: g for name, g in gradients.items() if g is not None}
     gradients |= {n: p.grad for n, p in known.named_parameters() if p.requires_grad}
     noted: Quantities = {("inside", name): part.detach() for name, part in parts.items()}
     noted |= {("gradient inside", name): part.grad for name, part in parts.items()}
-    return Passed([y.detach() for y in outputs], handed, gradients, noted)
+    detached = [y if y is None else y.detach() for y in outputs]
+    return Passed(detached, handed, gradients, noted)
 
 
 def note_parts(module: torch.nn.Module, parts: dict[str, torch.Tensor]) -> Iterator[Any]:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from manual import Module, Optimizer
-from manual.arrays import FLOATS, Array
+from manual.arrays import FLOATS, Array, is_floating
 from manual.passes import observe_calls
 
 EPS = {dtype: float(np.finfo(dtype).eps) for dtype in FLOATS}
@@ -159,7 +159,7 @@ class Shadow:
         def each(values: Any) -> Any:
             if isinstance(values, tuple | list):
                 return type(values)(map(each, values))
-            if getattr(values, "dtype", None) not in FLOATS or not np.size(values):
+            if not is_floating(values) or not np.size(values):
                 return values
             low = 0 if np.min(values) >= 0 else -np.inf
             high = 1 if low == 0 and np.max(values) <= 1 else np.inf
