@@ -50,6 +50,7 @@ MASKED = "what this changes is not used where it differs"
 LAST_BIT = "the results are equal but for their last bits, which nothing promises"
 LEFT_OVER = "NumPy takes any negative length for the one that is left"
 NO_KIND = "no dtype is of the kind ?"
+ONLY_SPEED = "it says how much is done at a time, and the result is the same"
 EQUIVALENT: dict[Key, str] = {
     # ---- at one point, where both ways lead to the same
     (
@@ -192,6 +193,18 @@ EQUIVALENT: dict[Key, str] = {
         "g.reshape(-2, self.out_features)",
     ): LEFT_OVER,
     (
+        "AdaptiveMaxPool.forward",
+        "number",
+        "x[share].reshape(-1, *x.shape[-2:])",
+        "x[share].reshape(-2, *x.shape[-2:])",
+    ): LEFT_OVER,
+    (
+        "placed",
+        "number",
+        "values.reshape(-1, *columns)",
+        "values.reshape(-2, *columns)",
+    ): LEFT_OVER,
+    (
         "TorchGenerator.random",
         "number",
         "self.bit_generator.random_raw(2 * count).reshape(-1, 2)",
@@ -243,6 +256,15 @@ EQUIVALENT: dict[Key, str] = {
     ("Module.check_indices", "text", "x.dtype.kind not in 'iu'", "x.dtype.kind not in 'iu?'"): (
         NO_KIND
     ),
+    # ---- in what cancels, and in what is only done faster
+    ("Windows.overlaps", "unary", "-(-k // s)", "-k // s"): "there are two, and their signs cancel",
+    (
+        "blocks",
+        "number",
+        "max(1, 2 ** 16 // max(1, size))",
+        "max(2, 2 ** 16 // max(1, size))",
+    ): ONLY_SPEED,
+    ("blocks", "number", "2 ** 16", "2 ** 17"): ONLY_SPEED,
     # ---- in what is thrown away
     (
         "ReduceLROnPlateau.cut",

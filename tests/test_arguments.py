@@ -367,6 +367,7 @@ SUMS: list[tuple[manual.Module, tuple[Any, ...], dict[str, int]]] = [
         (ones(5, 3, 4, 2),),
         {"output": 16, "input": 32, "weight": 56, "bias": 40},
     ),
+    (manual.InstanceNorm2d(3), (ones(3, 4, 2),), {"output": 16, "input": 32}),
     (
         manual.GroupNorm(2, 6),
         (ones(5, 6, 4),),

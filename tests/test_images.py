@@ -38,8 +38,9 @@ TRACKED = [
 @pytest.mark.parametrize(("made", "shape"), TRACKED)
 def test_running_statistics(made: Any, shape: tuple[int, ...], momentum: float | None) -> None:
     """Batch after batch, of several sizes; then they are used, and stay as they are."""
-    layer = made(3, momentum=momentum, track_running_stats=True, dtype=np.float64)
-    twin = twin_of(layer)
+    options: dict[str, Any] = {"momentum": momentum, "track_running_stats": True}
+    layer = made(3, **options, dtype=np.float64)
+    twin = getattr(torch.nn, made.__name__)(3, **options, dtype=torch.float64)
     for count in (shape[0], shape[0] + 2, shape[0] - 1):
         x = 3 + 2 * G.normal(size=(count, *shape[1:]))
         layer(x)
@@ -84,6 +85,51 @@ def test_one_number_for_a_channel_has_no_variance(
         twin_of(layer)(to_torch(x))
     layer.eval()
     assert np.isfinite(layer(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (manual.BatchNorm1d(3, dtype=np.float64), (2, 3)),
+        (manual.InstanceNorm1d(3, dtype=np.float64), (5, 3, 2)),
+    ],
+)
+def test_two_numbers_for_a_channel_have_one(layer: manual.Module, shape: tuple[int, ...]) -> None:
+    x = G.normal(size=shape)
+    theirs = twin_of(layer)(to_torch(x)).detach().numpy()
+    np.testing.assert_allclose(layer(x), theirs, rtol=1e-12)
+
+
+# ---- Nothing, and the smallest
+
+KINDS = ("Avg", "Max")
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "shape"),
+    [
+        *((f"Adaptive{kind}Pool{n}d", 0, (2, 3, *(5, 4, 6)[:n])) for kind in KINDS for n in AXES),
+        ("AdaptiveMaxPool2d", (0, 2), (2, 3, 5, 4)),
+        ("ZeroPad1d", (-2, -3), (2, 3, 5)),
+        ("ZeroPad2d", (-2, -3, 1, 1), (2, 3, 4, 5)),
+        ("ReplicationPad2d", (-2, -3, 1, 1), (2, 3, 4, 5)),
+        ("CircularPad1d", (-2, -3), (2, 3, 5)),
+    ],
+)
+def test_nothing_may_be_left(name: str, argument: Any, shape: tuple[int, ...]) -> None:
+    """And all that comes back to the input is zeros."""
+    x = G.normal(size=shape)
+    layer = getattr(manual, name)(argument)
+    y = layer(x)
+    assert y.shape == tuple(getattr(torch.nn, name)(argument)(to_torch(x)).shape)
+    assert 0 in y.shape
+    assert np.array_equal(layer.backward(y), np.zeros(shape))
+
+
+def test_columns_of_one_number_make_an_image_of_one_pixel() -> None:
+    x = G.normal(size=(2, 3, 1))
+    y = manual.Fold(1, 1)(x)
+    assert np.array_equal(y, torch.nn.Fold(1, 1)(to_torch(x)).numpy())
 
 
 # ---- The places of the largest
@@ -242,6 +288,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
     ("AdaptiveAvgPool2d", ((1, 2, 3),), {}, (ones(1, 3, 5, 5),), "or None for each of 2 axes"),
     ("AdaptiveMaxPool2d", (-1,), {}, (ones(1, 3, 5, 5),), "output_size is -1"),
     ("AdaptiveMaxPool1d", (2,), {}, (ones(1, 3, 0),), "there is nothing to pool"),
+    ("AdaptiveMaxPool1d", (2,), {}, (ones(5),), r"1 axes, expected \(N, C, S\) or \(C, S\)"),
     (
         *("MaxUnpool2d", (2,), {}, (ones(1, 1, 2, 2), np.zeros((1, 1, 2, 3), np.int64))),
         "indices have the shape",
@@ -254,6 +301,15 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
         *("MaxUnpool2d", (2,), {}, (ones(1, 1, 2, 2), np.zeros((1, 1, 2, 2), np.int64), [7, 4])),
         r"output_size is \(7, 4\), expected within a stride of \(4, 4\)",
     ),
+    *(
+        (
+            *("MaxUnpool2d", (2,), {}, (ones(1, 1, 2, 2), np.zeros((1, 1, 2, 2), np.int64), size)),
+            "within a stride of",
+        )
+        for size in ([2, 4], [6, 4], [4, 2], [4, 6])
+    ),
+    ("ReplicationPad1d", ((-2, -3),), {}, (ones(1, 3, 5),), r"would have the sizes \(0,\)"),
+    ("ReflectionPad2d", ((-2, -3) * 2,), {}, (ones(1, 3, 5, 5),), r"have the sizes \(0, 0\)"),
     ("ReflectionPad1d", (5,), {}, (ones(1, 3, 5),), "a reflect padding of 5 and 5 on an axis of 5"),
     ("CircularPad1d", (6,), {}, (ones(1, 3, 5),), "expected at most 5"),
     ("ZeroPad1d", ((-3, -3),), {}, (ones(1, 3, 5),), r"the input would have the sizes \(-1,\)"),
@@ -267,6 +323,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
     ("LayerNorm", ((),), {}, (), "normalized_shape is empty"),
     ("LayerNorm", ((3, 4),), {}, (ones(2, 4, 3),), r"expected \(\*, \(3, 4\)\)"),
     ("RMSNorm", (4,), {}, (ones(2, 3),), r"has the shape \(2, 3\)"),
+    ("LocalResponseNorm", (0,), {}, (ones(2, 3, 4),), "LocalResponseNorm: size is 0"),
     ("LocalResponseNorm", (2,), {}, (ones(2, 3),), "input has 2 axes, expected at least 3"),
     ("Unfold", (4,), {}, (ones(1, 3, 3, 5),), r"an image of \(3, 5\) has \(0, 2\) windows"),
     ("Unfold", (2,), {}, (ones(3, 5),), "input has 2 axes, expected 3 or 4"),
@@ -275,6 +332,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
     ("Fold", ((3, 5), 2), {}, (ones(1, 1, 12, 8),), "input has 4 axes, expected 2 or 3"),
     ("PixelShuffle", (2,), {}, (ones(1, 6, 3, 3),), "a multiple of 4 channels"),
     ("PixelUnshuffle", (2,), {}, (ones(1, 6, 3, 4),), "with multiples of 2 down and across"),
+    ("PixelUnshuffle", (2,), {}, (ones(1, 6, 4, 3),), "with multiples of 2 down and across"),
     ("ChannelShuffle", (4,), {}, (ones(1, 6, 3, 4),), "a multiple of 4 channels"),
     ("Upsample", (), {}, (ones(1, 3, 4, 5),), "expected either size or scale_factor"),
     ("Upsample", (3, 2.0), {}, (ones(1, 3, 4, 5),), "expected either size or scale_factor"),
@@ -283,6 +341,8 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
     ("Upsample", (3,), {"align_corners": True}, (ones(1, 3, 4, 5),), "has no meaning for mode"),
     ("Upsample", ((3, 4, 5),), {}, (ones(1, 3, 4, 5),), "expected a number for each axis"),
     ("Upsample", (), {"scale_factor": 0.1}, (ones(1, 3, 4, 5),), r"to \(0, 0\)"),
+    ("Upsample", (3,), {}, (ones(1, 3, 0, 5),), r"from the sizes \(0, 5\) to \(3, 3\)"),
+    ("Upsample", (3,), {}, (ones(1, 3, 4, 0),), r"from the sizes \(4, 0\) to \(3, 3\)"),
     (
         *("Upsample", (3,), {"recompute_scale_factor": True}, (ones(1, 3, 4, 5),)),
         "recompute_scale_factor has no meaning with a size",
