@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import manual
+from manual.layers.windows import blocks
 from torch_ref.parity.distance import compare
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import to_torch, twin_of
@@ -126,6 +127,21 @@ def test_nothing_may_be_left(name: str, argument: Any, shape: tuple[int, ...]) -
     assert np.array_equal(layer.backward(y), np.zeros(shape))
 
 
+@pytest.mark.parametrize(
+    ("name", "argument", "shape"),
+    [
+        ("AdaptiveAvgPool2d", 3, (2, 3, 1, 4)),
+        ("AdaptiveMaxPool2d", 3, (2, 3, 4, 1)),
+        ("ReplicationPad1d", (-2, -2), (2, 3, 5)),
+        ("ReflectionPad1d", (-2, -2), (2, 3, 5)),
+    ],
+)
+def test_one_pixel_is_enough(name: str, argument: Any, shape: tuple[int, ...]) -> None:
+    x = G.normal(size=shape)
+    theirs = getattr(torch.nn, name)(argument)(to_torch(x)).numpy()
+    np.testing.assert_allclose(getattr(manual, name)(argument)(x), theirs, rtol=1e-15)
+
+
 def test_columns_of_one_number_make_an_image_of_one_pixel() -> None:
     x = G.normal(size=(2, 3, 1))
     y = manual.Fold(1, 1)(x)
@@ -169,11 +185,12 @@ def test_the_places_of_the_largest(name: str, arguments: tuple[int, ...], sort: 
     assert np.array_equal(getattr(manual, name)(*arguments)(x), y, equal_nan=True)
 
 
+@pytest.mark.parametrize("window", [1, 2])
 @pytest.mark.parametrize("axes", AXES)
-def test_unpooling_undoes_pooling(axes: int) -> None:
+def test_unpooling_undoes_pooling(axes: int, window: int) -> None:
     x = images(axes, 2, 3)
-    y, places = getattr(manual, f"MaxPool{axes}d")(2, return_indices=True)(x)
-    back = getattr(manual, f"MaxUnpool{axes}d")(2)(y, places, output_size=x.shape)
+    y, places = getattr(manual, f"MaxPool{axes}d")(window, return_indices=True)(x)
+    back = getattr(manual, f"MaxUnpool{axes}d")(window)(y, places, output_size=x.shape)
     assert back.shape == x.shape
     assert np.array_equal(np.sort(back[back != 0]), np.sort(y.ravel()))
     assert (back == x)[back != 0].all()
@@ -226,6 +243,10 @@ def test_a_transposed_convolution_has_the_size_that_is_wanted() -> None:
         assert again.shape == x.shape
         theirs = twin(to_torch(y), output_size=list(x.shape)).detach().numpy()
         np.testing.assert_allclose(again, theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_rows_that_no_cache_holds_come_one_by_one() -> None:
+    assert [*blocks(3, 2**40)] == [slice(0, 1), slice(1, 2), slice(2, 3)]
 
 
 # ---- What cannot be
@@ -313,6 +334,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
     ("ReflectionPad1d", (5,), {}, (ones(1, 3, 5),), "a reflect padding of 5 and 5 on an axis of 5"),
     ("CircularPad1d", (6,), {}, (ones(1, 3, 5),), "expected at most 5"),
     ("ZeroPad1d", ((-3, -3),), {}, (ones(1, 3, 5),), r"the input would have the sizes \(-1,\)"),
+    ("ZeroPad2d", ((-3, -3, 0, 0),), {}, (ones(1, 3, 4, 5),), r"have the sizes \(4, -1\)"),
     ("ZeroPad2d", ((1, 2, 3),), {}, (ones(1, 3, 5, 5),), "expected a whole number, or 4 of them"),
     ("BatchNorm1d", (3,), {}, (ones(2, 3, 4, 5),), "input has 4 axes, expected 2 or 3"),
     ("BatchNorm2d", (3,), {}, (ones(2, 4, 4, 5),), "input has 4 channels, expected 3"),
