@@ -276,7 +276,15 @@ EQUIVALENT: dict[Key, str] = {
         NO_KIND
     ),
     # ---- in what cancels, and in what is only done faster
-    ("Windows.overlaps", "unary", "-(-k // s)", "-k // s"): "there are two, and their signs cancel",
+    (
+        "matrix",
+        "operator",
+        "row[min(max(j, 0), n - 1)] += cubic(place - j)",
+        "row[min(max(j, 0), n - 1)] -= cubic(place - j)",
+    ): "there are two such matrices, and their signs cancel",
+    ("Windows.overlaps", "unary", "-(-k // s)", "-k // s"): (
+        "there are two such factors, and their signs cancel"
+    ),
     ("Windows.fold", "number", "2 * p", "3 * p"): "of the wider border nothing is taken",
     ("matrix", "number", "first + 3", "first + 4"): "the weight of what is more than 2 away is 0",
     (

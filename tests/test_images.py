@@ -199,6 +199,26 @@ def test_unpooling_undoes_pooling(axes: int, window: int) -> None:
 # ---- Memory
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        manual.PixelShuffle(1),
+        manual.PixelUnshuffle(1),
+        manual.ChannelShuffle(1),
+        manual.ZeroPad2d(0),
+        manual.ReflectionPad2d(0),
+    ],
+    ids=repr,
+)
+def test_what_changes_nothing_hands_on_a_copy(layer: manual.Module) -> None:
+    """So that neither can be written over through the other."""
+    x = images(2, 2, 3)
+    y = layer(x)
+    assert np.array_equal(y, x)
+    assert not np.may_share_memory(y, x)
+    assert not np.may_share_memory(layer.backward(y), y)
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 def test_it_does_not_matter_how_an_image_lies_in_memory(groups: int) -> None:
     """(N, C, H, W), and the order that a layer hands on."""
