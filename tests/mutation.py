@@ -50,6 +50,7 @@ MASKED = "what this changes is not used where it differs"
 LAST_BIT = "the results are equal but for their last bits, which nothing promises"
 LEFT_OVER = "NumPy takes any negative length for the one that is left"
 NO_KIND = "no dtype is of the kind ?"
+ONLY_SPEED = "it does the same with more work, or more or less of it at a time"
 EQUIVALENT: dict[Key, str] = {
     # ---- at one point, where both ways lead to the same
     (
@@ -75,6 +76,13 @@ EQUIVALENT: dict[Key, str] = {
         "comparison",
         "np.where(x > self.lambd, x - self.lambd, np.minimum(x + self.lambd, 0))",
         "np.where(x >= self.lambd, x - self.lambd, np.minimum(x + self.lambd, 0))",
+    ): BRANCHES,
+    ("cubic", "comparison", "d <= 1", "d < 1"): BRANCHES,
+    (
+        "cubic",
+        "comparison",
+        "((a * d - 5 * a) * d + 8 * a) * d - 4 * a if d < 2 else 0 * d",
+        "((a * d - 5 * a) * d + 8 * a) * d - 4 * a if d <= 2 else 0 * d",
     ): BRANCHES,
     (
         "PReLU.backward",
@@ -192,6 +200,30 @@ EQUIVALENT: dict[Key, str] = {
         "g.reshape(-2, self.out_features)",
     ): LEFT_OVER,
     (
+        "AdaptiveMaxPool.forward",
+        "number",
+        "x[share].reshape(-1, *x.shape[-2:])",
+        "x[share].reshape(-2, *x.shape[-2:])",
+    ): LEFT_OVER,
+    (
+        "placed",
+        "number",
+        "values.reshape(-1, *columns)",
+        "values.reshape(-2, *columns)",
+    ): LEFT_OVER,
+    (
+        "placed",
+        "number",
+        "numbers.reshape(-1, *columns)",
+        "numbers.reshape(-2, *columns)",
+    ): LEFT_OVER,
+    (
+        "MaxUnpool.backward",
+        "number",
+        "inward(g, self.AXES).reshape(-1, *rows.shape[-2:])",
+        "inward(g, self.AXES).reshape(-2, *rows.shape[-2:])",
+    ): LEFT_OVER,
+    (
         "TorchGenerator.random",
         "number",
         "self.bit_generator.random_raw(2 * count).reshape(-1, 2)",
@@ -243,6 +275,33 @@ EQUIVALENT: dict[Key, str] = {
     ("Module.check_indices", "text", "x.dtype.kind not in 'iu'", "x.dtype.kind not in 'iu?'"): (
         NO_KIND
     ),
+    # ---- in what cancels, and in what is only done faster
+    (
+        "matrix",
+        "operator",
+        "row[min(max(j, 0), n - 1)] += cubic(place - j)",
+        "row[min(max(j, 0), n - 1)] -= cubic(place - j)",
+    ): "there are two such matrices, and their signs cancel",
+    ("Windows.overlaps", "unary", "-(-k // s)", "-k // s"): (
+        "there are two such factors, and their signs cancel"
+    ),
+    ("Windows.fold", "number", "2 * p", "3 * p"): "of the wider border nothing is taken",
+    ("matrix", "number", "first + 3", "first + 4"): "the weight of what is more than 2 away is 0",
+    (
+        "Upsample.sizes",
+        "number",
+        "(n - 1) / (m - 1) if m > 1 else 0",
+        "(n - 1) / (m - 1) if m > 1 else 1",
+    ): "of a single output, the first, 0 steps are taken",
+    (
+        "pad",
+        "condition false",
+        "all((width == (0, 0) for width in widths))",
+        "False",
+    ): ONLY_SPEED,
+    ("Padding.forward", "condition true", "np.may_share_memory(x, y)", "True"): ONLY_SPEED,
+    ("blocks", "number", "2 ** 16", "2 ** 17"): ONLY_SPEED,
+    ("blocks", "number", "2 ** 16", "3 ** 16"): ONLY_SPEED,
     # ---- in what is thrown away
     (
         "ReduceLROnPlateau.cut",

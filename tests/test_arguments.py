@@ -346,11 +346,14 @@ SUMS: list[tuple[manual.Module, tuple[Any, ...], dict[str, int]]] = [
     (manual.LPPool1d(2, 3, 1), (ones(2, 3, 7),), {"output": 3, "input": 3}),
     (manual.AdaptiveAvgPool2d((2, 3)), (ones(1, 1, 5, 7),), {"output": 16, "input": 4}),
     (manual.AdaptiveMaxPool2d((2, 3)), (ones(1, 1, 5, 7),), {"input": 4}),
+    (manual.AdaptiveMaxPool2d((10, None)), (ones(1, 1, 5, 7),), {"input": 6}),
     (manual.Unfold(3, stride=2), (ones(1, 2, 7, 8),), {"input": 4}),
     (manual.Fold((7, 8), 3, stride=2), (ones(1, 18, 9),), {"output": 4}),
     (manual.ReflectionPad2d((1, 2, 0, 3)), (ones(2, 3, 7, 8),), {"input": 16}),
     (manual.ZeroPad2d(1), (ones(2, 3, 7, 8),), {}),
     (manual.Upsample(7, mode="bilinear"), (ones(1, 1, 5, 4),), {"output": 4, "input": 25}),
+    (manual.Upsample(7, mode="trilinear"), (ones(1, 1, 5, 4, 3),), {"output": 8, "input": 175}),
+    (manual.Upsample(7), (ones(1, 1, 5, 4),), {"output": 1, "input": 9}),
     # over a group twice, for its mean and its variance; backward the same of what came out
     (
         manual.BatchNorm2d(3),
@@ -367,6 +370,7 @@ SUMS: list[tuple[manual.Module, tuple[Any, ...], dict[str, int]]] = [
         (ones(5, 3, 4, 2),),
         {"output": 16, "input": 32, "weight": 56, "bias": 40},
     ),
+    (manual.InstanceNorm2d(3), (ones(3, 4, 2),), {"output": 16, "input": 32}),
     (
         manual.GroupNorm(2, 6),
         (ones(5, 6, 4),),

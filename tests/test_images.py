@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import manual
+from manual.layers.windows import blocks
 from torch_ref.parity.distance import compare
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import to_torch, twin_of
@@ -38,8 +39,9 @@ TRACKED = [
 @pytest.mark.parametrize(("made", "shape"), TRACKED)
 def test_running_statistics(made: Any, shape: tuple[int, ...], momentum: float | None) -> None:
     """Batch after batch, of several sizes; then they are used, and stay as they are."""
-    layer = made(3, momentum=momentum, track_running_stats=True, dtype=np.float64)
-    twin = twin_of(layer)
+    options: dict[str, Any] = {"momentum": momentum, "track_running_stats": True}
+    layer = made(3, **options, dtype=np.float64)
+    twin = getattr(torch.nn, made.__name__)(3, **options, dtype=torch.float64)
     for count in (shape[0], shape[0] + 2, shape[0] - 1):
         x = 3 + 2 * G.normal(size=(count, *shape[1:]))
         layer(x)
@@ -86,6 +88,66 @@ def test_one_number_for_a_channel_has_no_variance(
     assert np.isfinite(layer(x)).all()
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (manual.BatchNorm1d(3, dtype=np.float64), (2, 3)),
+        (manual.InstanceNorm1d(3, dtype=np.float64), (5, 3, 2)),
+    ],
+)
+def test_two_numbers_for_a_channel_have_one(layer: manual.Module, shape: tuple[int, ...]) -> None:
+    x = G.normal(size=shape)
+    theirs = twin_of(layer)(to_torch(x)).detach().numpy()
+    np.testing.assert_allclose(layer(x), theirs, rtol=1e-12)
+
+
+# ---- Nothing, and the smallest
+
+KINDS = ("Avg", "Max")
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "shape"),
+    [
+        *((f"Adaptive{kind}Pool{n}d", 0, (2, 3, *(5, 4, 6)[:n])) for kind in KINDS for n in AXES),
+        ("AdaptiveMaxPool2d", (0, 2), (2, 3, 5, 4)),
+        ("ZeroPad1d", (-2, -3), (2, 3, 5)),
+        ("ZeroPad2d", (-2, -3, 1, 1), (2, 3, 4, 5)),
+        ("ReplicationPad2d", (-2, -3, 1, 1), (2, 3, 4, 5)),
+        ("CircularPad1d", (-2, -3), (2, 3, 5)),
+    ],
+)
+def test_nothing_may_be_left(name: str, argument: Any, shape: tuple[int, ...]) -> None:
+    """And all that comes back to the input is zeros."""
+    x = G.normal(size=shape)
+    layer = getattr(manual, name)(argument)
+    y = layer(x)
+    assert y.shape == tuple(getattr(torch.nn, name)(argument)(to_torch(x)).shape)
+    assert 0 in y.shape
+    assert np.array_equal(layer.backward(y), np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "shape"),
+    [
+        ("AdaptiveAvgPool2d", 3, (2, 3, 1, 4)),
+        ("AdaptiveMaxPool2d", 3, (2, 3, 4, 1)),
+        ("ReplicationPad1d", (-2, -2), (2, 3, 5)),
+        ("ReflectionPad1d", (-2, -2), (2, 3, 5)),
+    ],
+)
+def test_one_pixel_is_enough(name: str, argument: Any, shape: tuple[int, ...]) -> None:
+    x = G.normal(size=shape)
+    theirs = getattr(torch.nn, name)(argument)(to_torch(x)).numpy()
+    np.testing.assert_allclose(getattr(manual, name)(argument)(x), theirs, rtol=1e-15)
+
+
+def test_columns_of_one_number_make_an_image_of_one_pixel() -> None:
+    x = G.normal(size=(2, 3, 1))
+    y = manual.Fold(1, 1)(x)
+    assert np.array_equal(y, torch.nn.Fold(1, 1)(to_torch(x)).numpy())
+
+
 # ---- The places of the largest
 
 PLACED = [
@@ -123,17 +185,40 @@ def test_the_places_of_the_largest(name: str, arguments: tuple[int, ...], sort: 
     assert np.array_equal(getattr(manual, name)(*arguments)(x), y, equal_nan=True)
 
 
+@pytest.mark.parametrize("window", [1, 2])
 @pytest.mark.parametrize("axes", AXES)
-def test_unpooling_undoes_pooling(axes: int) -> None:
+def test_unpooling_undoes_pooling(axes: int, window: int) -> None:
     x = images(axes, 2, 3)
-    y, places = getattr(manual, f"MaxPool{axes}d")(2, return_indices=True)(x)
-    back = getattr(manual, f"MaxUnpool{axes}d")(2)(y, places, output_size=x.shape)
+    y, places = getattr(manual, f"MaxPool{axes}d")(window, return_indices=True)(x)
+    back = getattr(manual, f"MaxUnpool{axes}d")(window)(y, places, output_size=x.shape)
     assert back.shape == x.shape
     assert np.array_equal(np.sort(back[back != 0]), np.sort(y.ravel()))
     assert (back == x)[back != 0].all()
 
 
 # ---- Memory
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        manual.PixelShuffle(1),
+        manual.PixelUnshuffle(1),
+        manual.ChannelShuffle(1),
+        manual.ZeroPad2d(0),
+        manual.ReflectionPad2d(0),
+    ],
+    ids=repr,
+)
+def test_what_changes_nothing_hands_on_a_copy(layer: manual.Module) -> None:
+    """So that neither can be written over through the other."""
+    plain = images(2, 2, 3)
+    as_layers_hand_on = np.ascontiguousarray(plain.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
+    for x in (plain, as_layers_hand_on):
+        y = layer(x)
+        assert np.array_equal(y, x)
+        assert not np.may_share_memory(y, x)
+        assert not np.may_share_memory(layer.backward(y), y)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -180,6 +265,10 @@ def test_a_transposed_convolution_has_the_size_that_is_wanted() -> None:
         assert again.shape == x.shape
         theirs = twin(to_torch(y), output_size=list(x.shape)).detach().numpy()
         np.testing.assert_allclose(again, theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_rows_that_no_cache_holds_come_one_by_one() -> None:
+    assert [*blocks(3, 2**40)] == [slice(0, 1), slice(1, 2), slice(2, 3)]
 
 
 # ---- What cannot be
@@ -242,6 +331,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
     ("AdaptiveAvgPool2d", ((1, 2, 3),), {}, (ones(1, 3, 5, 5),), "or None for each of 2 axes"),
     ("AdaptiveMaxPool2d", (-1,), {}, (ones(1, 3, 5, 5),), "output_size is -1"),
     ("AdaptiveMaxPool1d", (2,), {}, (ones(1, 3, 0),), "there is nothing to pool"),
+    ("AdaptiveMaxPool1d", (2,), {}, (ones(5),), r"1 axes, expected \(N, C, S\) or \(C, S\)"),
     (
         *("MaxUnpool2d", (2,), {}, (ones(1, 1, 2, 2), np.zeros((1, 1, 2, 3), np.int64))),
         "indices have the shape",
@@ -254,9 +344,19 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
         *("MaxUnpool2d", (2,), {}, (ones(1, 1, 2, 2), np.zeros((1, 1, 2, 2), np.int64), [7, 4])),
         r"output_size is \(7, 4\), expected within a stride of \(4, 4\)",
     ),
+    *(
+        (
+            *("MaxUnpool2d", (2,), {}, (ones(1, 1, 2, 2), np.zeros((1, 1, 2, 2), np.int64), size)),
+            "within a stride of",
+        )
+        for size in ([2, 4], [6, 4], [4, 2], [4, 6])
+    ),
+    ("ReplicationPad1d", ((-2, -3),), {}, (ones(1, 3, 5),), r"would have the sizes \(0,\)"),
+    ("ReflectionPad2d", ((-2, -3) * 2,), {}, (ones(1, 3, 5, 5),), r"have the sizes \(0, 0\)"),
     ("ReflectionPad1d", (5,), {}, (ones(1, 3, 5),), "a reflect padding of 5 and 5 on an axis of 5"),
     ("CircularPad1d", (6,), {}, (ones(1, 3, 5),), "expected at most 5"),
     ("ZeroPad1d", ((-3, -3),), {}, (ones(1, 3, 5),), r"the input would have the sizes \(-1,\)"),
+    ("ZeroPad2d", ((-3, -3, 0, 0),), {}, (ones(1, 3, 4, 5),), r"have the sizes \(4, -1\)"),
     ("ZeroPad2d", ((1, 2, 3),), {}, (ones(1, 3, 5, 5),), "expected a whole number, or 4 of them"),
     ("BatchNorm1d", (3,), {}, (ones(2, 3, 4, 5),), "input has 4 axes, expected 2 or 3"),
     ("BatchNorm2d", (3,), {}, (ones(2, 4, 4, 5),), "input has 4 channels, expected 3"),
@@ -267,6 +367,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
     ("LayerNorm", ((),), {}, (), "normalized_shape is empty"),
     ("LayerNorm", ((3, 4),), {}, (ones(2, 4, 3),), r"expected \(\*, \(3, 4\)\)"),
     ("RMSNorm", (4,), {}, (ones(2, 3),), r"has the shape \(2, 3\)"),
+    ("LocalResponseNorm", (0,), {}, (ones(2, 3, 4),), "LocalResponseNorm: size is 0"),
     ("LocalResponseNorm", (2,), {}, (ones(2, 3),), "input has 2 axes, expected at least 3"),
     ("Unfold", (4,), {}, (ones(1, 3, 3, 5),), r"an image of \(3, 5\) has \(0, 2\) windows"),
     ("Unfold", (2,), {}, (ones(3, 5),), "input has 2 axes, expected 3 or 4"),
@@ -275,6 +376,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
     ("Fold", ((3, 5), 2), {}, (ones(1, 1, 12, 8),), "input has 4 axes, expected 2 or 3"),
     ("PixelShuffle", (2,), {}, (ones(1, 6, 3, 3),), "a multiple of 4 channels"),
     ("PixelUnshuffle", (2,), {}, (ones(1, 6, 3, 4),), "with multiples of 2 down and across"),
+    ("PixelUnshuffle", (2,), {}, (ones(1, 6, 4, 3),), "with multiples of 2 down and across"),
     ("ChannelShuffle", (4,), {}, (ones(1, 6, 3, 4),), "a multiple of 4 channels"),
     ("Upsample", (), {}, (ones(1, 3, 4, 5),), "expected either size or scale_factor"),
     ("Upsample", (3, 2.0), {}, (ones(1, 3, 4, 5),), "expected either size or scale_factor"),
@@ -283,6 +385,8 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[Any, ...], str]]
     ("Upsample", (3,), {"align_corners": True}, (ones(1, 3, 4, 5),), "has no meaning for mode"),
     ("Upsample", ((3, 4, 5),), {}, (ones(1, 3, 4, 5),), "expected a number for each axis"),
     ("Upsample", (), {"scale_factor": 0.1}, (ones(1, 3, 4, 5),), r"to \(0, 0\)"),
+    ("Upsample", (3,), {}, (ones(1, 3, 0, 5),), r"from the sizes \(0, 5\) to \(3, 3\)"),
+    ("Upsample", (3,), {}, (ones(1, 3, 4, 0),), r"from the sizes \(4, 0\) to \(3, 3\)"),
     (
         *("Upsample", (3,), {"recompute_scale_factor": True}, (ones(1, 3, 4, 5),)),
         "recompute_scale_factor has no meaning with a size",

@@ -23,7 +23,7 @@ import torch
 from manual.article.description import LOSSES
 from manual.article.figures import FIGURES, figures_table
 from torch_ref.checking.comparing import Sides, Trial
-from torch_ref.cli import main, parser
+from torch_ref.cli import main, parse
 from torch_ref.parity.distance import Comparison, Report
 from torch_ref.parity.judge import CAN_JUDGE
 from torch_ref.pytest_plugin import Parity
@@ -173,7 +173,7 @@ def test_the_commands_run(block: Block, readers_files: Path) -> None:
     """One after the other. Training stops after 5 steps; TensorBoard is not started."""
     shown_wrong = [command_above(report) for report in of("report")]
     for words in block.commands:
-        parser().parse_args(words)
+        parse(words)
         if words[0] == "train":
             words = [*words, "--steps", "5"]
         if words[0] != "board":
@@ -187,10 +187,10 @@ def test_a_command_in_the_prose_parses(command: str) -> None:
     words = shlex.split(command)
     if "--help" in words:
         with pytest.raises(SystemExit) as ended:
-            parser().parse_args(words)
+            parse(words)
         assert ended.value.code == 0
     else:
-        parser().parse_args(words)
+        parse(words)
 
 
 # ---- Python

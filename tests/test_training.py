@@ -442,12 +442,12 @@ def test_a_run_never_writes_into_another(
 
 
 def test_settings_print_as_the_command_that_made_them() -> None:
-    from torch_ref.cli import parser
-    from torch_ref.commands.train import settings_from
+    from torch_ref.cli import parse
+    from torch_ref.commands.settings import settings_from
 
     for experiment in EXPERIMENTS.values():
         settings = experiment.defaults.resolve()
-        given = parser().parse_args(["train", settings.experiment, *settings.options().split()])
+        given = parse(["train", settings.experiment, *settings.options().split()])
         assert settings_from(given) == settings
     with pytest.raises(SettingError):
         replace(settings, lr=-1.0).resolve()

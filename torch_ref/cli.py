@@ -1,4 +1,8 @@
-"""The command `backprop`. PyTorch is imported only once there is something to run."""
+"""The command `backprop`.
+
+Only the command that is named builds its options, for these show what there is to choose from and
+load it. PyTorch is imported only once there is something to run.
+"""
 
 import argparse
 import importlib
@@ -6,10 +10,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
-
-from manual.article.description import DescriptionError
-
-from .safe_files import InputError
 
 COMMANDS = ("list", "train", "board", "explain", "check", "bundle")  # a file each in commands/
 AGREE, DISAGREE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -22,29 +22,37 @@ class Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"{self.prog}: {message}\n")
 
 
-def parser() -> Parser:
-    """All commands' parsers; what each of them runs is its argument `run`."""
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The named command's arguments; what it runs is its argument `run`."""
     top = Parser(
         prog="backprop",
         description="Backpropagation by hand in NumPy beside PyTorch, and proof that they agree.",
         epilog="example: backprop train worked-example",
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    named = next((word for word in words if word in COMMANDS), None)
     for name in COMMANDS:
         command = importlib.import_module(f"{__package__}.commands.{name}")
-        command.add_parser(commands).set_defaults(run=command.run)
-    return top
+        parser = command.add_parser(commands)
+        if name == named:
+            command.add_arguments(parser)
+            parser.set_defaults(run=command.run)
+    arguments = top.parse_args(words)
+    if arguments.command is None:
+        names = f"{', '.join(COMMANDS[:-1])} or {COMMANDS[-1]}"
+        top.error(f"expected a command: {names}; --help says more")
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 for yes, 1 for "they disagree", 2 for bad input."""
     if hasattr(signal, "SIGPIPE"):  # `backprop list | head` ends without a word
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    top = parser()
-    arguments = top.parse_args(argv)
-    if arguments.command is None:
-        names = f"{', '.join(COMMANDS[:-1])} or {COMMANDS[-1]}"
-        top.error(f"expected a command: {names}; --help says more")
+    arguments = parse(sys.argv[1:] if argv is None else argv)
+    from manual.article.description import DescriptionError  # not for --help: it loads NumPy
+
+    from .safe_files import InputError
+
     try:
         return AGREE if arguments.run(arguments) else DISAGREE
     except (InputError, DescriptionError) as error:

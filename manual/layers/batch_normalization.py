@@ -106,7 +106,7 @@ class BatchNorm(RunningNormalization):
         )
 
     def sum_lengths(self, input: Array) -> dict[str, int]:
-        size = input.size // max(1, self.num_features)
+        size = input.size // self.num_features
         return self.lengths(size if self.uses_batch() else 1, size)
 
     def forward(self, input: Array) -> Array:

@@ -41,7 +41,7 @@ def pad(module: Module, x: Array, widths: Widths, mode: str, value: float = 0.0)
         ValueError: there is not so much inside as is to be copied, or nothing is left.
     """
     sizes = [n + a + b for n, (a, b) in zip(x.shape, widths, strict=False)]
-    if min(sizes) < 0 or (mode != "zeros" and max(sizes) < 1):
+    if min(sizes) < 0 or (mode in ("reflect", "replicate") and max(sizes) < 1):  # as PyTorch
         raise ValueError(f"{module!r}: padded, the input would have the sizes {tuple(sizes)}")
     for axis, (before, after) in enumerate(widths):
         most = {"reflect": x.shape[axis] - 1, "circular": x.shape[axis]}.get(mode)

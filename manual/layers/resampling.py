@@ -63,7 +63,7 @@ def matrix(mode: str, n: int, m: int, step: Any, align_corners: bool, dtype: Any
                 row[min(max(j, 0), n - 1)] += cubic(place - j)
             continue
         place = max(place, number(0))
-        first = min(int(place), n - 1)
+        first = int(place)  # n - 1 at most
         beside, t = min(first + 1, n - 1), place - first
         row[first] += 1 - t
         row[beside] += t

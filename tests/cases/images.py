@@ -66,12 +66,16 @@ def sizes() -> Iterator[Case]:
 
 IMAGES = [
     *borders(),
+    *border("Zero", 1, (1, 0)),
+    *border("Circular", 1, (1, 0)),
+    *windows(kernel_size=1),
     *windows(kernel_size=2),
     *windows(kernel_size=(3, 2), stride=2),
     *windows(kernel_size=2, dilation=2, padding=1),
     *windows(kernel_size=3, stride=(1, 2), padding=(0, 1)),
     Case("Unfold-unbatched", plain(manual.Unfold, 2), normal((3, 4, 5))),
     Case("Fold-unbatched", plain(manual.Fold, (4, 5), 2), normal((12, 12))),
+    Case("PixelShuffle-1", plain(manual.PixelShuffle, 1), normal((2, 6, 3, 4))),
     Case("PixelShuffle-2", plain(manual.PixelShuffle, 2), normal((2, 12, 3, 4))),
     Case("PixelShuffle-3-unbatched", plain(manual.PixelShuffle, 3), normal((18, 2, 4))),
     Case("PixelUnshuffle-2", plain(manual.PixelUnshuffle, 2), normal((2, 3, 6, 4))),
@@ -81,4 +85,8 @@ IMAGES = [
     *sizes(),
     Case("UpsamplingNearest2d", plain(manual.UpsamplingNearest2d, 7), normal((2, 3, 5, 4))),
     Case("UpsamplingBilinear2d", plain(manual.UpsamplingBilinear2d, 7), normal((2, 3, 5, 4))),
+    *(
+        Case(f"{kind.__name__}-scaled", plain(kind, scale_factor=1.7), normal((2, 3, 5, 4)))
+        for kind in (manual.UpsamplingNearest2d, manual.UpsamplingBilinear2d)
+    ),
 ]

@@ -88,4 +88,5 @@ NORMALIZATIONS = [
         for spatial in ((4,), (3, 2), (2, 3, 2))
         for size in (1, 2, 3, 5)
     ),
+    response(10, 2, 3, 4),  # reaches beyond all channels
 ]

@@ -1,6 +1,7 @@
 """The command `backprop`, one file a command. Nobody else imports these.
 
 options    options that several commands have, and what their values may be
+settings   what `train` was given becomes an experiment's settings
 inputs     what --against, --args, --input and --loss name
 list       name the experiments
 train      train one of them

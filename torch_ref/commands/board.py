@@ -6,24 +6,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..training.settings import SettingError
 from .options import count
 
 
 def add_parser(commands: Any) -> Any:
-    board = commands.add_parser(
+    return commands.add_parser(
         "board",
         help="open TensorBoard on the runs",
         description="Ends with Ctrl-C. Every point of every curve is kept.",
         epilog="example: backprop board --port 6007",
     )
-    board.add_argument("--logdir", type=Path, default=Path("runs"), help="default: runs")
-    board.add_argument("--port", type=count, default=6006, help="default: 6006")
-    return board
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--logdir", type=Path, default=Path("runs"), help="default: runs")
+    parser.add_argument("--port", type=count, default=6006, help="default: 6006")
 
 
 def run(arguments: argparse.Namespace) -> bool:
     """TensorBoard in the foreground, until it is interrupted."""
+    from ..training.settings import SettingError
+
     if not arguments.logdir.is_dir():
         raise SettingError(f"--logdir {arguments.logdir}: there is no such directory yet")
     if not 0 < arguments.port < 65536:

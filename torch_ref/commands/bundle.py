@@ -4,24 +4,27 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..training.experiments import EXPERIMENTS
 from .options import add_reference
 
 
 def add_parser(commands: Any) -> Any:
-    bundle = commands.add_parser(
+    return commands.add_parser(
         "bundle",
         help="write a reference's inputs, outputs and gradients as .npy files",
         epilog="example: backprop bundle worked-example --steps 3 --out article",
     )
-    bundle.add_argument(
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from ..training.experiments import EXPERIMENTS
+
+    parser.add_argument(
         "reference",
         metavar="EXPERIMENT | NAME",
         help=f"{', '.join(EXPERIMENTS)}; or a class or function, torch.nn.Linear or FILE:NAME",
     )
-    bundle.add_argument("--out", type=Path, required=True, metavar="DIR", help="not there yet")
-    add_reference(bundle)
-    return bundle
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="not there yet")
+    add_reference(parser)
 
 
 def run(arguments: argparse.Namespace) -> bool:

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..safe_files import InputError
 from .options import add_reference
 
 if TYPE_CHECKING:
@@ -13,28 +12,31 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> Any:
-    check = commands.add_parser(
+    return commands.add_parser(
         "check",
         help="check your own backward pass against PyTorch, and name the mistake in it",
         description="Exits with 0 if all agrees, 1 if not, 2 for what cannot be run.",
         epilog="example: backprop check mine.py:Linear --against torch.nn.Linear --args 3 4 "
         "--input 5,3",
     )
-    check.add_argument(
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "mine",
         metavar="FILE:NAME | FILE:FORWARD,BACKWARD | DIR",
         help="a class with forward and backward, a torch.autograd.Function, two functions, or a "
         "bundle's directory",
     )
-    check.add_argument(
+    parser.add_argument(
         "--against",
         required=True,
         metavar="NAME",
         help="the reference: a class or function of PyTorch's, FILE:NAME, for a bundle also an "
         "experiment",
     )
-    check.add_argument("--mine-args", nargs="*", metavar="ARG", help="default: those of --args")
-    check.add_argument(
+    parser.add_argument("--mine-args", nargs="*", metavar="ARG", help="default: those of --args")
+    parser.add_argument(
         "--map",
         action="append",
         default=[],
@@ -42,12 +44,11 @@ def add_parser(commands: Any) -> Any:
         help="where a parameter of the reference stands in yours: weight=W.T, weight=w.flat, "
         "weight_hh_l0=Wh.T@ifog",
     )
-    check.add_argument(
+    parser.add_argument(
         "--extra", action="append", default=[], metavar="JSON", help="for forward, after parameters"
     )
-    check.add_argument("--json", action="store_true", help="print the report as JSON")
-    add_reference(check)
-    return check
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_reference(parser)
 
 
 def run(arguments: argparse.Namespace) -> bool:
@@ -69,6 +70,7 @@ def report_on_bundle(arguments: argparse.Namespace) -> "Checked":
 
 def report_on_code(arguments: argparse.Namespace) -> "Checked":
     from ..checking.check import check
+    from ..safe_files import InputError
     from . import inputs
 
     mine = inputs.find(arguments.mine)

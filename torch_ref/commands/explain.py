@@ -2,52 +2,53 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
-
-from manual.article.description import (
-    LOSSES,
-    Description,
-    DescriptionError,
-    drawn_network,
-    the_article,
-)
+from typing import TYPE_CHECKING, Any
 
 from .options import count, learning_rate
+
+if TYPE_CHECKING:
+    from manual.article.description import Description
 
 MOST_STEPS = 20_000
 OF_A_NETWORK = ("activation", "loss", "samples", "lr", "seed")
 
 
 def add_parser(commands: Any) -> Any:
-    explain = commands.add_parser(
+    return commands.add_parser(
         "explain",
         help="write out one training step, formula by formula; or one layer's derivation",
         description="Without an argument: the article's network.",
         epilog="example: backprop explain --layers 3-4-2 --activation tanh --loss cross-entropy "
         "--html step.html",
     )
-    explain.add_argument(
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from manual.article.description import LOSSES
+
+    parser.add_argument(
         "what",
         nargs="?",
         metavar="CLASS | FILE.json",
         help="a public class, such as Linear; or a file with weights, biases, x and t",
     )
-    explain.add_argument("--layers", metavar="N-N[-N...]", help="widths of a network, as in 3-4-2")
-    explain.add_argument("--activation", help="of the hidden layers; default: sigmoid")
-    explain.add_argument("--loss", choices=tuple(LOSSES), help="default: mse")
-    explain.add_argument("--samples", type=count, help="in the batch; default: 1")
-    explain.add_argument("--lr", type=learning_rate, help="default: 0.1; the article's: 0.5")
-    explain.add_argument("--seed", type=count, help="for weights and data; default: 0")
-    explain.add_argument("--step", type=count, default=0, help="show the step after so many")
-    explain.add_argument(
+    parser.add_argument("--layers", metavar="N-N[-N...]", help="widths of a network, as in 3-4-2")
+    parser.add_argument("--activation", help="of the hidden layers; default: sigmoid")
+    parser.add_argument("--loss", choices=tuple(LOSSES), help="default: mse")
+    parser.add_argument("--samples", type=count, help="in the batch; default: 1")
+    parser.add_argument("--lr", type=learning_rate, help="default: 0.1; the article's: 0.5")
+    parser.add_argument("--seed", type=count, help="for weights and data; default: 0")
+    parser.add_argument("--step", type=count, default=0, help="show the step after so many")
+    parser.add_argument(
         "--view", choices=("neurons", "matrices"), help="default: neurons, if there is one sample"
     )
-    explain.add_argument("--html", type=Path, metavar="FILE", help="write a page instead")
-    return explain
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page instead")
 
 
 def run(arguments: argparse.Namespace) -> bool:
     """Print a walkthrough or a class's derivation, or write the page."""
+    from manual.article.description import DescriptionError
+
     what = arguments.what
     names = ("layers", *OF_A_NETWORK)
     options = [f"--{name}" for name in names if getattr(arguments, name) is not None]
@@ -76,8 +77,10 @@ def run(arguments: argparse.Namespace) -> bool:
     return True
 
 
-def network_from(arguments: argparse.Namespace) -> Description:
+def network_from(arguments: argparse.Namespace) -> "Description":
     """The network that the arguments describe."""
+    from manual.article.description import DescriptionError, drawn_network, the_article
+
     from ..explaining.description import activation_named, read_description
 
     if arguments.what is not None:

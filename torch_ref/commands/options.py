@@ -2,9 +2,6 @@
 
 import argparse
 import math
-from typing import Any
-
-from manual.article.description import LOSSES
 
 
 def widths(text: str) -> tuple[int, ...]:
@@ -33,8 +30,10 @@ def learning_rate(text: str) -> float:
     return value
 
 
-def add_reference(command: Any) -> None:
+def add_reference(command: argparse.ArgumentParser) -> None:
     """What describes a reference and what it is run on; inputs.py reads it."""
+    from manual.article.description import LOSSES
+
     command.add_argument(
         "--args", nargs="*", default=[], metavar="ARG", help="for its constructor: 3 4 bias=False"
     )
