@@ -54,7 +54,7 @@ from .layers.adaptive_pooling import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
-from .layers.attention import MultiheadAttention, ScaledDotProductAttention
+from .layers.attention import ScaledDotProductAttention
 from .layers.batch_normalization import (
     BatchNorm1d,
     BatchNorm2d,
@@ -68,6 +68,7 @@ from .layers.distance import CosineSimilarity, PairwiseDistance
 from .layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from .layers.embedding import Embedding, EmbeddingBag
 from .layers.linear import Bilinear, Flatten, Identity, Linear, Unflatten
+from .layers.multihead_attention import MultiheadAttention
 from .layers.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from .layers.padding import (
     CircularPad1d,

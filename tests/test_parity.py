@@ -57,7 +57,7 @@ def test_what_proves_nothing_says_so(case: Case) -> None:
 
 def test_every_public_module_has_a_case() -> None:
     covered = {case.class_name for case in CASES}
-    assert public(manual.Module).keys() <= covered
+    assert public(manual.Module).keys() - covered == {"ModuleList", "ModuleDict"}  # no forward
     assert len(CASES) == len({case.name for case in CASES})
 
 

@@ -2,13 +2,14 @@
 
 Each takes the arguments of its twin in `manual` and has the same parameter names.
 
-    losses     losses by their names on the command line, among them the article's
-    dropout    Dropout and its kin, with the by-hand masks
-    recurrent, attention, transformer
-               PyTorch's own layers, with the by-hand masks between layers and of weights
-    mlp        MLP: linear layers with an activation between each two
-    convnet    ConvNet and ResNet
-    article    the worked example's network
+    losses       losses by their names on the command line, among them the article's
+    dropout      Dropout and its kin, with the by-hand masks
+    recurrent    RNN, LSTM and GRU, with the by-hand masks between layers, or packed
+    attention    MultiheadAttention and the function as a module, with the by-hand masks
+    transformer  PyTorch's transformers, with the by-hand masks
+    mlp          MLP: linear layers with an activation between each two
+    convnet      ConvNet and ResNet
+    article      the worked example's network
 """
 
 from .article import ArticleNetwork, SharedBias
