@@ -4,11 +4,11 @@ Read it in this order; what stands below sees only what stands above:
 
     arrays, parameter   what an array may be; a trainable one, with its gradient
     passes, module      what a layer is: it runs forward and backward; what waits between
-    containers          Sequential
+    containers          Sequential, ModuleList, ModuleDict
     special             sigmoid, softplus, erf, log softmax: special functions
     generator           random numbers, PyTorch's own among them
     initializers        how a layer's numbers start
-    layers/             what a network is built of: linear, activations, softmax, embedding, dropout
+    layers/             what a network is built of: from Linear to Transformer
     losses/             how wrong the outputs are, as one number
     optim/              how a gradient becomes a step, from SGD to Muon
     schedules/          how the learning rate changes
@@ -137,7 +137,11 @@ from .losses.pairwise import (
     SmoothL1Loss,
 )
 from .models.convnet import ConvNet, ResidualBlock, ResNet
+from .models.gpt import GPT, Conv1D
+from .models.llama import Llama, RotaryEmbedding, SwiGLU
+from .models.microgpt import MicroGPT
 from .models.mlp import MLP
+from .models.text import TextLSTM
 from .module import Module
 from .optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .optim.adaptive import Adadelta, Adagrad, RMSprop, Rprop
@@ -160,6 +164,7 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GPT",
     "GRU",
     "LSTM",
     "MLP",
@@ -197,6 +202,7 @@ __all__ = [
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
+    "Conv1D",
     "Conv1d",
     "Conv2d",
     "Conv3d",
@@ -243,6 +249,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LinearLR",
+    "Llama",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
@@ -254,6 +261,7 @@ __all__ = [
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
+    "MicroGPT",
     "Mish",
     "Module",
     "ModuleDict",
@@ -291,6 +299,7 @@ __all__ = [
     "ReplicationPad3d",
     "ResNet",
     "ResidualBlock",
+    "RotaryEmbedding",
     "Rprop",
     "ScaledDotProductAttention",
     "Sequential",
@@ -306,8 +315,10 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "StepLR",
+    "SwiGLU",
     "Tanh",
     "Tanhshrink",
+    "TextLSTM",
     "Threshold",
     "TorchGenerator",
     "Transformer",

@@ -9,6 +9,10 @@ Each takes the arguments of its twin in `manual` and has the same parameter name
     transformer  PyTorch's transformers, with the by-hand masks
     mlp          MLP: linear layers with an activation between each two
     convnet      ConvNet and ResNet
+    text         TextLSTM
+    gpt          GPT, with GPT-2's names
+    llama        Llama, with rotary embedding and SwiGLU
+    microgpt     MicroGPT, of 4,192 numbers
     article      the worked example's network
 """
 
@@ -16,9 +20,13 @@ from .article import ArticleNetwork, SharedBias
 from .attention import MultiheadAttention, ScaledDotProductAttention
 from .convnet import ConvNet, ResidualBlock, ResNet
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
+from .gpt import GPT, Conv1D
+from .llama import Llama, RotaryEmbedding, SwiGLU
 from .losses import HalfSquaredError
+from .microgpt import MicroGPT
 from .mlp import MLP
 from .recurrent import GRU, LSTM, RNN
+from .text import TextLSTM
 from .transformer import (
     Transformer,
     TransformerDecoder,
@@ -28,22 +36,29 @@ from .transformer import (
 )
 
 __all__ = [
+    "GPT",
     "GRU",
     "LSTM",
     "MLP",
     "RNN",
     "AlphaDropout",
     "ArticleNetwork",
+    "Conv1D",
     "ConvNet",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "HalfSquaredError",
+    "Llama",
+    "MicroGPT",
     "MultiheadAttention",
     "ResNet",
     "ResidualBlock",
+    "RotaryEmbedding",
     "ScaledDotProductAttention",
     "SharedBias",
+    "SwiGLU",
+    "TextLSTM",
     "Transformer",
     "TransformerDecoder",
     "TransformerDecoderLayer",

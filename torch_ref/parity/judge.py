@@ -113,9 +113,11 @@ def differences(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) 
 
     def slopes(values: np.ndarray) -> np.ndarray:
         gradient = np.empty_like(values)
+        h = step * (
+            np.abs(values).max(initial=0) or 1
+        )  # small weights may be curved on their scale
         for index in np.ndindex(values.shape):
             at = values[index]
-            h = step * max(1, abs(at))
             values[index] = at + h
             above = loss()
             values[index] = at - h
