@@ -67,7 +67,8 @@ from .layers.convolution import Conv1d, Conv2d, Conv3d
 from .layers.distance import CosineSimilarity, PairwiseDistance
 from .layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from .layers.embedding import Embedding, EmbeddingBag
-from .layers.linear import Bilinear, Flatten, Identity, Linear, Unflatten
+from .layers.gated import SwiGLU
+from .layers.linear import Bilinear, Conv1D, Flatten, Identity, Linear, Unflatten
 from .layers.multihead_attention import MultiheadAttention
 from .layers.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from .layers.padding import (
@@ -102,6 +103,7 @@ from .layers.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuff
 from .layers.recurrent import GRU, LSTM, RNN
 from .layers.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from .layers.resampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
+from .layers.rotary import RotaryEmbedding
 from .layers.softmax import GLU, LogSoftmax, Softmax, Softmax2d, Softmin
 from .layers.transformer import (
     Transformer,
@@ -137,8 +139,8 @@ from .losses.pairwise import (
     SmoothL1Loss,
 )
 from .models.convnet import ConvNet, ResidualBlock, ResNet
-from .models.gpt import GPT, Conv1D
-from .models.llama import Llama, RotaryEmbedding, SwiGLU
+from .models.gpt import GPT
+from .models.llama import Llama
 from .models.microgpt import MicroGPT
 from .models.mlp import MLP
 from .models.text import TextLSTM

@@ -88,6 +88,7 @@ def test_gradients_accumulate(case: Case) -> None:
     run_back(pair.mine, pair.mine(*pair.inputs), pair.upstream)
     for name, parameter in pair.mine.named_parameters():
         if parameter.requires_grad:
+            assert parameter.grad is not None
             size = np.abs(once[name]).max(initial=0)  # of a tied weight four parts add up
             np.testing.assert_allclose(parameter.grad, 2 * once[name], rtol=0, atol=1e-15 * size)
         else:

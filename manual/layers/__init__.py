@@ -1,6 +1,6 @@
 """Layers: what a network is built of.
 
-linear                  Linear, Bilinear, Identity, Flatten, Unflatten
+linear                  Linear, Conv1D, Bilinear, Identity, Flatten, Unflatten
 activations             functions applied to each element, all derivatives in one table
 softmax                 activations that share out one axis; GLU
 embedding               rows of a table, looked up by number; EmbeddingBag, their sums
@@ -22,5 +22,7 @@ recurrent_cells         RNNCell, LSTMCell, GRUCell: a step with its weights
 recurrent               RNN, LSTM, GRU: a step at each element, and back through time
 attention               ScaledDotProductAttention; the derivation
 multihead_attention     MultiheadAttention: attentions side by side
+rotary                  RotaryEmbedding: places as angles
+gated                   SwiGLU
 transformer             encoder and decoder layers, their stacks, Transformer
 """

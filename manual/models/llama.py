@@ -1,7 +1,6 @@
 """A network of Llama's kind, with its names: turned queries and keys, shared heads, gated layers.
 
-Source: Touvron et al., 2023; rotary position embedding: Su et al., 2021; grouped queries: Ainslie
-et al., 2023; SwiGLU: Shazeer, 2020.
+Source: Touvron et al., 2023; grouped queries: Ainslie et al., 2023.
 """
 
 from collections.abc import Iterable
@@ -12,53 +11,14 @@ from numpy.typing import DTypeLike
 
 from ..arrays import Array
 from ..containers import ModuleDict, ModuleList
-from ..layers.activations import SiLU
 from ..layers.attention import ScaledDotProductAttention
 from ..layers.embedding import Embedding
+from ..layers.gated import SwiGLU
 from ..layers.linear import Linear
 from ..layers.normalization import RMSNorm
+from ..layers.rotary import RotaryEmbedding
 from ..module import Module, check_positive
 from .gpt import check_length, from_heads, to_heads
-
-
-class RotaryEmbedding(Module):
-    """Turns vectors by an angle that grows with their place: scores then see only distances.
-
-    Forward     features i and i + d/2 of the vector at place t are a point in a plane, turned by
-                φ = t θ^(−2i/d):   y₁ = x₁ cos φ − x₂ sin φ,   y₂ = x₂ cos φ + x₁ sin φ
-                Of a query turned by φₜ and a key turned by φₛ the product depends on φₜ − φₛ alone.
-    Backward    a rotation's transpose turns back:   ∂L/∂x₁ = g₁ cos φ + g₂ sin φ,
-                                                     ∂L/∂x₂ = g₂ cos φ − g₁ sin φ
-
-    Shapes: input and output (…, T, d), where d is even.
-
-    Args:
-        theta: the slowest plane turns once in about 2π θ places.
-    """
-
-    def __init__(self, theta: float = 10_000.0) -> None:
-        super().__init__()
-        self.theta = theta
-
-    def forward(self, x: Array) -> Array:
-        self.check_input(x, name="x")
-        if x.ndim < 2 or x.shape[-1] % 2:
-            raise ValueError(f"{self!r}: x has shape {x.shape}, expected (…, T, d) with d even")
-        T, d = x.shape[-2:]
-        # in float64 or better, for float32 angles would be off by T eps
-        exact = np.promote_types(x.dtype, np.float64).type
-        angles = np.arange(T)[:, np.newaxis] * exact(self.theta) ** (-np.arange(0, d, 2) / exact(d))
-        cos, sin = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)  # (T, d/2)
-        self.save_for_backward(cos, sin)
-        return self.turned(x, cos, sin)
-
-    def turned(self, x: Array, cos: Array, sin: Array) -> Array:
-        x1, x2 = np.split(x, 2, axis=-1)
-        return np.concatenate([x1 * cos - x2 * sin, x2 * cos + x1 * sin], axis=-1)
-
-    def backward(self, g: Array) -> Array:
-        cos, sin = self.take_saved(g)
-        return self.turned(g, cos, -sin)
 
 
 class LlamaAttention(Module):
@@ -110,43 +70,6 @@ class LlamaAttention(Module):
         dx = self.v_proj.backward(from_heads(dv))
         dx = dx + self.k_proj.backward(from_heads(self.turn_k.backward(dk)))
         return dx + self.q_proj.backward(from_heads(self.turn_q.backward(dq)))
-
-
-class SwiGLU(Module):
-    """y = W_down (SiLU(W_gate x) ∘ W_up x): one linear layer says how much of another gets through.
-
-    Backward, with u = SiLU(W_gate x), v = W_up x and h = W_downᵀ g:
-        ∂L/∂u = h v and ∂L/∂v = h u     each factor's gradient is the other factor
-        x is used twice, so its gradients add up
-
-    Shapes: input and output (*, hidden_size).
-    """
-
-    def __init__(
-        self,
-        hidden_size: int,
-        intermediate_size: int,
-        dtype: DTypeLike | None = None,
-        generator: np.random.Generator | None = None,
-    ) -> None:
-        super().__init__()
-        self.hidden_size, self.intermediate_size = hidden_size, intermediate_size
-        made: dict[str, Any] = {"bias": False, "dtype": dtype, "generator": generator}
-        self.gate_proj = Linear(hidden_size, intermediate_size, **made)
-        self.up_proj = Linear(hidden_size, intermediate_size, **made)
-        self.down_proj = Linear(intermediate_size, hidden_size, **made)
-        self.act_fn = SiLU()
-
-    def forward(self, x: Array) -> Array:
-        u, v = self.act_fn(self.gate_proj(x)), self.up_proj(x)
-        self.save_for_backward(u, v)
-        return self.down_proj(u * v)
-
-    def backward(self, g: Array) -> Array:
-        u, v = self.take_saved(g)
-        h = self.down_proj.backward(g)
-        # u v
-        return self.up_proj.backward(h * u) + self.gate_proj.backward(self.act_fn.backward(h * v))
 
 
 class LlamaBlock(Module):

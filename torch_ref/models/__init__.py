@@ -3,6 +3,9 @@
 Each takes the arguments of its twin in `manual` and has the same parameter names.
 
     losses       losses by their names on the command line, among them the article's
+    linear       Conv1D, as GPT-2 has it
+    gated        SwiGLU
+    rotary       RotaryEmbedding
     dropout      Dropout and its kin, with the by-hand masks
     recurrent    RNN, LSTM and GRU, with the by-hand masks between layers, or packed
     attention    MultiheadAttention and the function as a module, with the by-hand masks
@@ -11,7 +14,7 @@ Each takes the arguments of its twin in `manual` and has the same parameter name
     convnet      ConvNet and ResNet
     text         TextLSTM
     gpt          GPT, with GPT-2's names
-    llama        Llama, with rotary embedding and SwiGLU
+    llama        Llama
     microgpt     MicroGPT, of 4,192 numbers
     article      the worked example's network
 """
@@ -20,12 +23,15 @@ from .article import ArticleNetwork, SharedBias
 from .attention import MultiheadAttention, ScaledDotProductAttention
 from .convnet import ConvNet, ResidualBlock, ResNet
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
-from .gpt import GPT, Conv1D
-from .llama import Llama, RotaryEmbedding, SwiGLU
+from .gated import SwiGLU
+from .gpt import GPT
+from .linear import Conv1D
+from .llama import Llama
 from .losses import HalfSquaredError
 from .microgpt import MicroGPT
 from .mlp import MLP
 from .recurrent import GRU, LSTM, RNN
+from .rotary import RotaryEmbedding
 from .text import TextLSTM
 from .transformer import (
     Transformer,

@@ -1,28 +1,13 @@
 """GPT-2, with its names and layouts."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .attention import ScaledDotProductAttention
-
-
-class Conv1D(nn.Module):
-    """A linear layer whose weight is (nx, nf), as in GPT-2's files."""
-
-    def __init__(self, nf: int, nx: int, dtype: torch.dtype | None = None) -> None:
-        super().__init__()
-        self.nf, self.nx = nf, nx
-        self.weight = nn.Parameter(torch.empty(nx, nf, dtype=dtype))
-        self.bias = nn.Parameter(torch.zeros(nf, dtype=dtype))
-        nn.init.normal_(self.weight, std=0.02)
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input @ self.weight + self.bias
-
-    def extra_repr(self) -> str:
-        return f"nf={self.nf}, nx={self.nx}"
+from .linear import Conv1D
 
 
 def to_heads(x: Tensor, heads: int) -> Tensor:
@@ -91,20 +76,22 @@ class GPT(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.transformer: Any = nn.ModuleDict(
+        wte = nn.Embedding(vocab_size, n_embd, dtype=dtype)
+        self.transformer = nn.ModuleDict(
             {
-                "wte": nn.Embedding(vocab_size, n_embd, dtype=dtype),
+                "wte": wte,
                 "wpe": nn.Embedding(block_size, n_embd, dtype=dtype),
                 "h": nn.ModuleList(Block(n_embd, n_head, dtype) for _ in range(n_layer)),
                 "ln_f": nn.LayerNorm(n_embd, dtype=dtype),
             }
         )
         self.lm_head = nn.Linear(n_embd, vocab_size, bias=False, dtype=dtype)
-        self.lm_head.weight = self.transformer.wte.weight  # tied
+        self.lm_head.weight = wte.weight  # tied
 
     def forward(self, tokens: Tensor) -> Tensor:
         places = torch.arange(tokens.shape[1], device=tokens.device)
-        wte, wpe, h, ln_f = self.transformer.values()
+        parts: Iterable[Any] = self.transformer.values()
+        wte, wpe, h, ln_f = parts
         x = wte(tokens) + wpe(places)
         for block in h:
             x = block(x)

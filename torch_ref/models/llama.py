@@ -6,23 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from .attention import ScaledDotProductAttention
+from .gated import SwiGLU
 from .gpt import from_heads, to_heads
-
-
-class RotaryEmbedding(nn.Module):
-    """Features i and i + d/2 at place t are turned by t θ^(−2i/d)."""
-
-    def __init__(self, theta: float = 10_000.0) -> None:
-        super().__init__()
-        self.theta = theta
-
-    def forward(self, x: Tensor) -> Tensor:
-        T, d = x.shape[-2:]
-        powers = -torch.arange(0, d, 2, dtype=torch.float64) / d
-        angles = torch.arange(T, dtype=torch.float64)[:, None] * self.theta**powers
-        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-        x1, x2 = x.chunk(2, dim=-1)
-        return torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1)
+from .rotary import RotaryEmbedding
 
 
 class LlamaAttention(nn.Module):
@@ -51,21 +37,6 @@ class LlamaAttention(nn.Module):
         k = self.turn(to_heads(self.k_proj(x), self.shared_heads))
         v = to_heads(self.v_proj(x), self.shared_heads)
         return self.o_proj(from_heads(self.attend(q, k, v)))
-
-
-class SwiGLU(nn.Module):
-    """Two linear layers side by side, of which one says how much of the other gets through."""
-
-    def __init__(
-        self, hidden_size: int, intermediate_size: int, dtype: torch.dtype | None = None
-    ) -> None:
-        super().__init__()
-        self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=False, dtype=dtype)
-        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False, dtype=dtype)
-        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False, dtype=dtype)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(nn.functional.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class LlamaBlock(nn.Module):
