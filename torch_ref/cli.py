@@ -11,7 +11,15 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-COMMANDS = ("list", "train", "board", "explain", "check", "bundle")  # a file each in commands/
+COMMANDS = (
+    "list",
+    "train",
+    "board",
+    "sample",
+    "explain",
+    "check",
+    "bundle",
+)  # a file each in commands/
 AGREE, DISAGREE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 

@@ -8,11 +8,11 @@ from ..training.experiments import EXPERIMENTS
 from ..training.settings import SettingError, Settings
 
 
-def choices_of_their_own() -> dict[str, list[Experiment]]:
+def options_of_their_own() -> dict[str, list[Experiment]]:
     """The options that not every experiment has, and those that have them."""
     owners: dict[str, list[Experiment]] = {}
     for experiment in EXPERIMENTS.values():
-        for option in experiment.defaults.choices():
+        for option in experiment.defaults.own():
             owners.setdefault(option, []).append(experiment)
     return owners
 
@@ -28,11 +28,11 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         raise SettingError(f"there is no experiment {name!r}: choose from {', '.join(EXPERIMENTS)}")
     defaults = EXPERIMENTS[name].defaults
     known = [field.name for field in fields(defaults)]
-    for option, owners in choices_of_their_own().items():
+    for option, owners in options_of_their_own().items():
         value = getattr(arguments, option)
         if value is not None and option not in known:
             names = " and ".join(owner.name for owner in owners)
-            raise SettingError(f"--{option} {value}: only {names} has a choice of {option}")
+            raise SettingError(f"--{option} {value}: only {names} can be given that")
     asked = {option: getattr(arguments, option) for option in known}
     asked = {option: value for option, value in asked.items() if value is not None}
     return replace(defaults, **asked).resolve()

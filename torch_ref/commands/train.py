@@ -19,7 +19,7 @@ def add_parser(commands: Any) -> Any:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ..training.experiments import EXPERIMENTS
     from ..training.settings import ACTIVATION_NAMES, COMPARISONS, OPTIMIZERS, SCHEDULES
-    from .settings import choices_of_their_own
+    from .settings import options_of_their_own
 
     parser.add_argument("experiment", metavar="EXPERIMENT", help=", ".join(EXPERIMENTS))
     parser.add_argument("--steps", type=int, help="optimizer steps")
@@ -36,9 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(COMPARISONS)}: two independent trajectories, or each step from equal "
         "weights; the default is the first in float64, the second in float32",
     )
-    for option, owners in choices_of_their_own().items():
-        help_of_each = (f"{e.name}: {', '.join(e.defaults.choices()[option])}" for e in owners)
-        parser.add_argument(f"--{option}", help="; ".join(help_of_each))
+    for option, owners in options_of_their_own().items():
+        how = owners[0].defaults.own()[option]
+        names = ", ".join(owner.name for owner in owners)
+        parser.add_argument(f"--{option}", type=how["type"], help=f"{names}: {how['help']}")
     parser.add_argument("--logdir", type=Path, default=Path("runs"), help="default: runs")
     parser.add_argument("--name", help="of the run; default: the experiment's, numbered if taken")
 

@@ -94,6 +94,14 @@ class Experiment:
         """What is printed at the end, below the parity."""
         return ""
 
+    def optimizer_options(self, settings: Any) -> dict[str, Any]:
+        """What the optimizer is made with, beside its learning rate."""
+        return {}
+
+    def notes(self, problem: Problem) -> dict[str, str]:
+        """What is kept beside the weights, without which they mean nothing."""
+        return {}
+
     def build(self, settings: Settings) -> Problem:
         """The problem that these settings describe.
 
@@ -111,7 +119,8 @@ class Experiment:
         parameters = [p for p in network.parameters() if not muon or len(p.shape) == 2]
         for parameter in network.parameters():
             parameter.requires_grad &= any(parameter is chosen for chosen in parameters)
-        optimizer = OPTIMIZERS[settings.optimizer](parameters, lr=settings.lr)
+        options = self.optimizer_options(settings)
+        optimizer = OPTIMIZERS[settings.optimizer](parameters, lr=settings.lr, **options)
         recipe = SCHEDULES.get(settings.schedule or "")
         schedule = (lambda lib, o: recipe(lib, o, settings.steps)) if recipe else None
         return Problem(self, settings, network, loss, optimizer, data, generator, schedule)

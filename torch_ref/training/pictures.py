@@ -116,3 +116,22 @@ def tiles(mine: np.ndarray, theirs: np.ndarray) -> Figure:
             axes.imshow(image, cmap="RdBu", vmin=-size, vmax=size)
         axes_of_side[0, 0].set_title(name, fontsize=14, loc="left")
     return figure
+
+
+def attention(mine: np.ndarray, theirs: np.ndarray, letters: list[str]) -> Figure:
+    """What the first heads look at: a row of each looks back over what was said before it.
+
+    Args:
+        mine, theirs: (heads, T, T).
+        letters: (T,), the text.
+    """
+    figure = Figure(**SIZE)
+    shown = min(len(mine), 2)
+    grid = figure.subplots(shown, 2, squeeze=False)
+    for head, row in enumerate(grid):
+        for maps, axes, name in ((mine, row[0], "by hand"), (theirs, row[1], "autograd")):
+            axes.imshow(maps[head], cmap="Blues", vmin=0, vmax=1)
+            axes.set_title(f"head {head + 1}, {name}", fontsize=12)
+            axes.set_xticks(range(len(letters)), letters, fontsize=6)
+            axes.set_yticks(range(len(letters)), letters, fontsize=6)
+    return figure

@@ -17,6 +17,7 @@ from .experiment import Problem, Run
 from .lockstep import SIMULTANEOUS, Lockstep, Step
 from .run_directory import beside_python, command, link, reserve
 from .settings import SettingError
+from .weights import FILE, save_weights
 
 HELD_OUT_CHECKS = 50  # times in a run that the held-out samples are looked at
 
@@ -64,6 +65,7 @@ def train(problem: Problem, logdir: Path, name: str | None) -> bool:
             experiment.observe(run, step.number)
         for tag, figure in experiment.pictures(run):
             dashboard.log_picture(tag, figure, step.number)
+        save_weights(path / FILE, pair.network, experiment.notes(problem))
         dashboard.finish(pair, step, to_torch(data.x[:1]), final_metrics(pair, problem, step))
 
     if headline := experiment.headline(run):
@@ -112,7 +114,8 @@ def lockstep_of(problem: Problem) -> Lockstep:
 
 
 def accuracy(output: Array, t: Array) -> float:
-    return float((output.argmax(axis=1) == t).mean())
+    counts = t >= 0  # what is below is no class, and does not count
+    return float((output.argmax(axis=1) == t)[counts].mean())
 
 
 def print_furthest(pair: Lockstep) -> None:
@@ -140,10 +143,10 @@ def print_furthest(pair: Lockstep) -> None:
 def print_held_out(pair: Lockstep, x: Array, t: Array) -> None:
     """How well both sides read samples they were not trained on."""
     output, twin_output, *_ = pair.evaluate(x, t)
-    same = int((output.argmax(axis=1) == twin_output.argmax(axis=1)).sum())
+    same = int((output.argmax(axis=1) == twin_output.argmax(axis=1))[t >= 0].sum())
     print(
         f"Held-out accuracy: {accuracy(output, t):.2%} by hand, {accuracy(twin_output, t):.2%} by "
-        f"autograd; the same prediction for {same} of {len(t)}\n"
+        f"autograd; the same prediction for {same} of {int((t >= 0).sum())}\n"
     )
 
 

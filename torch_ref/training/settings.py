@@ -4,7 +4,7 @@ Nothing here imports PyTorch, so that the command line can name, explain and che
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -42,6 +42,7 @@ SCHEDULES: dict[str, Callable[[Any, Any, int], Any]] = {
     "constantlr": lambda lib, o, n: lib.ConstantLR(o, total_iters=n // 10),
     "linearlr": lambda lib, o, n: lib.LinearLR(o, 1.0, 0.1, total_iters=n),
     "exponentiallr": lambda lib, o, n: lib.ExponentialLR(o, gamma=0.1 ** (1 / n)),
+    "linear-to-0": lambda lib, o, n: lib.PolynomialLR(o, total_iters=n, power=1.0),
     "polynomiallr": lambda lib, o, n: lib.PolynomialLR(o, total_iters=n, power=2.0),
     "cosineannealinglr": lambda lib, o, n: lib.CosineAnnealingLR(o, T_max=n),
     "cosineannealingwarmrestarts": lambda lib, o, n: lib.CosineAnnealingWarmRestarts(
@@ -85,7 +86,13 @@ class SettingError(InputError):
 
 def choice(*values: str) -> Any:
     """A field of an experiment's own settings: one of these, the first by default."""
-    return field(default=values[0], metadata={"choices": values})
+    metadata = {"type": str, "help": ", ".join(values), "choices": values}
+    return field(default=values[0], metadata=metadata)
+
+
+def option(default: Any, kind: type, help: str) -> Any:
+    """A field of an experiment's own settings, of this type."""
+    return field(default=default, metadata={"type": kind, "help": help})
 
 
 @dataclass(frozen=True)
@@ -105,9 +112,14 @@ class Settings:
     compare: str | None = None
 
     @classmethod
+    def own(cls) -> dict[str, Mapping[str, Any]]:
+        """What only this experiment lets set: the type, a help, and perhaps choices of each."""
+        return {f.name: f.metadata for f in fields(cls) if f.metadata}
+
+    @classmethod
     def choices(cls) -> dict[str, tuple[str, ...]]:
         """What only this experiment lets choose, and from what."""
-        return {f.name: f.metadata["choices"] for f in fields(cls) if f.metadata}
+        return {name: how["choices"] for name, how in cls.own().items() if "choices" in how}
 
     def options(self) -> str:
         """The settings as they are written on the command line."""

@@ -5,6 +5,9 @@
     digits_mlp       real handwritten digits, by linear layers
     digits_cnn       by convolutions: what neighbours what counts
     digits_resnet    by residual blocks
+    text_lstm        real text, character by character, by a recurrent network
+    text_gpt         by attention
+    microgpt         made-up words, by 4,192 numbers
 
 None of them imports PyTorch before it is run, so that the command line can name and explain them
 at once.
