@@ -213,6 +213,8 @@ def test_a_class_is_explained(name: str, capsys: pytest.CaptureFixture[str]) -> 
 PUBLIC = [name for name in manual.__all__ if isinstance(getattr(manual, name), type)]
 WITHOUT_EXAMPLE = {  # modules
     manual.Module: "only a base",
+    manual.ModuleList: "has no forward",
+    manual.ModuleDict: "has no forward",
     manual.CTCLoss: "what PyTorch returns for it is a gradient only below a log softmax",
 }
 

@@ -14,7 +14,7 @@ from manual.article.description import DescriptionError
 
 from .. import models as own
 from ..parity.distance import compare
-from ..parity.one_pass import one_pass
+from ..parity.one_pass import flat, one_pass
 from ..twin import twin_of
 from .examples import EXAMPLES
 from .terminal import block
@@ -85,7 +85,8 @@ def example_lines(cls: type) -> list[str]:
     mine = one_pass(module, inputs, random_upstream)
     theirs = one_pass(twin, inputs, random_upstream)
     lines = ["", f"An example: {module!r}"]
-    for name, values in (("input", inputs), ("output", mine.outputs), ("∂L/∂output", upstream)):
+    shown = {"input": flat(inputs), "output": mine.outputs, "∂L/∂output": upstream}
+    for name, values in shown.items():
         for value in values:
             rows = block(value)
             lines += [f"{name:12}{row}" if not i else f"{'':12}{row}" for i, row in enumerate(rows)]

@@ -25,14 +25,24 @@ VOLUMES = numbers([X, T], [T, X])[np.newaxis]  # (N, C, D, H, W)
 SPATIAL = {1: SEQUENCES, 2: IMAGES, 3: VOLUMES}
 COLUMNS = VOLUMES.reshape(1, 12, 2)  # (N, C · K, L)
 CLASSES = np.array([0, 2])
+STEPS = numbers(X, T)  # (steps, N, features)
+STATE = numbers([0.3, -0.2], [-0.4, 0.5])  # (N, hidden)
+CELL_STATE = numbers([0.8, -0.6], [0.2, 0.7])
+KEYS = numbers(*X, *T)  # (keys, d)
+VALUES = numbers(*T, *X)[:, :2].copy()
+TOKENS = KEYS.T.copy()  # (tokens, d)
+TRANSFORMER = (4, 2, 3)  # d_model, heads, width of the feed-forward layer
 
 
 @dataclass(frozen=True)
 class Example:
-    """A module, made from a generator of random numbers, and the inputs of its forward."""
+    """A module, made from a generator of random numbers, and the inputs of its forward.
+
+    An input is an array, or a tuple of arrays, as an LSTM's state is.
+    """
 
     make: Callable[[Generator], manual.Module]
-    inputs: tuple[np.ndarray, ...]
+    inputs: tuple[Any, ...]
 
 
 def called_with(cls: Callable[..., manual.Module], *arguments: Any, **options: Any) -> Any:
@@ -40,9 +50,17 @@ def called_with(cls: Callable[..., manual.Module], *arguments: Any, **options: A
     return lambda generator: cls(*arguments, **options)
 
 
-def with_generator(cls: Callable[..., manual.Module], *arguments: Any) -> Any:
+def with_generator(
+    cls: Callable[..., manual.Module], *arguments: Any, **options: Any
+) -> Callable[[Generator], Any]:
     """A maker with random numbers, of weights or of what is dropped."""
-    return lambda generator: cls(*arguments, generator=generator)
+    return lambda generator: cls(*arguments, generator=generator, **options)
+
+
+def in_stack(cls: Callable[..., manual.Module], layer: Callable[..., manual.Module]) -> Any:
+    """A maker of two such layers of a Transformer, one above the other."""
+    make = with_generator(layer, *TRANSFORMER, dropout=0.0)
+    return lambda generator: cls(make(generator), 2)
 
 
 OF_NUMBERS = (  # losses of numbers beside numbers
@@ -76,8 +94,30 @@ def in_images() -> Iterator[tuple[Any, Example]]:
         yield unpool, Example(called_with(unpool, 2), (largest, places))
 
 
+def of_sequences() -> Iterator[tuple[Any, Example]]:
+    """Recurrent layers, attention, and what is built of it."""
+    for kind in ("RNN", "LSTM", "GRU"):
+        layer, cell = getattr(manual, kind), getattr(manual, f"{kind}Cell")
+        state = (STATE, CELL_STATE) if kind == "LSTM" else STATE
+        yield layer, Example(with_generator(layer, 3, 2), (STEPS,))
+        yield cell, Example(with_generator(cell, 3, 2), (X, state))
+    attention, heads = manual.ScaledDotProductAttention, manual.MultiheadAttention
+    yield attention, Example(called_with(attention), (X, KEYS, VALUES))
+    yield heads, Example(with_generator(heads, 4, 2), (TOKENS[:2].copy(), TOKENS, TOKENS))
+    for kind in ("Encoder", "Decoder"):
+        stack = getattr(manual, f"Transformer{kind}")
+        layer = getattr(manual, f"Transformer{kind}Layer")
+        inputs = (TOKENS[:2].copy(), TOKENS) if kind == "Decoder" else (TOKENS,)
+        yield layer, Example(with_generator(layer, *TRANSFORMER, dropout=0.0), inputs)
+        yield stack, Example(in_stack(stack, layer), inputs)
+    whole, (width, number, inside) = manual.Transformer, TRANSFORMER
+    make = with_generator(whole, width, number, 1, 1, inside, dropout=0.0)
+    yield whole, Example(make, (TOKENS, TOKENS[:2].copy()))
+
+
 EXAMPLES: dict[Any, Example] = {
     **dict(in_images()),
+    **dict(of_sequences()),
     **{
         cls: Example(called_with(cls), (X,))
         for cls in vars(manual).values()
@@ -97,6 +137,11 @@ EXAMPLES: dict[Any, Example] = {
     manual.LogSoftmax: Example(called_with(manual.LogSoftmax, 1), (X,)),
     manual.Softmax2d: Example(called_with(manual.Softmax2d), (IMAGES,)),
     manual.Embedding: Example(with_generator(manual.Embedding, 4, 3), (CLASSES,)),
+    manual.EmbeddingBag: Example(
+        with_generator(manual.EmbeddingBag, 4, 3), (np.array([[0, 2], [1, 2]]),)
+    ),
+    manual.PairwiseDistance: Example(called_with(manual.PairwiseDistance), (X, T)),
+    manual.CosineSimilarity: Example(called_with(manual.CosineSimilarity), (X, T)),
     manual.Dropout: Example(with_generator(manual.Dropout), (X,)),
     manual.Dropout1d: Example(with_generator(manual.Dropout1d), (X,)),
     manual.Dropout2d: Example(with_generator(manual.Dropout2d), (IMAGES,)),
