@@ -227,7 +227,7 @@ def test_every_public_class_can_be_explained(name: str, capsys: pytest.CaptureFi
     with_example = issubclass(made, manual.Module) and made not in WITHOUT_EXAMPLE
     assert ("An example: " in printed) == with_example
     if with_example:
-        verdicts = printed.partition("verdict\n")[2].splitlines()
+        verdicts = printed.partition("verdict\n")[2].partition("\n\n")[0].splitlines()
         assert verdicts
         assert all("agrees" in verdict for verdict in verdicts)
 

@@ -2,11 +2,8 @@
 
 import inspect
 import textwrap
-from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
 
-import numpy as np
 import torch
 
 import manual
@@ -14,9 +11,9 @@ from manual.article.description import DescriptionError
 
 from .. import models as own
 from ..parity.distance import compare
-from ..parity.one_pass import flat, one_pass
-from ..twin import twin_of
+from .example import run_example
 from .examples import EXAMPLES
+from .steps.text import step_lines
 from .terminal import block
 
 
@@ -72,22 +69,12 @@ def example_lines(cls: type) -> list[str]:
     """A class and its twin on a few numbers; no lines for a class without an example."""
     if cls not in EXAMPLES:
         return []
-    generator = np.random.default_rng(1)  # 0 would draw the inputs once more
-    module, inputs = EXAMPLES[cls].make(generator), EXAMPLES[cls].inputs
-    upstream: list[np.ndarray] = []
-
-    def random_upstream(outputs: Sequence[Any]) -> list[Any]:
-        if not upstream:
-            upstream.extend(generator.normal(size=np.shape(y)).round(1) for y in outputs)
-        return [g.astype(np.float32) for g in upstream]
-
-    twin = twin_of(module)
-    mine = one_pass(module, inputs, random_upstream)
-    theirs = one_pass(twin, inputs, random_upstream)
-    lines = ["", f"An example: {module!r}"]
-    shown = {"input": flat(inputs), "output": mine.outputs, "∂L/∂output": upstream}
+    run = run_example(cls)
+    lines = ["", f"An example: {run.module!r}"]
+    shown = {"input": run.inputs, "output": run.mine.outputs, "∂L/∂output": run.upstream}
     for name, values in shown.items():
         for value in values:
             rows = block(value)
             lines += [f"{name:12}{row}" if not i else f"{'':12}{row}" for i, row in enumerate(rows)]
-    return [*lines, "", str(compare(mine.quantities, theirs.quantities, mine.allowed))]
+    report = compare(run.mine.quantities, run.theirs.quantities, run.mine.allowed)
+    return [*lines, "", str(report), *step_lines(run)]
