@@ -1,4 +1,4 @@
-"""`backprop explain`: one training step, formula by formula; or one layer's derivation."""
+"""`backprop explain`: one training step, formula by formula; or a class with one step of it."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,7 @@ OF_A_NETWORK = ("activation", "loss", "samples", "lr", "seed")
 def add_parser(commands: Any) -> Any:
     return commands.add_parser(
         "explain",
-        help="write out one training step, formula by formula; or one layer's derivation",
+        help="write out one training step, formula by formula; or a class's derivation and step",
         description="Without an argument: the article's network.",
         epilog="example: backprop explain --layers 3-4-2 --activation tanh --loss cross-entropy "
         "--html step.html",
