@@ -165,14 +165,13 @@ class Unrolled:
             for i, name in enumerate("hc"[: len(before)])
         ]
 
-    def upstream(self, t: int, n: int) -> list[Formulas]:
-        """The gradients that a sample's last states are handed, or at earlier steps its outputs."""
-        g = self.run.upstream
-        if self.is_cell:
-            names = zip(("∂L/∂h′", "∂L/∂c′"), g, strict=False)
-            return [[entry(name, values, (n, j)) for j in self.units] for name, values in names]
-        names = zip(("∂L/∂h′", "∂L/∂c′"), g[1:], strict=False)
-        return [[entry(name, values, (0, n, j)) for j in self.units] for name, values in names]
+    def upstream(self, n: int) -> list[Formulas]:
+        """The gradients that a sample's last states are handed."""
+        handed, place = self.run.upstream, (n,)
+        if not self.is_cell:  # whose first output is y, and whose states have an axis of layers
+            handed, place = handed[1:], (0, n)
+        names = zip(("∂L/∂h′", "∂L/∂c′"), handed, strict=False)
+        return [[entry(name, g, (*place, j)) for j in self.units] for name, g in names]
 
     def backward(self, t: int, n: int, carry: list[Formulas]) -> list[Formulas]:
         """One step of one sample: from the gradients that come from later steps to those before."""
@@ -243,11 +242,11 @@ def recurrence(run: Run) -> Step:
     if not unrolled.is_cell:
         step.title += f" at the last step, {steps - 1}"
     for t in range(steps):
-        for n in reversed(range(samples)):
+        for n in range(samples):
             unrolled.forward(t, n)
     step.backward()
-    for n in reversed(range(samples)):
-        carry = unrolled.upstream(steps - 1, n)
+    for n in range(samples):
+        carry = unrolled.upstream(n)
         for t in reversed(range(steps)):
             carry = unrolled.backward(t, n, carry)
     name, row = unrolled.names[0], (UNIT, FEATURE)
