@@ -4,11 +4,11 @@ Read it in this order; what stands below sees only what stands above:
 
     arrays, parameter   what an array may be; a trainable one, with its gradient
     passes, module      what a layer is: it runs forward and backward; what waits between
-    containers          Sequential
+    containers          Sequential, ModuleList, ModuleDict
     special             sigmoid, softplus, erf, log softmax: special functions
     generator           random numbers, PyTorch's own among them
     initializers        how a layer's numbers start
-    layers/             what a network is built of: linear, activations, softmax, embedding, dropout
+    layers/             what a network is built of: from Linear to Transformer
     losses/             how wrong the outputs are, as one number
     optim/              how a gradient becomes a step, from SGD to Muon
     schedules/          how the learning rate changes
@@ -54,7 +54,7 @@ from .layers.adaptive_pooling import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
-from .layers.attention import MultiheadAttention, ScaledDotProductAttention
+from .layers.attention import ScaledDotProductAttention
 from .layers.batch_normalization import (
     BatchNorm1d,
     BatchNorm2d,
@@ -67,7 +67,9 @@ from .layers.convolution import Conv1d, Conv2d, Conv3d
 from .layers.distance import CosineSimilarity, PairwiseDistance
 from .layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from .layers.embedding import Embedding, EmbeddingBag
-from .layers.linear import Bilinear, Flatten, Identity, Linear, Unflatten
+from .layers.gated import SwiGLU
+from .layers.linear import Bilinear, Conv1D, Flatten, Identity, Linear, Unflatten
+from .layers.multihead_attention import MultiheadAttention
 from .layers.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from .layers.padding import (
     CircularPad1d,
@@ -101,6 +103,7 @@ from .layers.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuff
 from .layers.recurrent import GRU, LSTM, RNN
 from .layers.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from .layers.resampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
+from .layers.rotary import RotaryEmbedding
 from .layers.softmax import GLU, LogSoftmax, Softmax, Softmax2d, Softmin
 from .layers.transformer import (
     Transformer,
@@ -136,7 +139,11 @@ from .losses.pairwise import (
     SmoothL1Loss,
 )
 from .models.convnet import ConvNet, ResidualBlock, ResNet
+from .models.gpt import GPT
+from .models.llama import Llama
+from .models.microgpt import MicroGPT
 from .models.mlp import MLP
+from .models.text import TextLSTM
 from .module import Module
 from .optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .optim.adaptive import Adadelta, Adagrad, RMSprop, Rprop
@@ -159,6 +166,7 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GPT",
     "GRU",
     "LSTM",
     "MLP",
@@ -196,6 +204,7 @@ __all__ = [
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
+    "Conv1D",
     "Conv1d",
     "Conv2d",
     "Conv3d",
@@ -242,6 +251,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LinearLR",
+    "Llama",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
@@ -253,6 +263,7 @@ __all__ = [
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
+    "MicroGPT",
     "Mish",
     "Module",
     "ModuleDict",
@@ -290,6 +301,7 @@ __all__ = [
     "ReplicationPad3d",
     "ResNet",
     "ResidualBlock",
+    "RotaryEmbedding",
     "Rprop",
     "ScaledDotProductAttention",
     "Sequential",
@@ -305,8 +317,10 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "StepLR",
+    "SwiGLU",
     "Tanh",
     "Tanhshrink",
+    "TextLSTM",
     "Threshold",
     "TorchGenerator",
     "Transformer",

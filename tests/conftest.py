@@ -1,7 +1,9 @@
 """The shared fixtures: a by-hand module beside its twin, and the one assertion of agreement."""
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -183,15 +185,26 @@ def judged(case: Case, dtype: Any, draws: int = 8) -> list[Judgement]:
 
     Where the one number of one draw happens to be near zero, a single rounding is all its digits,
     and it is luck which side has more of them: together the draws have the size of the largest.
+
+    Of a module made of others the worst draw is the one that magnifies rounding most, and again it
+    is luck whose: there the middle one counts, of all draws and of all gradients together. The
+    parts are judged by themselves.
     """
     sides: tuple[list[Quantities], ...] = ([], [], [])
+    each: dict[str, list[Judgement]] = {}
     for seed in range(draws):
         pair = make_pair(case, dtype, seed)
         right = truth(pair.mine, pair.inputs, pair.upstream)
-        for side, quantities in zip(
-            sides, (pair.by_hand().quantities, pair.by_autograd().quantities, right), strict=True
-        ):
+        results = pair.by_hand().quantities, pair.by_autograd().quantities, right
+        for side, quantities in zip(sides, results, strict=True):
             side.append({key: to_numpy(quantities[key]) for key in right})
+        for one in judge(*results):
+            each.setdefault(one.kind, []).append(one)
+    if any(pair.mine.children()):
+        return [
+            Judgement(kind, "all", median(j.mine for j in ones), median(j.theirs for j in ones))
+            for kind, ones in each.items()
+        ]
     together = [{key: np.stack([one[key] for one in side]) for key in side[0]} for side in sides]
     return judge(*together)
 
@@ -209,6 +222,12 @@ def public(base: type) -> dict[str, type]:
         for name, made in named_classes.items()
         if isinstance(made, type) and issubclass(made, base) and made is not base
     }
+
+
+def input_names(made: type[manual.Module]) -> list[str]:
+    """The inputs of its forward; what has a default, such as an output's size, is none."""
+    _, *inputs = inspect.signature(made.forward).parameters.values()
+    return [p.name for p in inputs if p.default is p.empty]
 
 
 def assert_agreement(report: Report) -> None:

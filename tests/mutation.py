@@ -179,7 +179,7 @@ EQUIVALENT: dict[Key, str] = {
         "u.dtype != np.float64 or abs(scale) > 1e+290",
         "u.dtype != np.float64 or abs(scale) > 2e+290",
     ): LAST_BIT,
-    ("TripletMarginLoss.distance", "condition false", "self.p == 2", "False"): LAST_BIT,
+    ("p_distance", "condition false", "p == 2", "False"): LAST_BIT,
     # ---- in how NumPy is told
     (
         "Linear.backward",
@@ -241,18 +241,6 @@ EQUIVALENT: dict[Key, str] = {
         "np.random.RandomState(seed & 4294967295).get_state(legacy=False)",
         "np.random.RandomState(seed & 4294967295).get_state(legacy=True)",
     ): "the twister takes either form of a state",
-    (
-        "summed_to",
-        "keyword",
-        "gradient.sum(axis=(*range(extra), *axes), keepdims=True)",
-        "gradient.sum(axis=(*range(extra), *axes))",
-    ): "it is brought into its shape right after",
-    (
-        "summed_to",
-        "boolean",
-        "gradient.sum(axis=(*range(extra), *axes), keepdims=True)",
-        "gradient.sum(axis=(*range(extra), *axes), keepdims=False)",
-    ): "it is brought into its shape right after",
     (
         "NLLLoss.check_classes",
         "text",

@@ -16,7 +16,7 @@ from manual.article.modules import ArticleNetwork, SharedBias
 from manual.losses.loss import Loss
 
 from .cases import CASES, Case
-from .conftest import named, public
+from .conftest import input_names, named, public
 
 Array = np.ndarray
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -36,27 +36,23 @@ def made(name: str) -> tuple[manual.Module, dict[str, Any]]:
     if name == "CTCLoss":
         scores, *others = named("CTCLoss-reduction=mean").build(F64)[1]
         log_p = scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
-        return manual.CTCLoss(), dict(zip(names_of(manual.CTCLoss), (log_p, *others), strict=True))
+        return manual.CTCLoss(), dict(
+            zip(input_names(manual.CTCLoss), (log_p, *others), strict=True)
+        )
     module, inputs = FIRST[name].build(F64)
-    return module, dict(zip(names_of(type(module)), inputs, strict=True))
-
-
-def names_of(kind: type[manual.Module]) -> list[str]:
-    """The inputs; what has a default, such as an output's size, is none."""
-    _, *inputs = inspect.signature(kind.forward).parameters.values()
-    return [p.name for p in inputs if p.default is p.empty]
+    return module, dict(zip(input_names(type(module)), inputs, strict=False))
 
 
 def arguments(names: list[str]) -> Iterator[Any]:
     """Each input of each of these classes."""
     for name in names:
-        for argument in names_of(MODULES[name]):
+        for argument in input_names(MODULES[name]):
             yield pytest.param(name, argument, id=f"{name}-{argument}")
 
 
 LENGTHS = ("input_lengths", "target_lengths")  # of CTCLoss, which takes lists of them
 INPUTS = [p for p in arguments([*LEAVES, "CTCLoss"]) if p.values[1] not in LENGTHS]
-OTHERS = [p for p in INPUTS if p.values[1] != names_of(MODULES[p.values[0]])[0]]  # but the first
+OTHERS = [p for p in INPUTS if p.values[1] != input_names(MODULES[p.values[0]])[0]]  # but the first
 
 
 def refused(module: Any, inputs: dict[str, Any], error: Any, *words: str) -> None:
@@ -104,7 +100,12 @@ def test_an_input_in_another_dtype_is_named(name: str, argument: str) -> None:
         refused(module, inputs | half, TypeError, f"{argument} is float16, expected")
 
 
-FIT_ALL_THE_SAME = {("GaussianNLLLoss", "target"), ("GaussianNLLLoss", "var")}  # broadcast
+# These are broadcast, as in PyTorch: one sample for all does fit
+FIT_ALL_THE_SAME = {
+    *(("GaussianNLLLoss", "target"), ("GaussianNLLLoss", "var")),
+    *(("ScaledDotProductAttention", "key"), ("ScaledDotProductAttention", "value")),
+    *(("PairwiseDistance", "x2"), ("CosineSimilarity", "x2")),
+}
 
 
 @pytest.mark.parametrize(("name", "argument"), OTHERS)
@@ -113,7 +114,12 @@ def test_an_input_that_does_not_fit_the_first_is_named(name: str, argument: str)
     module, inputs = made(name)
     given = inputs[argument]
     for wrong in (given[:1], given[1:], given[np.newaxis]):
-        if (name, argument) in FIT_ALL_THE_SAME and len(wrong) == 1 and wrong.ndim == given.ndim:
+        more = wrong.ndim > given.ndim and name != "GaussianNLLLoss"
+        if (
+            (name, argument) in FIT_ALL_THE_SAME
+            and len(wrong) == 1
+            and (more or wrong.ndim == given.ndim)
+        ):
             continue
         word = {"Bilinear": "inputs of shapes", "CTCLoss": "targets of shape"}.get(name, argument)
         refused(module, inputs | {argument: wrong}, ValueError, word, f"{wrong.shape}")
@@ -177,6 +183,8 @@ ASKING: dict[str, Any] = {
     "norm_type": 3.0,
     "scale_grad_by_freq": True,
     "sparse": True,
+    "custom_encoder": 1,
+    "custom_decoder": 1,
     "size_average": True,
     "reduce": False,
 }
@@ -189,6 +197,9 @@ REQUIRED: dict[str, tuple[Any, ...]] = {
     **{f"ConvTranspose{n}d": (2, 3, 2) for n in (1, 2, 3)},
     **{f"{kind}Norm{n}d": (3,) for kind in ("Batch", "Instance") for n in (1, 2, 3)},
     **{"LayerNorm": (3,), "RMSNorm": (3,), "GroupNorm": (1, 3)},
+    **dict.fromkeys(("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"), (2, 3)),
+    **{"EmbeddingBag": (5, 3), "MultiheadAttention": (6, 2)},
+    **{f"Transformer{kind}coderLayer": (6, 2) for kind in ("En", "De")},
 }
 UNSUPPORTED = [
     pytest.param(name, option, id=f"{name}-{option}")
@@ -383,6 +394,57 @@ SUMS: list[tuple[manual.Module, tuple[Any, ...], dict[str, int]]] = [
     ),
     (manual.RMSNorm(4), (ones(5, 3, 4),), {"output": 8, "input": 16, "weight": 23}),
     (manual.LocalResponseNorm(3), (ones(5, 7, 4),), {"output": 3, "input": 6}),
+    # over the bag, over the features for the numbers' own weights, and over all numbers for W
+    (manual.EmbeddingBag(5, 3), (classes(4, 2),), {"output": 2, "input": 3, "weight": 8}),
+    (
+        manual.EmbeddingBag(5, 3),
+        (classes(7), np.array([0, 4])),
+        {"output": 7, "input": 3, "weight": 7},
+    ),
+    # over the axis, twice where lengths are divided by; what was broadcast adds up going back
+    (manual.PairwiseDistance(), (ones(5, 3), ones(1, 3)), {"output": 3, "input": 18}),
+    (manual.CosineSimilarity(), (ones(5, 3), ones(5, 3)), {"output": 6, "input": 21}),
+    # over input and state, back over all gates; one step, or all of them in all layers
+    (
+        manual.GRUCell(2, 3),
+        (ones(5, 2),),
+        {"output": 5, "input": 9}
+        | {f"{kind}_{of}": 5 for kind in ("weight", "bias") for of in ("ih", "hh")},
+    ),
+    (
+        manual.LSTM(2, 4, num_layers=2, bidirectional=True, bias=False, proj_size=3),
+        (ones(7, 5, 2),),
+        {"output": 14 * (6 + 3 + 3), "input": 14 * 32}
+        | {
+            f"weight_{of}_l{layer}{end}": 35
+            for of in ("ih", "hh", "hr")
+            for layer in (0, 1)
+            for end in ("", "_reverse")
+        },
+    ),
+    # a score, the softmax, the mean of the values; and back
+    (
+        manual.ScaledDotProductAttention(),
+        (ones(2, 4, 5), ones(2, 3, 5), ones(2, 3, 6)),
+        {"output": 5 + 6, "input": 6 + 3 + 5},
+    ),
+    (
+        manual.ScaledDotProductAttention(enable_gqa=True),
+        (ones(6, 4, 5), ones(2, 3, 5), ones(2, 3, 6)),
+        {"output": 5 + 6, "input": 6 + 3 + 12},
+    ),
+    # with the linear layers before it; the one behind it counts by itself
+    (
+        manual.MultiheadAttention(6, 2),
+        (ones(4, 2, 6), ones(3, 2, 6), ones(3, 2, 6)),
+        {"output": 6 + 3 + 6, "input": 6 + 6 + 4 + 6, "in_proj_weight": 8, "in_proj_bias": 8},
+    ),
+    (
+        manual.MultiheadAttention(6, 2, kdim=7, vdim=8, add_bias_kv=True, add_zero_attn=True),
+        (ones(4, 2, 6), ones(3, 2, 7), ones(3, 2, 8)),
+        {"output": 8 + 3 + 10, "input": 6 + 6 + 4 + 10, "in_proj_bias": 10}
+        | {"q_proj_weight": 8, "k_proj_weight": 10, "v_proj_weight": 10, "bias_k": 2, "bias_v": 2},
+    ),
 ]
 
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import manual
+from manual.arrays import is_floating
 from manual.layers import linear
+from torch_ref.parity.one_pass import flat
 
 from .cases import CASES, Case
 from .conftest import assert_agreement, make_pair, named
@@ -56,12 +58,14 @@ def spoiled(how: Any) -> Any:
 
     def change(right: Any) -> Any:
         def backward(self: manual.Module, *upstream: Any, **options: Any) -> Any:
-            gradients = right(self, *upstream, **options)
-            if isinstance(gradients, tuple):
-                return tuple(g if g is None else how(g) for g in gradients)
-            return None if gradients is None else how(gradients)
+            return changed(right(self, *upstream, **options))
 
         return backward
+
+    def changed(gradients: Any) -> Any:
+        if isinstance(gradients, tuple):
+            return tuple(map(changed, gradients))
+        return None if gradients is None else how(gradients)
 
     return change
 
@@ -90,7 +94,7 @@ SPOILED = {
 def applies(how: str, case: Case) -> bool:
     """Whether this spoils anything of the case."""
     module, inputs = case.build(np.float64)
-    floating = any(np.asarray(x).dtype.kind == "f" for x in inputs)
+    floating = any(is_floating(x) for x in flat(inputs))
     trains = any(p.requires_grad for p in module.parameters())
     return case.proves and not case.pytorch_is_off and (trains if "parameters" in how else floating)
 

@@ -18,15 +18,15 @@ from torch_ref.parity.judge import CAN_JUDGE, truth
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import to_torch
 
-from .cases import IN_IMAGES, Case
+from .cases import IN_IMAGES, SEQUENCES, Case
 from .cases.activations import ELEMENTWISE, PYTORCH_IS_OFF
 from .cases.case import Chain, Recipe, cast, plain, typed, written
 from .cases.draws import log_probabilities, normal, scores, spelling
-from .conftest import NO_JUDGE, Pair, assert_agreement, make_pair, named, public
+from .conftest import NO_JUDGE, Pair, assert_agreement, input_names, make_pair, named, public
 
 pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")
 INF, NAN = np.inf, np.nan
-REFUSALS = (RuntimeError, ValueError, IndexError, TypeError)
+REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
 
 
 def edge(name: str, recipe: Recipe | Chain, *inputs: Any, off: str = "") -> Any:
@@ -528,6 +528,7 @@ TAKE_NUMBERS = [
         )
         for reduction in (*REDUCTIONS, *(["batchmean"] if made is manual.KLDivLoss else []))
     ),
+    edge("PairwiseDistance", plain(manual.PairwiseDistance), NUMBER, OTHER),
 ]
 REFUSE_NUMBERS = [
     *(
@@ -556,10 +557,15 @@ REFUSE_NUMBERS = [
         edge(name, case.recipe, NUMBER, *([0] if "Unpool" in name else []))
         for name, case in {case.class_name: case for case in IN_IMAGES}.items()
     ),
+    *(
+        edge(name, case.recipe, *[NUMBER] * len(input_names(getattr(manual, name))))
+        for name, case in {case.class_name: case for case in reversed(SEQUENCES)}.items()
+        if name != "PairwiseDistance"
+    ),
 ]
 # They have no twin, are whole networks, or have a test of their own.
 NETWORKS = {"Sequential", "MLP", "ConvNet", "ResNet", "ResidualBlock"}
-NOT_NUMBERS = NETWORKS | {"HalfSquaredError", "Dropout1d", "Dropout2d"}
+NOT_NUMBERS = NETWORKS | {"HalfSquaredError", "Dropout1d", "Dropout2d", "ModuleList", "ModuleDict"}
 
 
 @pytest.mark.parametrize("case", TAKE_NUMBERS)

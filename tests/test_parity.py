@@ -57,7 +57,7 @@ def test_what_proves_nothing_says_so(case: Case) -> None:
 
 def test_every_public_module_has_a_case() -> None:
     covered = {case.class_name for case in CASES}
-    assert public(manual.Module).keys() <= covered
+    assert public(manual.Module).keys() - covered == {"ModuleList", "ModuleDict"}  # no forward
     assert len(CASES) == len({case.name for case in CASES})
 
 
@@ -88,7 +88,9 @@ def test_gradients_accumulate(case: Case) -> None:
     run_back(pair.mine, pair.mine(*pair.inputs), pair.upstream)
     for name, parameter in pair.mine.named_parameters():
         if parameter.requires_grad:
-            np.testing.assert_array_equal(parameter.grad, 2 * once[name])
+            assert parameter.grad is not None
+            size = np.abs(once[name]).max(initial=0)  # of a tied weight four parts add up
+            np.testing.assert_allclose(parameter.grad, 2 * once[name], rtol=0, atol=1e-15 * size)
         else:
             assert parameter.grad is None
 

@@ -69,7 +69,12 @@ def _twin_module(module: Module, made_already: dict[Module, torch.nn.Module]) ->
     else:
         twin_class = getattr(module, "twin_class", None)  # a module of one's own can name its twin
         twin_class = twin_class or _torch_class(type(module).__name__, models, torch.nn)
-        arguments = {name: to_torch(value) for name, value in module.arguments().items()}
+        arguments = {
+            name: _twin_module(value, made_already)
+            if isinstance(value, Module)
+            else to_torch(value)
+            for name, value in module.arguments().items()
+        }
         if hasattr(module, "generator"):  # its twin draws the same numbers from a copy
             arguments["generator"] = copy.deepcopy(module.generator)
         twin = twin_class(**arguments)

@@ -32,7 +32,7 @@ class PairwiseDistance(Module):
     Backward    ∂L/∂x₁ᵢ = g sign vᵢ (|vᵢ|/d)^(p−1),     ∂L/∂x₂ = −∂L/∂x₁; 0 where v is 0
                 for p = 2 that is v/d: the unit vector from x₂ to x₁
 
-    Shapes: inputs (*, D), or broadcast to that; output (*), with keepdim (*, 1).
+    Shapes: inputs (*, D), or broadcast to that, or numbers; output (*), with keepdim (*, 1).
 
     Args:
         eps: is added to the difference, not to the distance, as in PyTorch.
@@ -52,15 +52,14 @@ class PairwiseDistance(Module):
         return {"output": features, "input": features + max(x1.size, x2.size)}
 
     def forward(self, x1: Array, x2: Array) -> Array:
-        if not check_pair(self, x1, x2):
-            raise ValueError(f"{self!r}: x1 and x2 are numbers, which have no last axis")
-        d, slope = p_distance(x1, x2, self.norm, self.eps)
+        shape = check_pair(self, x1, x2)
+        d, slope = p_distance(np.atleast_1d(x1), x2, self.norm, self.eps)
         self.save_for_backward(slope, x1.shape, x2.shape)
-        return d[..., np.newaxis] if self.keepdim else d
+        return d[..., np.newaxis] if self.keepdim and shape else d
 
     def backward(self, g: Array) -> tuple[Array, Array]:
         slope, shape1, shape2 = self.take_saved(g)
-        grad = (g if self.keepdim else g[..., np.newaxis]) * slope
+        grad = g.reshape(*slope.shape[:-1], 1) * slope
         return summed_to(grad, shape1), summed_to(-grad, shape2)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
-from ..initializers import kaiming_uniform_, uniform_
+from ..initializers import kaiming_uniform_, normal_, uniform_
 from ..module import Module, check_axis, check_positive, refuse
 from ..parameter import Parameter
 
@@ -78,6 +78,49 @@ class Linear(Module):
         if self.bias is not None:
             self.bias.accumulate(samples_g.sum(axis=0))  # (out,)
         return g @ self.weight.data  # (*, out) x (out, in) -> (*, in)
+
+
+class Conv1D(Module):
+    """y = x W + b: a Linear whose weight lies the other way round, as in GPT-2's files.
+
+    Backward    ∂L/∂x = g Wᵀ,  ∂L/∂W = xᵀ g,  ∂L/∂b = Σₙ gₙ
+
+    Shapes: input (*, nx), output (*, nf), weight (nx, nf), bias (nf,). The name is GPT-2's, for a
+    convolution that looks at one place at a time.
+    """
+
+    def __init__(
+        self,
+        nf: int,
+        nx: int,
+        dtype: DTypeLike | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.nf, self.nx = check_positive(self, "nf", nf), check_positive(self, "nx", nx)
+        self.weight = Parameter(np.empty((nx, nf), float_dtype(dtype)))
+        self.bias = Parameter(np.zeros(nf, float_dtype(dtype)))
+        normal_(self.weight, 0, 0.02, generator)
+
+    def sum_lengths(self, input: Array) -> dict[str, int]:
+        rows = input.size // self.nx
+        return {"output": self.nx, "input": self.nf, "weight": rows, "bias": rows}
+
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input, self.weight.data.dtype)
+        if x.shape[-1:] != (self.nx,):
+            raise ValueError(f"{self!r}: input has shape {x.shape}, expected (*, {self.nx})")
+        self.save_for_backward(x)
+        rows = x.reshape(-1, self.nx)  # one product, whatever the axes before the last
+        return (rows @ self.weight.data + self.bias.data).reshape(*x.shape[:-1], self.nf)
+
+    def backward(self, g: Array) -> Array:
+        (x,) = self.take_saved(g)
+        g_rows = g.reshape(-1, self.nf)
+        # y = x W + b
+        self.weight.accumulate(x.reshape(-1, self.nx).T @ g_rows)  # (nx, n) x (n, nf)
+        self.bias.accumulate(g_rows.sum(axis=0))
+        return (g_rows @ self.weight.data.T).reshape(x.shape)
 
 
 class Bilinear(Module):

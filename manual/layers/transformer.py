@@ -22,9 +22,9 @@ from ..generator import given_or_new
 from ..initializers import xavier_uniform_
 from ..module import Module, check_positive, refuse
 from .activations import GELU, ReLU
-from .attention import MultiheadAttention
 from .dropout import Dropout
 from .linear import Linear
+from .multihead_attention import MultiheadAttention
 from .normalization import LayerNorm
 
 ACTIVATIONS: dict[str, type[Module]] = {"relu": ReLU, "gelu": GELU}
@@ -87,6 +87,28 @@ class ResidualLayer(Module):
             setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, **made))
             setattr(self, f"leave_out{i}", Dropout(dropout, generator=generator))
 
+    def check_sequences(self, module: Module, **sequences: Array) -> None:
+        """Raise TypeError or ValueError unless each is a sequence that this layer takes.
+
+        Args:
+            module: is named in the message.
+            sequences: by name; all have the samples of the first.
+        """
+        dtype, batch = self.linear1.weight.data.dtype, 0 if self.batch_first else 1
+        (first, x0), order = next(iter(sequences.items())), ("(L, N", "(N, L")[self.batch_first]
+        for name, x in sequences.items():
+            module.check_input(x, dtype, name)
+            if x.ndim not in (2, 3) or x.shape[-1] != self.d_model:
+                raise ValueError(
+                    f"{module!r}: {name} has shape {x.shape}, expected {order}, {self.d_model}) or "
+                    f"(L, {self.d_model})"
+                )
+            if x.ndim != x0.ndim or (x.ndim == 3 and x.shape[batch] != x0.shape[batch]):
+                raise ValueError(
+                    f"{module!r}: {name} has shape {x.shape}, but {first} {x0.shape}: expected as "
+                    "many samples"
+                )
+
     def residual(self, i: int, x: Array, part: Callable[[Array], Array]) -> Array:
         """x with what its i-th part adds to it, normalized before or after."""
         norm, leave_out = getattr(self, f"norm{i}"), getattr(self, f"leave_out{i}")
@@ -133,6 +155,8 @@ class TransformerEncoderLayer(ResidualLayer):
         src_key_padding_mask: Array | None = None,
         is_causal: bool = False,
     ) -> Array:
+        self.check_sequences(self, src=src)
+
         def attend(x: Array) -> Array:
             masks = src_key_padding_mask, False, src_mask
             return self.self_attn(x, x, x, *masks, is_causal=is_causal)[0]
@@ -171,6 +195,8 @@ class TransformerDecoderLayer(ResidualLayer):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> Array:
+        self.check_sequences(self, tgt=tgt, memory=memory)
+
         def attend(x: Array) -> Array:
             masks = tgt_key_padding_mask, False, tgt_mask
             return self.self_attn(x, x, x, *masks, is_causal=tgt_is_causal)[0]
@@ -255,6 +281,7 @@ class TransformerEncoder(Stack):
         src_key_padding_mask: Array | None = None,
         is_causal: bool | None = None,
     ) -> Array:
+        self.layers[0].check_sequences(self, src=src)
         is_causal = self.says_causal(mask, is_causal)
         x = src
         for layer in self.layers:
@@ -301,6 +328,7 @@ class TransformerDecoder(Stack):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Array:
+        self.layers[0].check_sequences(self, tgt=tgt, memory=memory)
         tgt_is_causal = self.says_causal(tgt_mask, tgt_is_causal)
         masks = tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask
         x = tgt
@@ -390,6 +418,7 @@ class Transformer(Module):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Array:
+        self.encoder.layers[0].check_sequences(self, src=src, tgt=tgt)
         memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
         masks = tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask
         return self.decoder(tgt, memory, *masks, tgt_is_causal, memory_is_causal)

@@ -110,6 +110,11 @@ def exactly(*values: float) -> Draw:
     return exactly_these(np.array(values))
 
 
+def tokens(count: int, shape: tuple[int, ...]) -> Draw:
+    """Whole numbers below `count`, some of them more than once."""
+    return lambda g: (g.integers(count, size=shape),)
+
+
 def exactly_these(*inputs: Any) -> Draw:
     """Just these inputs."""
     return lambda g: inputs

@@ -180,8 +180,8 @@ def transformers(made: Any, *axes: int, masks: Any, later: Any) -> Iterator[Case
     """
     first = normal(*((N, n, E) for n in axes))
     second, one = normal(*((n, N, E) for n in axes)), normal(*((n, E) for n in axes))
-    yield transformer(made, "", second)
     yield transformer(made, "", first, norm_first=True, batch_first=True, activation="gelu")
+    yield transformer(made, "", second)
     yield transformer(made, "", first, bias=False, batch_first=True)
     yield transformer(made, "-masks", second, *masks)
     yield transformer(made, "-padded", first, *later, batch_first=True)
@@ -249,6 +249,7 @@ OTHER_THINGS = [
     ),
     similar(manual.PairwiseDistance, "", (5, 3), (5, 3), keepdim=True, eps=0.1),
     similar(manual.PairwiseDistance, "-alone", (3,), (3,)),
+    similar(manual.PairwiseDistance, "-numbers", (), (), keepdim=True),
     *(similar(manual.CosineSimilarity, suffix, *shapes) for suffix, shapes in PAIRS.items()),
     similar(manual.CosineSimilarity, "", (5, 3), (5, 3), dim=0),
 ]

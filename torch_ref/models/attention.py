@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention, softmax
 
+from manual.generator import given_or_new
+
 from .dropout import Dropout
 
 
@@ -21,11 +23,11 @@ class ScaledDotProductAttention(nn.Module):
         scale: float | None = None,
         enable_gqa: bool = False,
         *,
-        generator: np.random.Generator,
+        generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
         self.is_causal, self.scale, self.enable_gqa = is_causal, scale, enable_gqa
-        self.leave_out = Dropout(dropout_p, generator=generator)
+        self.leave_out = Dropout(dropout_p, generator=given_or_new(generator))
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None

@@ -31,10 +31,10 @@ CURVED = 1e4
 
 
 def extended(value: Any) -> Any:
-    """Floating arrays in the judge's precision, also in nested tuples; anything else as it is."""
+    """Copies of floating arrays in the judge's precision, also in nested tuples; else as it is."""
     if isinstance(value, tuple):
         return tuple(map(extended, value))
-    return value.astype(JUDGE) if is_floating(value) else value
+    return np.array(value, JUDGE) if is_floating(value) else value
 
 
 def truth(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) -> Quantities:
@@ -100,22 +100,24 @@ def differences(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) 
     allowed = CURVED * EPS[JUDGE] ** (2 / 3) / EPS[JUDGE]
     right = truth(module, inputs, upstream)
     start = copy.deepcopy(module).to(JUDGE)
-    xs = [extended(np.array(x)) for x in inputs]
-    gs = [extended(g) for g in upstream]
+    xs, gs = [extended(x) for x in inputs], [extended(g) for g in upstream]
 
     def loss() -> Any:
         again = copy.deepcopy(start)  # the same masks every time
         with no_grad():
             outputs = flat(again(*xs))
         return sum(
-            ((np.asarray(y) * g).sum() for y, g in zip(outputs, gs, strict=True)), JUDGE.type(0)
+            ((y * g).sum() for y, g in zip(outputs, gs, strict=True) if g is not None),
+            JUDGE.type(0),
         )
 
     def slopes(values: np.ndarray) -> np.ndarray:
         gradient = np.empty_like(values)
+        h = step * (
+            np.abs(values).max(initial=0) or 1
+        )  # small weights may be curved on their scale
         for index in np.ndindex(values.shape):
             at = values[index]
-            h = step * max(1, abs(at))
             values[index] = at + h
             above = loss()
             values[index] = at - h
@@ -123,7 +125,7 @@ def differences(module: Module, inputs: Sequence[Any], upstream: Sequence[Any]) 
             values[index] = at
         return gradient
 
-    leaves = {f"input {i}": x for i, x in enumerate(xs)}
+    leaves = {f"input {i}": x for i, x in enumerate(flat(xs))}
     leaves |= {name: parameter.data for name, parameter in start.named_parameters()}
     rows = []
     for (kind, name), gradient in right.items():
