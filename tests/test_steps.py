@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import manual
-from manual.layers import attention as by_hand_attention
+from manual.layers import multihead_attention as by_hand_attention
 from manual.layers import normalization as by_hand_normalization
 from manual.layers.recurrent_steps import LSTMStep
 from torch_ref.cli import main
@@ -30,6 +30,7 @@ from torch_ref.explaining.terminal import formula_lines
 ROOMS = (
     *("convolution", "transposed_convolution", "pooling", "adaptive_pooling", "normalization"),
     *("batch_normalization", "recurrent", "recurrent_cells", "attention"),
+    "multihead_attention",
 )
 FOLLOWED = [
     cls for cls in EXAMPLES if cls.__module__ in {f"manual.layers.{room}" for room in ROOMS}

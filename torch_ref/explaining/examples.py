@@ -31,6 +31,7 @@ CELL_STATE = numbers([0.8, -0.6], [0.2, 0.7])
 KEYS = numbers(*X, *T)  # (keys, d)
 VALUES = numbers(*T, *X)[:, :2].copy()
 TOKENS = KEYS.T.copy()  # (tokens, d)
+TEXT = np.array([[2, 0, 1], [1, 2, 2]])  # (N, tokens), of three
 TRANSFORMER = (4, 2, 3)  # d_model, heads, width of the feed-forward layer
 
 
@@ -188,6 +189,13 @@ EXAMPLES: dict[Any, Example] = {
     manual.ConvNet: Example(with_generator(manual.ConvNet, (2, 3), 2, 2), (IMAGES[..., :2],)),
     manual.ResidualBlock: Example(with_generator(manual.ResidualBlock, 2), (IMAGES,)),
     manual.ResNet: Example(with_generator(manual.ResNet, 2, 2, 1, 2), (VOLUMES[0],)),
+    manual.Conv1D: Example(with_generator(manual.Conv1D, 2, 3), (X,)),
+    manual.SwiGLU: Example(with_generator(manual.SwiGLU, 3, 2), (X,)),
+    manual.RotaryEmbedding: Example(called_with(manual.RotaryEmbedding), (TOKENS,)),
+    manual.TextLSTM: Example(with_generator(manual.TextLSTM, 3, 2, 4), (TEXT,)),
+    manual.GPT: Example(with_generator(manual.GPT, 3, 3, 1, 2, 4), (TEXT,)),
+    manual.Llama: Example(with_generator(manual.Llama, 3, 4, 2, 1, 2, 1), (TEXT,)),
+    manual.MicroGPT: Example(with_generator(manual.MicroGPT, 3, 3, 1, 2, 4), (TEXT,)),
     manual.Sequential: Example(
         lambda generator: manual.Sequential(
             manual.Linear(3, 2, generator=generator), manual.Tanh()

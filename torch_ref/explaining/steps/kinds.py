@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from manual.layers.adaptive_pooling import AdaptiveAvgPool, AdaptiveMaxPool
-from manual.layers.attention import MultiheadAttention, ScaledDotProductAttention
+from manual.layers.attention import ScaledDotProductAttention
 from manual.layers.batch_normalization import BatchNorm, InstanceNorm
 from manual.layers.convolution import ForwardConvolution
+from manual.layers.multihead_attention import MultiheadAttention
 from manual.layers.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from manual.layers.pooling import AvgPool, LPPool, MaxPool
 from manual.layers.recurrent_steps import Step as RecurrentStep

@@ -167,9 +167,8 @@ class Unrolled:
 
     def upstream(self, n: int) -> list[Formulas]:
         """The gradients that a sample's last states are handed."""
-        handed, place = self.run.upstream, (n,)
-        if not self.is_cell:  # whose first output is y, and whose states have an axis of layers
-            handed, place = handed[1:], (0, n)
+        handed = self.run.upstream if self.is_cell else self.run.upstream[1:]
+        place = (n,) if self.is_cell else (0, n)  # a layer's states have an axis of layers
         names = zip(("∂L/∂h′", "∂L/∂c′"), handed, strict=False)
         return [[entry(name, g, (*place, j)) for j in self.units] for name, g in names]
 
