@@ -210,6 +210,26 @@ def test_a_class_is_explained(name: str, capsys: pytest.CaptureFixture[str]) -> 
         assert "DISAGREES" not in shown
 
 
+def test_a_derivation_is_found_where_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """A class's own, its bases' and that at the head of a file; and all of its mathematics."""
+    for name, parts in {
+        "Conv2d": ["From ForwardConvolution:", "∂L/∂Wₒ_c[k] = Σₙ Σₚ gₙₒ[p] xₙ_c[p·s + k·d]"],
+        "LSTM": [
+            "From LSTMStep:",
+            "From the head of manual/layers/recurrent.py:",
+            "def step_back(",
+        ],
+        "LayerNorm": ["From the head of manual/layers/normalization.py:", "through the variance  "],
+        "Adam": ["def update("],
+        "StepLR": ["def next("],
+    }.items():
+        assert main(["explain", name]) == 0
+        printed = capsys.readouterr().out
+        assert [part for part in parts if part not in printed] == []
+    assert main(["explain", "Linear"]) == 0
+    assert "From " not in capsys.readouterr().out
+
+
 PUBLIC = [name for name in manual.__all__ if isinstance(getattr(manual, name), type)]
 WITHOUT_EXAMPLE = {  # modules
     manual.Module: "only a base",
@@ -227,7 +247,7 @@ def test_every_public_class_can_be_explained(name: str, capsys: pytest.CaptureFi
     with_example = issubclass(made, manual.Module) and made not in WITHOUT_EXAMPLE
     assert ("An example: " in printed) == with_example
     if with_example:
-        verdicts = printed.partition("verdict\n")[2].splitlines()
+        verdicts = printed.partition("verdict\n")[2].partition("\n\n")[0].splitlines()
         assert verdicts
         assert all("agrees" in verdict for verdict in verdicts)
 
@@ -303,7 +323,9 @@ BAD_WORDS = {
     "no class": (["Lineal"], "there is no class Lineal; is it Linear"),
     "no file": (["net.json"], "net.json: there is no such file"),
     "both": (["net.json", "--layers", "3-2"], "--layers is not taken with it"),
-    "class and page": (["Linear", "--html", "x.html"], "are for networks"),
+    "class and step": (["Linear", "--step", "1"], "are for networks"),
+    "no class's page": (["Lineal", "--html", "x.html"], "there is no class Lineal; is it Linear"),
+    "class's page": (["Linear", "--html", "/nowhere/at/all.html"], "cannot be written"),
     "many": (["--layers", "3-2", "--samples", "4", "--view", "neurons"], "only one sample"),
     "steps": (["--step", "900000"], "expected at most 20,000"),
     "page": (["--html", "/nowhere/at/all.html"], "cannot be written"),

@@ -15,6 +15,7 @@ import pytest
 
 from manual.article.description import drawn_network, the_article
 from manual.article.walkthrough import values_by_hand
+from torch_ref.explaining.class_page import class_page
 from torch_ref.explaining.page import page
 from torch_ref.explaining.rows import nine_digits, rows_of, values_by_autograd
 
@@ -35,7 +36,7 @@ const found = {
   numbers: Object.fromEntries([...document.querySelectorAll('b[data-key]')].map(
     e => [e.dataset.key + ' ' + e.dataset.side, e.innerText])),
   width: document.documentElement.scrollWidth, window: innerWidth,
-  svg: box(document.querySelector('svg')),
+  svg: [...document.querySelectorAll('svg')].map(box),
 };
 const note = document.createElement('pre'); note.id = 'measured';
 note.textContent = JSON.stringify(found); document.body.append(note);
@@ -78,13 +79,26 @@ def opened(html: str, directory: Path, width: int) -> tuple[dict[str, Any], list
 @pytest.mark.parametrize("width", [1200, 500])
 @pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_laid_out(name: str, width: int, tmp_path: Path) -> None:
-    d = PAGES[name]
-    found, urls = opened(page(d, 0), tmp_path, width)
+    found, urls = opened(page(PAGES[name], 0), tmp_path, width)
     assert len(found["math"]) > 60
-    assert all(w > 0 and h > 0 for w, h in found["math"])
-    assert found["svg"][0] > 200
-    assert found["width"] <= found["window"], "the page is wider than the window"
+    assert found["svg"][0][0] > 200
     assert len(found["matrices"]) > 20
+    check_layout(found, urls)
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+@pytest.mark.parametrize("name", ["Conv3d", "LSTMCell"])
+def test_a_class_s_page_is_laid_out(name: str, width: int, tmp_path: Path) -> None:
+    found, urls = opened(class_page(name), tmp_path, width)
+    assert len(found["math"]) > 10
+    assert len(found["numbers"]) > 4
+    check_layout(found, urls)
+
+
+def check_layout(found: dict[str, Any], urls: list[str]) -> None:
+    """Nothing is without size or beyond the window, and nothing was asked for."""
+    assert all(w > 0 and h > 0 for w, h in found["math"])
+    assert found["width"] <= found["window"], "the page is wider than the window"
     for matrix in found["matrices"]:  # its brackets are its borders: as tall as its rows together
         assert matrix["left"] > 0
         assert matrix["right"] > 0

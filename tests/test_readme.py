@@ -58,6 +58,7 @@ SORTS = {  # language and beginning; of commands, all of it
     "report": ("", r"quantity  "),
     "run": ("", r" +the article  "),
     "judge": ("", r"class  "),
+    "step": ("", r"δ_"),
     "house": ("", r"manual/  "),
 }
 
@@ -434,6 +435,15 @@ def test_the_house_names_its_rooms(directory: str) -> None:
     assert sorted(rooms) == sorted(packages)
     for name in re.findall(r"\w+\.py", part):
         assert (ROOT / directory / name).exists()
+
+
+def test_a_step_is_followed_through_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """But for how far the two sides are apart, which is rounding."""
+    assert main(["explain", "LSTMCell"]) == 0
+    printed = capsys.readouterr().out
+    shown, apart = the("step").text.rsplit("apart ", 1)
+    assert shown in printed
+    assert float(apart.replace("−", "-")) < EPS
 
 
 def test_the_rest_of_the_house_is_there() -> None:

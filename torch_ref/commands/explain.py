@@ -1,4 +1,4 @@
-"""`backprop explain`: one training step, formula by formula; or one layer's derivation."""
+"""`backprop explain`: one training step, formula by formula; or a class with one step of it."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,7 @@ OF_A_NETWORK = ("activation", "loss", "samples", "lr", "seed")
 def add_parser(commands: Any) -> Any:
     return commands.add_parser(
         "explain",
-        help="write out one training step, formula by formula; or one layer's derivation",
+        help="write out one training step, formula by formula; or a class's derivation and step",
         description="Without an argument: the article's network.",
         epilog="example: backprop explain --layers 3-4-2 --activation tanh --loss cross-entropy "
         "--html step.html",
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> bool:
-    """Print a walkthrough or a class's derivation, or write the page."""
+    """Print a walkthrough or a class's derivation, or write it as a page."""
     from manual.article.description import DescriptionError
 
     what = arguments.what
@@ -55,11 +55,17 @@ def run(arguments: argparse.Namespace) -> bool:
     if what is not None and options:
         raise DescriptionError(f"{what} says all of it: {' '.join(options)} is not taken with it")
     if what is not None and not what.endswith(".json"):
-        if arguments.html or arguments.step or arguments.view:
-            raise DescriptionError(f"{what}: --html, --step and --view are for networks")
-        from ..explaining.derivation import class_text
+        if arguments.step or arguments.view:
+            raise DescriptionError(f"{what}: --step and --view are for networks")
+        if arguments.html:
+            from ..explaining.class_page import write_class_page
 
-        print(class_text(what))
+            write_class_page(arguments.html, what)
+            print(f"{arguments.html}: written; open it in any browser")
+        else:
+            from ..explaining.derivation import class_text
+
+            print(class_text(what))
         return True
     if arguments.step > MOST_STEPS:
         raise DescriptionError(f"--step {arguments.step}: expected at most {MOST_STEPS:,}")

@@ -1,12 +1,11 @@
 """One class: its derivation, its source, its twin, and both on a small example."""
 
 import inspect
+import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any
 
-import numpy as np
 import torch
 
 import manual
@@ -14,17 +13,22 @@ from manual.article.description import DescriptionError
 
 from .. import models as own
 from ..parity.distance import compare
-from ..parity.one_pass import flat, one_pass
-from ..twin import twin_of
+from .example import Run, run_example
 from .examples import EXAMPLES
-from .terminal import block
+from .steps.text import step_lines
+from .terminal import block, wrapped
+
+METHODS = (  # where the mathematics of a class stands
+    *("forward", "through_time", "value", "loss", "backward", "back_through_time", "derivative"),
+    *("slope", "target_slope", "step", "step_back", "update", "next"),
+)
 
 
-def class_text(name: str) -> str:
-    """The derivation of a by-hand class, its source, its twin, and a small example.
+def class_named(name: str) -> type:
+    """The public by-hand class of that name.
 
     Raises:
-        DescriptionError: there is no public class of that name.
+        DescriptionError: there is none.
     """
     cls = getattr(manual, name, None)
     public = sorted(n for n in manual.__all__ if isinstance(getattr(manual, n), type))
@@ -33,61 +37,74 @@ def class_text(name: str) -> str:
         close = get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
         hint = f"; is it {' or '.join(lower[n] for n in close)}?" if close else ""
         raise DescriptionError(f"there is no class {name}{hint}")
-    lines = [name, "=" * len(name), "", inspect.cleandoc(cls.__doc__ or ""), ""]
-    for method in (
-        "forward",
-        "value",
-        "loss",
-        "backward",
-        "derivative",
-        "slope",
-        "target_slope",
-        "step",
-    ):
+    return cls
+
+
+def derivations_of(cls: type) -> Iterator[tuple[str, str]]:
+    """Its docstring, then those of its bases and of their files in which a gradient is derived.
+
+    Returns:
+        Where each stands, of its own "", and the text.
+    """
+    yield "", inspect.cleandoc(cls.__doc__ or "")
+    own_rooms = [c for c in cls.__mro__ if c.__module__.startswith("manual.")]
+    for base in own_rooms[1:]:
+        if "∂L/∂" in (vars(base).get("__doc__") or ""):
+            yield base.__name__, inspect.cleandoc(base.__doc__ or "")
+    for module in dict.fromkeys(c.__module__ for c in own_rooms):
+        text = sys.modules[module].__doc__ or ""
+        if "∂L/∂" in text:
+            yield f"the head of {module.replace('.', '/')}.py", inspect.cleandoc(text)
+
+
+def sources_of(cls: type) -> Iterator[tuple[str, str]]:
+    """Its methods that are mathematics: where each stands, and its source."""
+    for method in METHODS:
         function = next((vars(c)[method] for c in cls.__mro__ if method in vars(c)), None)
         if not inspect.isfunction(function) or function.__module__ == "manual.module":
             continue
         source, first = inspect.getsourcelines(function)
         file = f"{function.__module__.replace('.', '/')}.py"
-        lines += [f"{file}, lines {first} to {first + len(source) - 1}", ""]
-        lines += textwrap.dedent("".join(source)).rstrip().splitlines()
-        lines.append("")
-    return "\n".join([*lines, *twin_lines(cls)])
+        code = textwrap.dedent("".join(source)).rstrip()
+        yield f"{file}, lines {first} to {first + len(source) - 1}", code
 
 
-def twin_lines(cls: type) -> list[str]:
-    """The PyTorch class of the same name, and both on a small example."""
+def class_text(name: str) -> str:
+    """The derivation of a by-hand class, its source, its twin, a small example and its step.
+
+    Raises:
+        DescriptionError: there is no public class of that name.
+    """
+    cls = class_named(name)
+    lines = [name, "=" * len(name), ""]
+    for place, text in derivations_of(cls):
+        lines += [*([f"From {place}:", ""] if place else []), text, ""]
+    for place, code in sources_of(cls):
+        lines += [place, "", code, ""]
+    lines.append(twin_line(cls))
+    if cls in EXAMPLES:
+        run = run_example(cls)
+        lines += ["", *example_lines(run), *step_lines(run)]
+    return "\n".join(lines)
+
+
+def twin_line(cls: type) -> str:
+    """The PyTorch class of the same name."""
     places = (own, torch.nn, torch.optim, torch.optim.lr_scheduler)
     place = next((p for p in places if hasattr(p, cls.__name__)), None)
     if place is None:
-        return ["It has no twin in PyTorch."]
+        return "It has no twin in PyTorch."
     twin = getattr(place, cls.__name__)
-    return [
-        f"its twin: {twin.__module__.partition('.modules')[0]}.{twin.__name__}",
-        *example_lines(cls),
-    ]
+    return f"its twin: {twin.__module__.partition('.modules')[0]}.{twin.__name__}"
 
 
-def example_lines(cls: type) -> list[str]:
-    """A class and its twin on a few numbers; no lines for a class without an example."""
-    if cls not in EXAMPLES:
-        return []
-    generator = np.random.default_rng(1)  # 0 would draw the inputs once more
-    module, inputs = EXAMPLES[cls].make(generator), EXAMPLES[cls].inputs
-    upstream: list[np.ndarray] = []
-
-    def random_upstream(outputs: Sequence[Any]) -> list[Any]:
-        if not upstream:
-            upstream.extend(generator.normal(size=np.shape(y)).round(1) for y in outputs)
-        return [g.astype(np.float32) for g in upstream]
-
-    twin = twin_of(module)
-    mine = one_pass(module, inputs, random_upstream)
-    theirs = one_pass(twin, inputs, random_upstream)
-    lines = ["", f"An example: {module!r}"]
-    shown = {"input": flat(inputs), "output": mine.outputs, "∂L/∂output": upstream}
+def example_lines(run: Run) -> list[str]:
+    """A module and its twin on a few numbers: inputs, outputs, and how far the two are apart."""
+    lines = wrapped(f"An example: {run.module!r}", 12)
+    shown = {"input": run.inputs, "output": run.mine.outputs, "∂L/∂output": run.upstream}
     for name, values in shown.items():
         for value in values:
             rows = block(value)
             lines += [f"{name:12}{row}" if not i else f"{'':12}{row}" for i, row in enumerate(rows)]
-    return [*lines, "", str(compare(mine.quantities, theirs.quantities, mine.allowed))]
+    report = compare(run.mine.quantities, run.theirs.quantities, run.mine.allowed)
+    return [*lines, "", *str(report).splitlines()]

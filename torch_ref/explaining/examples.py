@@ -13,7 +13,7 @@ Generator = np.random.Generator
 
 
 def numbers(*rows: Any) -> np.ndarray:
-    return np.array(rows, np.float32)
+    return np.array(rows, np.float64)
 
 
 X = numbers([0.1, -0.1, 0.6], [0.1, -0.5, 0.4])
@@ -31,6 +31,7 @@ CELL_STATE = numbers([0.8, -0.6], [0.2, 0.7])
 KEYS = numbers(*X, *T)  # (keys, d)
 VALUES = numbers(*T, *X)[:, :2].copy()
 TOKENS = KEYS.T.copy()  # (tokens, d)
+TEXT = np.array([[2, 0, 1], [1, 2, 2]])  # (N, tokens), of three
 TRANSFORMER = (4, 2, 3)  # d_model, heads, width of the feed-forward layer
 
 
@@ -43,6 +44,7 @@ class Example:
 
     make: Callable[[Generator], manual.Module]
     inputs: tuple[Any, ...]
+    dtype: Any = np.float64
 
 
 def called_with(cls: Callable[..., manual.Module], *arguments: Any, **options: Any) -> Any:
@@ -78,16 +80,17 @@ def in_images() -> Iterator[tuple[Any, Example]]:
             *((f"{kind}Pad{axes}d", 1) for kind in ("Zero", "Replication", "Circular")),
             *((f"ConstantPad{axes}d", 1, 9.0), (f"ReflectionPad{axes}d", (1, 0) * axes)),
             *((f"{kind}Pool{axes}d", 2, 1) for kind in ("Max", "Avg")),
-            *((f"LPPool{axes}d", 2.0, 2, 1), (f"AdaptiveAvgPool{axes}d", 1)),
-            *((f"AdaptiveMaxPool{axes}d", 1), (f"BatchNorm{axes}d", channels)),
-            (f"InstanceNorm{axes}d", channels),
+            *((f"LPPool{axes}d", 2.0, 2, 1), (f"AdaptiveAvgPool{axes}d", 2)),
+            *((f"AdaptiveMaxPool{axes}d", 2), (f"BatchNorm{axes}d", channels)),
+            (f"InstanceNorm{axes}d", channels, 1e-5, 0.1, True),
         ]
         for name, *arguments in cases:
             made = getattr(manual, name)
             yield made, Example(called_with(made, *arguments), (x,))
         for kind in ("Conv", "ConvTranspose"):
             made = getattr(manual, f"{kind}{axes}d")
-            yield made, Example(with_generator(made, channels, 1, 2), (x,))
+            padding = {"padding": 1} if kind == "Conv" else {}
+            yield made, Example(with_generator(made, channels, 1, 2, **padding), (x,))
         unpool, largest = getattr(manual, f"MaxUnpool{axes}d"), x[..., :1]
         places = np.zeros(largest.shape, np.int64)
         places[:] = np.arange(largest[0, 0].size).reshape(largest.shape[2:])
@@ -124,6 +127,8 @@ EXAMPLES: dict[Any, Example] = {
         if isinstance(cls, type) and issubclass(cls, Elementwise)
     },
     **{cls: Example(called_with(cls), (X, T)) for cls in OF_NUMBERS},
+    # PyTorch's backward of it has 1/6 in float32 whatever the dtype
+    manual.Hardsigmoid: Example(called_with(manual.Hardsigmoid), (X,), np.float32),
     manual.Linear: Example(with_generator(manual.Linear, 3, 2), (X,)),
     manual.Bilinear: Example(with_generator(manual.Bilinear, 3, 3, 2), (X, T)),
     manual.Identity: Example(called_with(manual.Identity), (X,)),
@@ -183,7 +188,14 @@ EXAMPLES: dict[Any, Example] = {
     manual.MLP: Example(with_generator(manual.MLP, (3, 4, 2), "Tanh", None), (X,)),
     manual.ConvNet: Example(with_generator(manual.ConvNet, (2, 3), 2, 2), (IMAGES[..., :2],)),
     manual.ResidualBlock: Example(with_generator(manual.ResidualBlock, 2), (IMAGES,)),
-    manual.ResNet: Example(with_generator(manual.ResNet, 2, 2, 1, 2), (IMAGES,)),
+    manual.ResNet: Example(with_generator(manual.ResNet, 2, 2, 1, 2), (VOLUMES[0],)),
+    manual.Conv1D: Example(with_generator(manual.Conv1D, 2, 3), (X,)),
+    manual.SwiGLU: Example(with_generator(manual.SwiGLU, 3, 2), (X,)),
+    manual.RotaryEmbedding: Example(called_with(manual.RotaryEmbedding), (TOKENS,)),
+    manual.TextLSTM: Example(with_generator(manual.TextLSTM, 3, 2, 4), (TEXT,)),
+    manual.GPT: Example(with_generator(manual.GPT, 3, 3, 1, 2, 4), (TEXT,)),
+    manual.Llama: Example(with_generator(manual.Llama, 3, 4, 2, 1, 2, 1), (TEXT,)),
+    manual.MicroGPT: Example(with_generator(manual.MicroGPT, 3, 3, 1, 2, 4), (TEXT,)),
     manual.Sequential: Example(
         lambda generator: manual.Sequential(
             manual.Linear(3, 2, generator=generator), manual.Tanh()

@@ -62,6 +62,10 @@ def name(text: str) -> str:
     if text.startswith("f′("):
         prime = f"<msup><mi>f</mi>{operator('′')}</msup>"
         return row([prime, operator("("), name(text[3:-1]), operator(")")])
+    if match := re.fullmatch(r"([^_\[]+?)(?:_(\w+))?\[([\d,]+)\]", text):  # x[0,1], W_ih[0,1]
+        base, kind, index = match.groups()
+        letters = [f"<mi>{kind}</mi>", operator(",")] if kind else []
+        return f"<msub><mi>{base}</mi>{row([*letters, f'<mtext>{index}</mtext>'])}</msub>"
     if match := re.fullmatch(r"([a-zA-Z])([₀-₉]+)", text):  # a layer's matrix
         layer = match.group(2).translate(FROM_SUBSCRIPTS)
         return f"<msub><mi>{bold(match.group(1))}</mi><mn>{layer}</mn></msub>"
@@ -69,13 +73,15 @@ def name(text: str) -> str:
         letter, layer, index = match.groups()
         above = row([operator("("), f"<mn>{layer}</mn>", operator(")")])
         return f"<msubsup><mi>{letter}</mi><mn>{index}</mn>{above}</msubsup>"
-    if match := re.fullmatch(r"([a-zA-Z]+)_?([a-zA-Z]?\d+)", text):  # w5, net_h1, x_2
+    if match := re.fullmatch(
+        r"([^\W\d_]\u0302?|[a-zA-Z]+)_?([a-zA-Z]?\d+)", text
+    ):  # w5, net_h1, x̂_2
         base, index = match.groups()
         below = f"<mn>{index}</mn>" if index.isdecimal() else f"<mi>{index}</mi>"
         return f"<msub><mi>{base}</mi>{below}</msub>"
     if text in ("x", "t", "p"):
         return f"<mi>{bold(text)}</mi>"
-    if re.fullmatch(r"[\d.]+", text):
+    if re.fullmatch(r"[\d.]+(e[+−]\d+)?", text):
         return number(text)
     return f"<mi>{escape(text)}</mi>"
 

@@ -83,12 +83,6 @@ def page(d: Description, steps: int) -> str:
     heading = title(now, steps)
     worst = max(row.difference for row in [*scalar, *matrices])
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(heading)}</title>"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}</style></head><body>"
-        '<a class="skip" href="#steps">Skip to the steps</a>'
-        f"<header><h1>{escape(heading)}</h1>"
         '<p class="soft">Every quantity as formula, with its numbers, by hand and by autograd. The '
         f"largest difference between the two on this page is <b>{small(worst)}</b>.</p>"
         '<nav aria-label="Sections">'
@@ -107,9 +101,22 @@ def page(d: Description, steps: int) -> str:
         over_rounds() if now.article else "",
         '<h2 id="source">Derivations and source</h2>',
         *sources([*scalar, *matrices]),
-        "</main></body></html>\n",
+        "</main>",
     ]
-    return "\n".join(part for part in parts if part)
+    return document(heading, parts)
+
+
+def document(heading: str, parts: Sequence[str]) -> str:
+    """A whole page: its head, its heading, and what follows, which ends the header itself."""
+    head = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(heading)}</title>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style></head><body>"
+        '<a class="skip" href="#steps">Skip to the steps</a>'
+        f"<header><h1>{escape(heading)}</h1>"
+    )
+    return "\n".join(part for part in (head, *parts, "</body></html>\n") if part)
 
 
 def sections(rows: Sequence[Row], prefix: str) -> list[str]:
@@ -125,27 +132,9 @@ def sections(rows: Sequence[Row], prefix: str) -> list[str]:
 
 def step(row: Row, identity: str) -> str:
     """One quantity as HTML: its formula, the numbers in it, its value on both sides."""
-    quantity = row.equation.result
-    equals = operator("=")
     scalar = np.ndim(row.mine) == 0
-    formula = [t if isinstance(t, str) else name(t.name) for t in row.equation.formula]
-    lines = [pieces([name(quantity.name) + equals, *formula], row.equation.formula)]
-    if not all(isinstance(part, str) for part in row.numbers):
-        numbers = [
-            n if isinstance(n, str) else filled(n, in_brackets(row, i))
-            for i, n in enumerate(row.numbers)
-        ]
-        last = [] if scalar else [equals + matrix(row.mine, ".5g")]
-        lines.append(pieces([equals, *numbers, *last], row.equation.formula))
-    elif not scalar:
-        lines.append(math(mrow([equals, matrix(row.mine, ".5g")])))
-    results = []
-    if scalar:
-        mine, theirs = nine_digits(float(row.mine)), nine_digits(float(row.theirs))
-        results += [
-            f'<span>by hand <b data-key="{identity}" data-side="mine">{mine}</b></span>',
-            f'<span>autograd <b data-key="{identity}" data-side="theirs">{theirs}</b></span>',
-        ]
+    lines = formula_and_numbers(row, [] if scalar else [operator("=") + matrix(row.mine, ".5g")])
+    results = sides(row.mine, row.theirs, identity) if scalar else []
     results.append(f"<span>difference <b>{small(row.difference)}</b></span>")
     if row.printed:
         results.append(f"<span>the article <b>{row.printed.printed.replace('-', '−')}</b></span>")
@@ -153,29 +142,57 @@ def step(row: Row, identity: str) -> str:
         anchor = row.equation.source
         results.append(f'<a class="source" href="#{escape(anchor)}">{escape(anchor)}</a>')
     slip = the_slip(row)
+    return card(identity, lines, results, f'<p class="slip">{escape(slip)}</p>' if slip else "")
+
+
+def card(identity: str, lines: Sequence[str], results: Sequence[str], below: str = "") -> str:
+    """A quantity's formulas, and under them what it is on the two sides."""
     return (
         f'<div class="step" id="{identity}">'
         + "".join(f'<div class="formula">{line}</div>' for line in lines)
-        + f'<div class="results">{"".join(results)}</div>'
-        + (f'<p class="slip">{escape(slip)}</p>' if slip else "")
-        + "</div>"
+        + f'<div class="results">{"".join(results)}</div>{below}</div>'
     )
+
+
+def sides(mine: float, theirs: float, identity: str) -> list[str]:
+    return [
+        f'<span>{side} <b data-key="{identity}" data-side="{key}">{nine_digits(value)}</b></span>'
+        for side, key, value in (("by hand", "mine", mine), ("autograd", "theirs", theirs))
+    ]
+
+
+def formula_and_numbers(row: Row, last: Sequence[str] = ()) -> list[str]:
+    """A quantity's formula; the numbers in it, if there are any; and what stands last."""
+    equals = operator("=")
+    formula = [t if isinstance(t, str) else name(t.name) for t in row.equation.formula]
+    lines = [pieces([name(row.equation.result.name) + equals, *formula], row.equation.formula)]
+    if not all(isinstance(part, str) for part in row.numbers):
+        numbers = [
+            n if isinstance(n, str) else filled(n, in_brackets(row, i))
+            for i, n in enumerate(row.numbers)
+        ]
+        lines.append(pieces([equals, *numbers, *last], row.equation.formula))
+    elif last:
+        lines.append(math(mrow(last)))
+    return lines
 
 
 def pieces(parts: Sequence[str], formula: Sequence[Any]) -> str:
     """The parts of a formula, as MathML or as words between; a long sum may break at a plus."""
     signs = {part for part in formula if isinstance(part, str)}
     groups: list[list[str]] = [[]]
-    raised = False
+    base = ""
     for part in parts:
         if part == "+" and len(formula) > 9:
             groups.append([])
-        if raised:
-            groups[-1].append(f"<msup><mi>e</mi>{part}</msup>")
-            raised = False
+        if base:
+            groups[-1].append(f"<msup>{base}{part}</msup>")
+            base = ""
+        elif part == "^":
+            base = groups[-1].pop()
         elif part.endswith("^") and part in signs:
             groups[-1].append(words(part.removesuffix("e^")))
-            raised = True
+            base = "<mi>e</mi>"
         elif part == "+":
             groups[-1].append(operator("+", "infix"))  # also where a line begins with it
         else:

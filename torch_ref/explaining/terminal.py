@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import combining
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from manual.article.neuron_by_neuron import NEURONS
 from .rows import WIDEST, Row, both_after, nine_digits, rows_of, small, the_slip
 
 ROWS, COLUMNS = 4, 6  # of a matrix, at most, on the terminal
+KEPT = "\u00a0"  # a space at which no line is broken
 
 
 def text(d: Description, steps: int, scalar: bool) -> str:
@@ -68,8 +70,8 @@ def left_out(d: Description) -> str:
     )
 
 
-def scalar_lines(row: Row) -> list[str]:
-    """A quantity that is a number: its formula, the numbers in it, its value beside autograd's."""
+def formula_lines(row: Row) -> list[str]:
+    """A quantity's formula, and the numbers in it if that is not the same."""
     name = row.equation.result.name
     formula = joined([t if isinstance(t, str) else t.name for t in row.equation.formula])
     numbers = joined(
@@ -82,10 +84,17 @@ def scalar_lines(row: Row) -> list[str]:
             for i, n in enumerate(row.numbers)
         ]
     )
-    pad = " " * len(name)
     lines = [f"{name} = {formula}"]
     if numbers != formula:
-        lines.append(f"{pad} = {numbers}")
+        lines.append(f"{' ' * width(name)} = {numbers}")
+    return lines
+
+
+def scalar_lines(row: Row) -> list[str]:
+    """A quantity that is a number: its formula, the numbers in it, its value beside autograd's."""
+    name = row.equation.result.name
+    pad = " " * width(name)
+    lines = formula_lines(row)
     by_hand = f"{pad} = {nine_digits(float(row.mine))}"
     lines.append(
         f"{by_hand:36}autograd {nine_digits(float(row.theirs)):>16}   "
@@ -100,13 +109,27 @@ def scalar_lines(row: Row) -> list[str]:
 
 
 def wrapped(line: str, indent: int) -> list[str]:
-    return textwrap.wrap(line, 100, subsequent_indent=" " * indent, drop_whitespace=False) or [""]
+    """The line in lines of at most 100 columns, which end before what a sum or a list goes on with.
+
+    Within a product or a bracket there is no break, if it can be helped.
+    """
+    together = line.replace(" ", KEPT).replace(f"{KEPT}+{KEPT}", f"{KEPT}+ ")
+    together = together.replace(f",{KEPT}", ", ")
+    lines = textwrap.wrap(together, 100, subsequent_indent=" " * indent)
+    return [part.replace(KEPT, " ").rstrip() for part in lines] or [""]
+
+
+def width(text: str) -> int:
+    """How many columns it takes: a hat over a letter takes none."""
+    return sum(not combining(letter) for letter in text)
 
 
 def in_brackets(row: Row, index: int) -> bool:
-    """Whether a number in a formula needs brackets if it is negative: after an operator."""
-    before = row.numbers[index - 1] if index else None
-    return isinstance(before, str) and not before.endswith(("(", "^", "/ ("))
+    """Whether a number in a formula needs brackets if it is negative: beside an operator."""
+    before = row.numbers[index - 1] if index else "("
+    after = row.numbers[index + 1] if index + 1 < len(row.numbers) else ")"
+    raised = isinstance(after, str) and after.startswith(("²", "^"))
+    return raised or (isinstance(before, str) and not before.endswith(("(", "^", ",")))
 
 
 def bracketed(value: float) -> str:
@@ -119,9 +142,10 @@ def joined(parts: Sequence[str]) -> str:
     for before, now in (
         ("( ", "("),
         (" )", ")"),
+        (" ^", "^"),
         ("^ ", "^"),
+        (" ,", ","),
         (" ²", "²"),
-        ("− (", "−("),
         ("−( ", "−("),
         ("] )", "])"),
     ):
