@@ -66,8 +66,8 @@ class TextExperiment(Experiment):
         *_, loss, twin_loss = run.pair.evaluate(*data.held_out)
         lines = [
             "Held-out loss, in nats per character:",
-            f"  {loss:.4f} by hand, {twin_loss:.4f} by autograd; {bigram_loss(data):.4f} by counting",
-            "  which character follows which",
+            f"  {loss:.4f} by hand, {twin_loss:.4f} by autograd; {bigram_loss(data):.4f} by",
+            "  counting which character follows which",
             "",
             *self.said(run),
         ]

@@ -14,7 +14,7 @@ HEADS = 4
 class TextByGPT(WithAttention):
     level = 6
     summary = "real text by a GPT, character by character, with what it has to say"
-    defaults = TextSettings("text-gpt", 1_200, 3e-3, "adamw", 16, (64, 64), "gelu")
+    defaults = TextSettings("text-gpt", 600, 3e-3, "adamw", 16, (64, 64), "gelu")
     activation = "gelu"
 
     def check(self, settings: TextSettings) -> None:
