@@ -266,6 +266,11 @@ SUMS: list[tuple[manual.Module, tuple[Any, ...], dict[str, int]]] = [
         (ones(5, 2, 3),),
         {"output": 3, "input": 4, "weight": 10, "bias": 10},
     ),
+    (
+        manual.Conv1D(4, 3),
+        (ones(5, 2, 3),),
+        {"output": 3, "input": 4, "weight": 10, "bias": 10},
+    ),
     (manual.Linear(3, 4), (ones(3),), {"output": 3, "input": 4, "weight": 1, "bias": 1}),
     # yₖ over i and j, ∂L/∂x₁ over k and j, ∂L/∂x₂ over k and i
     (

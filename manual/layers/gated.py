@@ -37,6 +37,9 @@ class SwiGLU(Module):
         self.act_fn = SiLU()
 
     def forward(self, x: Array) -> Array:
+        self.check_input(x, self.up_proj.weight.data.dtype, "x")
+        if x.shape[-1:] != (self.hidden_size,):
+            raise ValueError(f"{self!r}: x has shape {x.shape}, expected (*, {self.hidden_size})")
         u, v = self.act_fn(self.gate_proj(x)), self.up_proj(x)
         self.save_for_backward(u, v)
         return self.down_proj(u * v)

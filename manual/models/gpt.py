@@ -21,6 +21,7 @@ from ..layers.embedding import Embedding
 from ..layers.linear import Conv1D, Linear
 from ..layers.normalization import LayerNorm
 from ..module import Module, check_positive
+from .text import check_tokens
 
 STD = 0.02  # of the first weights
 
@@ -177,7 +178,7 @@ class GPT(Module):
         return self.transformer.values()
 
     def forward(self, tokens: Array) -> Array:
-        check_length(self, tokens, self.block_size)
+        check_tokens(self, tokens, self.vocab_size, self.block_size)
         wte, wpe, h, ln_f = self.parts()
         x = wte(tokens) + wpe(np.arange(tokens.shape[1]))
         for block in h:
@@ -205,16 +206,3 @@ class GPT(Module):
             state_dict = {f"transformer.{name}": values for name, values in kept.items()}
             state_dict["lm_head.weight"] = kept["wte.weight"]
         super().load_state_dict(state_dict)
-
-
-def check_length(module: Module, tokens: Any, longest: int) -> None:
-    """Raise TypeError or ValueError unless tokens are (N, T) of a T that the module has places for.
-
-    What the tokens are is looked at where they are looked up.
-    """
-    module.check_array(tokens, "tokens")
-    if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= longest:
-        raise ValueError(
-            f"{module!r}: tokens have shape {tokens.shape}, expected (N, T) with T from 1 to "
-            f"{longest}"
-        )

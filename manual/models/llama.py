@@ -18,7 +18,8 @@ from ..layers.linear import Linear
 from ..layers.normalization import RMSNorm
 from ..layers.rotary import RotaryEmbedding
 from ..module import Module, check_positive
-from .gpt import check_length, from_heads, to_heads
+from .gpt import from_heads, to_heads
+from .text import check_tokens
 
 
 class LlamaAttention(Module):
@@ -169,7 +170,7 @@ class Llama(Module):
         return self.model.values()
 
     def forward(self, tokens: Array) -> Array:
-        check_length(self, tokens, self.max_position_embeddings)
+        check_tokens(self, tokens, self.vocab_size, self.max_position_embeddings)
         embed_tokens, layers, norm = self.parts()
         x = embed_tokens(tokens)
         for block in layers:

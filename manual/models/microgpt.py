@@ -17,7 +17,8 @@ from ..layers.embedding import Embedding
 from ..layers.linear import Linear
 from ..layers.normalization import RMSNorm
 from ..module import Module, check_positive
-from .gpt import check_length, from_heads, to_heads
+from .gpt import from_heads, to_heads
+from .text import check_tokens
 
 STD = 0.08  # of the first weights
 EPS = 1e-5  # of the norms, which have no weights
@@ -113,7 +114,7 @@ class MicroGPT(Module):
             normal_(parameter, 0, STD, generator)
 
     def forward(self, tokens: Array) -> Array:
-        check_length(self, tokens, self.block_size)
+        check_tokens(self, tokens, self.vocab_size, self.block_size)
         x = self.norm(self.wte(tokens) + self.wpe(np.arange(tokens.shape[1])))
         for block in self.layers:
             x = block(x)

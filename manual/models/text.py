@@ -10,6 +10,24 @@ from ..layers.recurrent import LSTM
 from ..module import Module
 
 
+def check_tokens(
+    module: Module, tokens: Array, vocab_size: int, longest: int | None = None
+) -> None:
+    """Raise unless tokens are (N, T), whole numbers below vocab_size, and T no longer than that.
+
+    Raises:
+        TypeError: they are no array of integers.
+        ValueError: they have another shape.
+        IndexError: one is out of range; the message says where it stands.
+    """
+    module.check_indices(tokens, "tokens", 0, vocab_size - 1)
+    if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= (longest or tokens.shape[1]):
+        upwards = "from 1 up" if longest is None else f"from 1 to {longest}"
+        raise ValueError(
+            f"{module!r}: tokens have shape {tokens.shape}, expected (N, T) with T {upwards}"
+        )
+
+
 class TextLSTM(Module):
     """What comes next in a text: each token's vector goes through an LSTM, whose output at each
     place is scored for every token that may follow.
@@ -46,6 +64,7 @@ class TextLSTM(Module):
         self.head = Linear(hidden_size, vocab_size, dtype=dtype, generator=generator)
 
     def forward(self, tokens: Array) -> Array:
+        check_tokens(self, tokens, self.vocab_size)
         h, _ = self.lstm(self.embedding(tokens))
         return self.head(h)
 

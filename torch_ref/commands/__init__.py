@@ -6,6 +6,7 @@ inputs     what --against, --args, --input and --loss name
 list       name the experiments
 train      train one of them
 board      open TensorBoard
+sample     text from a network that was trained on some
 explain    write out one step, or one layer
 check      check a backward pass of one's own
 bundle     write a reference's pass as .npy files

@@ -32,7 +32,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         value = getattr(arguments, option)
         if value is not None and option not in known:
             names = " and ".join(owner.name for owner in owners)
-            raise SettingError(f"--{option} {value}: only {names} can be given that")
+            raise SettingError(f"--{option} {value}: only {names} has a choice of {option}")
     asked = {option: getattr(arguments, option) for option in known}
     asked = {option: value for option, value in asked.items() if value is not None}
     return replace(defaults, **asked).resolve()

@@ -1,16 +1,22 @@
 """Train both sides on the same batches, and show it.
 
-    data           real data sets, and the batches that both sides see
-    settings       every setting of a run, checked; the optimizers and schedules to choose from
-    lockstep       train both side by side, and measure every step
-    experiment     what an experiment is
-    article        the article's quantities, by autograd
-    pictures       the dashboard's figures
-    digits         what all experiments with handwritten digits have in common
-    experiments/   the named experiments, one file each
-    dashboard      what goes to TensorBoard
-    run_directory  where a run is written, and the command and the link that show it
-    session        one experiment from its settings to what it shows
+    data            real data sets, and the batches that both sides see
+    settings        every setting of a run, checked; the optimizers and schedules to choose from
+    lockstep        train both side by side, and measure every step
+    experiment      what an experiment is
+    article         the article's quantities, by autograd
+    pictures        the dashboard's figures
+    digits          what all experiments with handwritten digits have in common
+    corpus          texts as numbers, and a model that only counts
+    sampling        what a network has to say
+    attention_maps  what each head looks at
+    text            what all experiments with text have in common
+    experiments/    the named experiments, one file each
+    dashboard       what goes to TensorBoard
+    run_directory   where a run is written, and the command and the link that show it
+    weights         a network's weights in a file
+    session         one experiment from its settings to what it shows
+    restored        a run that was trained before
 
 What names and checks an experiment imports no PyTorch: settings, experiment, digits, experiments.
 """

@@ -94,6 +94,9 @@ class Experiment:
         """What is printed at the end, below the parity."""
         return ""
 
+    # How the learning rate changes where no schedule is asked for, as in SCHEDULES.
+    schedule: Callable[[Any, Any, int], Any] | None = None
+
     def optimizer_options(self, settings: Any) -> dict[str, Any]:
         """What the optimizer is made with, beside its learning rate."""
         return {}
@@ -121,6 +124,6 @@ class Experiment:
             parameter.requires_grad &= any(parameter is chosen for chosen in parameters)
         options = self.optimizer_options(settings)
         optimizer = OPTIMIZERS[settings.optimizer](parameters, lr=settings.lr, **options)
-        recipe = SCHEDULES.get(settings.schedule or "")
+        recipe = SCHEDULES.get(settings.schedule or "", self.schedule)
         schedule = (lambda lib, o: recipe(lib, o, settings.steps)) if recipe else None
         return Problem(self, settings, network, loss, optimizer, data, generator, schedule)

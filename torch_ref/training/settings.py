@@ -42,7 +42,6 @@ SCHEDULES: dict[str, Callable[[Any, Any, int], Any]] = {
     "constantlr": lambda lib, o, n: lib.ConstantLR(o, total_iters=n // 10),
     "linearlr": lambda lib, o, n: lib.LinearLR(o, 1.0, 0.1, total_iters=n),
     "exponentiallr": lambda lib, o, n: lib.ExponentialLR(o, gamma=0.1 ** (1 / n)),
-    "linear-to-0": lambda lib, o, n: lib.PolynomialLR(o, total_iters=n, power=1.0),
     "polynomiallr": lambda lib, o, n: lib.PolynomialLR(o, total_iters=n, power=2.0),
     "cosineannealinglr": lambda lib, o, n: lib.CosineAnnealingLR(o, T_max=n),
     "cosineannealingwarmrestarts": lambda lib, o, n: lib.CosineAnnealingWarmRestarts(

@@ -21,9 +21,7 @@ BETAS = (0.85, 0.99)  # of Adam
 class MakeUpWords(WithAttention):
     level = 7
     summary = "microgpt: 4,192 numbers that make up words, one document a step"
-    defaults = TextSettings(
-        *("microgpt", 1_000, 0.01, "adam", 1, (16,), "relu"), schedule="linear-to-0", block=16
-    )
+    defaults = TextSettings("microgpt", 1_000, 0.01, "adam", 1, (16,), "relu", block=16)
     activation = "relu"
 
     def check(self, settings: TextSettings) -> None:
@@ -32,6 +30,11 @@ class MakeUpWords(WithAttention):
             raise SettingError(
                 f"--hidden {settings.hidden[0]}: expected a multiple of {HEADS} heads"
             )
+
+    @staticmethod
+    def schedule(lib: Any, optimizer: Any, steps: int) -> Any:
+        """The learning rate falls in a straight line to 0."""
+        return lib.PolynomialLR(optimizer, total_iters=steps, power=1.0)
 
     def optimizer_options(self, settings: Settings) -> dict[str, Any]:
         return {"betas": BETAS} if settings.optimizer == "adam" else {}
