@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from ..twin import to_numpy
@@ -137,6 +138,8 @@ class Dashboard:
         with warnings.catch_warnings():
             # TensorBoard's writer traces the module with torch.jit.trace, which PyTorch deprecates.
             warnings.filterwarnings("ignore", ".*torch.jit.trace", DeprecationWarning)
+            # It is drawn for a sample of this shape; that a layer looks at shapes is nothing to it.
+            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
             self.torch.add_graph(pair.twin, x)
         plain = {k: v if isinstance(v, int | float) else str(v) for k, v in self.settings.items()}
         self.parity.add_hparams(plain, metrics, run_name=".")
