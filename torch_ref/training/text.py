@@ -9,11 +9,12 @@ import numpy as np
 
 from manual import CrossEntropyLoss, Flatten, Module, Sequential
 
-from .corpus import TextData, bigram_loss, read_text, reference_manual, windows
+from .corpus import NOTHING, TextData, bigram_loss, read_text, reference_manual, windows
 from .experiment import Experiment, Problem, Run
 from .settings import SettingError, Settings, option
 
 SAMPLE = 300  # characters at the end of a run
+SHOWN = 24  # at most, of which it is pictured what heads look at
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,10 @@ class WithAttention(TextExperiment):
 
         data = data_of(run.problem)
         assert data.held_out is not None
-        tokens = data.held_out[0][:1, :24]
+        x, t = data.held_out
+        lengths = (t.reshape(x.shape) != NOTHING).sum(axis=1)
+        longest = int(lengths.argmax())
+        tokens = x[longest : longest + 1, : min(int(lengths[longest]), SHOWN)]
         maps = maps_by_hand(run.pair.network, tokens), maps_by_autograd(run.pair.twin, tokens)
         letters = [data.vocabulary.decode([token]) or "·" for token in tokens[0]]
         yield "Attention of each head", attention(*maps, letters)
