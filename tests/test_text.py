@@ -302,7 +302,7 @@ def test_what_a_run_left_is_looked_at_closely(trained: Path, tmp_path: Path) -> 
         ({"hidden": 8}, "not the settings of text-gpt"),
         ({"lr": "a"}, "settings.json"),
         ({"hidden": [4, 4]}, "has shape"),
-        ({"hidden": [6]}, "expected a multiple of 4 heads"),
+        ({"hidden": [6]}, "expected a multiple of 4, for the heads"),
     ):
         with pytest.raises(InputError, match=message):
             restored(copy(**changed))
@@ -321,8 +321,8 @@ def test_what_a_run_left_is_looked_at_closely(trained: Path, tmp_path: Path) -> 
 
 
 SETTINGS = {
-    "text-gpt --hidden 6,6": "--hidden 6: expected a multiple of 4 heads",
-    "microgpt --hidden 6": "--hidden 6: expected a multiple of 4 heads",
+    "text-gpt --hidden 6,6": "--hidden 6: expected a multiple of 4, for the heads",
+    "microgpt --hidden 6": "--hidden 6: expected a multiple of 4, for the heads",
     "text-lstm --hidden 4,6": "--hidden 4,6: expected layers of one width",
     "text-lstm --activation relu": "--activation relu: expected tanh",
     "text-gpt --block 1": "--block 1: expected at least 2",

@@ -47,7 +47,7 @@ class Step(Module):
             zx, zh: (GATES, N, H); zh may be overwritten.
             state: h, or h and c, each (N, H).
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no step")
 
     def step_back(self, kept: Any, delta: State) -> tuple[Array, Array, State]:
         """∂L/∂zx, ∂L/∂zh, and what reaches the state before on its direct way, not through zh.
@@ -56,7 +56,7 @@ class Step(Module):
             kept: what `step` returned with the state.
             delta: the gradients of the state after the step.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no step_back")
 
 
 class RNNStep(Step):

@@ -26,6 +26,15 @@ from .text import check_tokens
 STD = 0.02  # of the first weights
 
 
+def check_heads(module: Module, n_embd: int, n_head: int) -> int:
+    """n_head, if n_embd can be shared out among so many heads; else ValueError."""
+    if n_embd % check_positive(module, "n_head", n_head):
+        raise ValueError(
+            f"{type(module).__name__}: n_embd {n_embd} cannot be shared out among {n_head} heads"
+        )
+    return n_head
+
+
 def to_heads(x: Array, heads: int) -> Array:
     """(N, T, heads · d) -> (N, heads, T, d): each head has columns of its own."""
     return x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
@@ -54,11 +63,7 @@ class CausalSelfAttention(Module):
         generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.n_embd, self.n_head = n_embd, check_positive(self, "n_head", n_head)
-        if n_embd % n_head:
-            raise ValueError(
-                f"CausalSelfAttention: n_embd {n_embd} cannot be shared out among {n_head} heads"
-            )
+        self.n_embd, self.n_head = n_embd, check_heads(self, n_embd, n_head)
         self.c_attn = Conv1D(3 * n_embd, n_embd, dtype, generator)
         self.c_proj = Conv1D(n_embd, n_embd, dtype, generator)
         self.attend = ScaledDotProductAttention(is_causal=True)

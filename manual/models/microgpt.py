@@ -16,8 +16,8 @@ from ..layers.attention import ScaledDotProductAttention
 from ..layers.embedding import Embedding
 from ..layers.linear import Linear
 from ..layers.normalization import RMSNorm
-from ..module import Module, check_positive
-from .gpt import from_heads, to_heads
+from ..module import Module
+from .gpt import check_heads, from_heads, to_heads
 from .text import check_tokens
 
 STD = 0.08  # of the first weights
@@ -41,11 +41,7 @@ class MicroBlock(Module):
         generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.n_embd, self.n_head = n_embd, check_positive(self, "n_head", n_head)
-        if n_embd % n_head:
-            raise ValueError(
-                f"MicroBlock: n_embd {n_embd} cannot be shared out among {n_head} heads"
-            )
+        self.n_embd, self.n_head = n_embd, check_heads(self, n_embd, n_head)
         made: dict[str, Any] = {"bias": False, "dtype": dtype, "generator": generator}
         self.norm1 = RMSNorm(n_embd, EPS, elementwise_affine=False)
         self.attn_wq = Linear(n_embd, n_embd, **made)

@@ -13,6 +13,7 @@ from .corpus import NOTHING, TextData, bigram_loss, read_text, reference_manual,
 from .experiment import Experiment, Problem, Run
 from .settings import SettingError, Settings, option
 
+HEADS = 4  # of an attention
 SAMPLE = 300  # characters at the end of a run
 SHOWN = 24  # at most, of which it is pictured what heads look at
 
@@ -101,6 +102,12 @@ class TextExperiment(Experiment):
 
 class WithAttention(TextExperiment):
     """What each head looks at is pictured."""
+
+    def check(self, settings: TextSettings) -> None:
+        super().check(settings)
+        width = settings.hidden[0]
+        if width % HEADS:
+            raise SettingError(f"--hidden {width}: expected a multiple of {HEADS}, for the heads")
 
     def pictures(self, run: Run) -> Iterator[tuple[str, Any]]:
         from .attention_maps import maps_by_autograd, maps_by_hand

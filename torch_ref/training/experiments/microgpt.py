@@ -10,10 +10,9 @@ from manual.arrays import float_dtype
 
 from ..corpus import TextData, documents, read_text, reference_manual, words_of
 from ..experiment import Problem, Run
-from ..settings import SettingError, Settings
-from ..text import TextSettings, WithAttention, data_of
+from ..settings import Settings
+from ..text import HEADS, TextSettings, WithAttention, data_of
 
-HEADS = 4
 WORDS = 20  # made up at the end of a run
 BETAS = (0.85, 0.99)  # of Adam
 
@@ -23,13 +22,6 @@ class MakeUpWords(WithAttention):
     summary = "microgpt: 4,192 numbers that make up words, one document a step"
     defaults = TextSettings("microgpt", 1_000, 0.01, "adam", 1, (16,), "relu", block=16)
     activation = "relu"
-
-    def check(self, settings: TextSettings) -> None:
-        super().check(settings)
-        if settings.hidden[0] % HEADS:
-            raise SettingError(
-                f"--hidden {settings.hidden[0]}: expected a multiple of {HEADS} heads"
-            )
 
     @staticmethod
     def schedule(lib: Any, optimizer: Any, steps: int) -> Any:

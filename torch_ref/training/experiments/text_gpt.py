@@ -5,10 +5,7 @@ import numpy as np
 from manual import GPT
 from manual.arrays import float_dtype
 
-from ..settings import SettingError
-from ..text import TextSettings, WithAttention
-
-HEADS = 4
+from ..text import HEADS, TextSettings, WithAttention
 
 
 class TextByGPT(WithAttention):
@@ -16,13 +13,6 @@ class TextByGPT(WithAttention):
     summary = "real text by a GPT, character by character, with what it has to say"
     defaults = TextSettings("text-gpt", 600, 3e-3, "adamw", 16, (64, 64), "gelu")
     activation = "gelu"
-
-    def check(self, settings: TextSettings) -> None:
-        super().check(settings)
-        if settings.hidden[0] % HEADS:
-            raise SettingError(
-                f"--hidden {settings.hidden[0]}: expected a multiple of {HEADS} heads"
-            )
 
     def model(self, settings: TextSettings, size: int, generator: np.random.Generator) -> GPT:
         """`hidden` is the width of each block."""
