@@ -12,6 +12,7 @@ number of the result; by hand is within the distance that rounding is allowed ev
     Muon iterates in bfloat16                                                    5e-3 of a step
     CTCLoss's gradient is one only below a log softmax: else it has e^p too much all of it
     CosineEmbedding has 1e-12 in float32, forward and backward                   4e-9 (|x| < 1e-7)
+    CosineSimilarity's backward shortens vectors that the ε does not let it       0.7 of it (|x| < ε)
     BCE's backward has 1e-12, the least x (1 − x), in float32                    4e-9 (x < 1e-12)
     BCE's gradient by the target at x = 0 and 1, where its loss is finite        ∞ for ±100
     BCEWithLogits, x < 0 and t = 0: a difference of large numbers                1e-4 at −25.7
@@ -272,3 +273,13 @@ def test_nan_in_backward_depends_on_its_position(name: str, answers: set[str]) -
     getattr(torch.nn, name)()(x).sum().backward()
     assert x.grad is not None
     assert {str(slope) for slope in x.grad.tolist()} == answers, MENDED
+
+
+def test_cosine_similarity_of_a_vector_shorter_than_its_eps() -> None:
+    """There the length that it is divided by is ε, a constant: nothing of the gradient is cut."""
+    short, other = np.array([[3e-9, 4e-9, 0.0]]), np.array([[1.0, 2.0, 3.0]])
+    module = manual.CosineSimilarity()
+    assert pytorch_is_off(module, [short, other], GRADIENT) > 0.1, MENDED
+    assert pytorch_is_off(module, [short, other], BY_TARGET) < 1e-14  # the other's is right
+    assert pytorch_is_off(module, [short * 1e9, other], GRADIENT) < 1e-14
+    assert differences(module, [short, other], [np.ones(1)]).agrees
