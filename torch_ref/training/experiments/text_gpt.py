@@ -11,7 +11,7 @@ from ..text import HEADS, TextSettings, WithAttention
 class TextByGPT(WithAttention):
     level = 6
     summary = "real text by a GPT, character by character, with what it has to say"
-    defaults = TextSettings("text-gpt", 600, 3e-3, "adamw", 16, (64, 64), "gelu")
+    defaults = TextSettings("text-gpt", 900, 3e-3, "adamw", 16, (64, 64), "gelu")
     activation = "gelu"
 
     def model(self, settings: TextSettings, size: int, generator: np.random.Generator) -> GPT:
