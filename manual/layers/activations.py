@@ -55,7 +55,12 @@ class Elementwise(Module):
     Backward    ∂L/∂x = g f′(x), f′ = derivative(x, y): each x reaches only its own y
 
     Shapes: input and output (*), with any axes or none.
+
+    Attributes:
+        keeps_input: whether f′ needs x; where y alone tells it, x is not kept until backward.
     """
+
+    keeps_input = True
 
     def value(self, x: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no value")
@@ -66,7 +71,7 @@ class Elementwise(Module):
     def forward(self, input: Array) -> Array:
         x = self.check_input(input)
         y = self.value(x)
-        self.save_for_backward(x, y)
+        self.save_for_backward(x if self.keeps_input else None, y)
         return y
 
     def backward(self, g: Array) -> Array:
@@ -86,11 +91,13 @@ class InplaceRefused(Elementwise):
 class ReLU(InplaceRefused):
     """y = max(x, 0): only what passed forward passes back."""
 
+    keeps_input = False
+
     def value(self, x: Array) -> Array:
         return np.maximum(x, 0)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return ~(y <= 0)
+        return y != 0  # y ≥ 0, or NaN
 
 
 class Hardtanh(InplaceRefused):
@@ -261,6 +268,8 @@ class Sigmoid(Elementwise):
     dy/dx = e⁻ˣ/(1+e⁻ˣ)² = 1/(1+e⁻ˣ) · e⁻ˣ/(1+e⁻ˣ) = y (1 − y)
     """
 
+    keeps_input = False
+
     def value(self, x: Array) -> Array:
         return sigmoid(x)
 
@@ -283,6 +292,8 @@ class Tanh(Elementwise):
 
     tanh = sinh/cosh, so dy/dx = (cosh² x − sinh² x)/cosh² x = 1 − y²
     """
+
+    keeps_input = False
 
     def value(self, x: Array) -> Array:
         return np.tanh(x)

@@ -98,7 +98,7 @@ def blocks(rows: int, size: int) -> Iterator[slice]:
     Args:
         size: elements of one row.
     """
-    step = max(1, 2**16 // max(1, size))
+    step = max(1, 2**17 // max(1, size))
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
