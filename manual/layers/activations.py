@@ -55,12 +55,7 @@ class Elementwise(Module):
     Backward    ∂L/∂x = g f′(x), f′ = derivative(x, y): each x reaches only its own y
 
     Shapes: input and output (*), with any axes or none.
-
-    Attributes:
-        keeps_input: whether f′ needs x; where y alone tells it, x is not kept until backward.
     """
-
-    keeps_input = True
 
     def value(self, x: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no value")
@@ -71,7 +66,7 @@ class Elementwise(Module):
     def forward(self, input: Array) -> Array:
         x = self.check_input(input)
         y = self.value(x)
-        self.save_for_backward(x if self.keeps_input else None, y)
+        self.save_for_backward(x, y)
         return y
 
     def backward(self, g: Array) -> Array:
@@ -88,10 +83,22 @@ class InplaceRefused(Elementwise):
         self.inplace = inplace
 
 
-class ReLU(InplaceRefused):
-    """y = max(x, 0): only what passed forward passes back."""
+class Gate(InplaceRefused):
+    """An activation that lets pass or does not: f′ is 1 or 0, and that mask is all that is kept."""
 
-    keeps_input = False
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
+        y = self.value(x)
+        self.save_for_backward(self.derivative(x, y))
+        return y
+
+    def backward(self, g: Array) -> Array:
+        (passed,) = self.take_saved(g)
+        return g * passed
+
+
+class ReLU(Gate):
+    """y = max(x, 0): only what passed forward passes back."""
 
     def value(self, x: Array) -> Array:
         return np.maximum(x, 0)
@@ -100,7 +107,7 @@ class ReLU(InplaceRefused):
         return y != 0  # y ≥ 0, or NaN
 
 
-class Hardtanh(InplaceRefused):
+class Hardtanh(Gate):
     """y = min(max(x, min_val), max_val)."""
 
     def __init__(
@@ -127,7 +134,7 @@ class Hardtanh(InplaceRefused):
         return ~((x <= self.min_val) | (x >= self.max_val))
 
 
-class ReLU6(InplaceRefused):
+class ReLU6(Gate):
     """y = min(max(x, 0), 6)."""
 
     def value(self, x: Array) -> Array:
@@ -268,8 +275,6 @@ class Sigmoid(Elementwise):
     dy/dx = e⁻ˣ/(1+e⁻ˣ)² = 1/(1+e⁻ˣ) · e⁻ˣ/(1+e⁻ˣ) = y (1 − y)
     """
 
-    keeps_input = False
-
     def value(self, x: Array) -> Array:
         return sigmoid(x)
 
@@ -292,8 +297,6 @@ class Tanh(Elementwise):
 
     tanh = sinh/cosh, so dy/dx = (cosh² x − sinh² x)/cosh² x = 1 − y²
     """
-
-    keeps_input = False
 
     def value(self, x: Array) -> Array:
         return np.tanh(x)

@@ -39,7 +39,6 @@ from .windows import (
     seen_by,
     sizes_of,
     span,
-    taps,
 )
 
 
@@ -59,6 +58,19 @@ def side_by_side(x: Array, kernel: int, stride: int) -> Array:
     return as_strided(x, shape, strides, writeable=False)
 
 
+def groups_first(x: Array) -> Array:
+    """(*S, G, C, N) -> (G, *S, C, N): a view."""
+    return x.transpose(-3, *range(x.ndim - 3), -2, -1)
+
+
+def columns_first(
+    x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes
+) -> list[Array]:
+    """What every place of the kernel sees of x (G, *S, C, N), column after column: views."""
+    rows = seen_by(kernel, stride, dilation, out)
+    return [x[:, *seen] for column in range(kernel[-1]) for seen in rows[column :: kernel[-1]]]
+
+
 def unfolded(
     x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes, size: int
 ) -> Iterator[tuple[slice, Array]]:
@@ -73,33 +85,31 @@ def unfolded(
         other; it is overwritten by the next.
     """
     channels, samples = x.shape[-2:]
-    overlapping = len(x) == 1 and dilation[-1] == 1
-    columns, sizes = range(kernel[-1]), out
-    if overlapping:  # all that the line has between the first place and the last
-        columns, sizes = range(1), (*out[:-1], (out[-1] - 1) * stride[-1] + kernel[-1])
-        stride, across = (*stride[:-1], 1), stride[-1]
     # one copy for each row of the kernel; for each weight where a row's pixels are not neighbours
     # in memory, because of dilation or groups
-    lines = [
-        x[:, *seen_by((*tap, column), stride, dilation, sizes)]
-        for column in columns
-        for tap in taps(kernel[:-1])
-    ]
+    overlapping = len(x) == 1 and dilation[-1] == 1
+    if overlapping:
+        sizes = (*out[:-1], (out[-1] - 1) * stride[-1] + kernel[-1])  # all of a line that is seen
+        rows = seen_by((*kernel[:-1], 1), (*stride[:-1], 1), dilation, sizes)
+        lines = [x[:, *seen] for seen in rows]
+    else:
+        sizes = out
+        lines = columns_first(x, kernel, stride, dilation, out)
     steps = [*blocks(out[0], count(out[1:]) * size)]
     if len(lines) == 1:  # nothing to copy
-        seen = side_by_side(lines[0], kernel[-1], across) if overlapping else lines[0]
+        seen = side_by_side(lines[0], kernel[-1], stride[-1]) if overlapping else lines[0]
         yield from ((block, seen[:, block]) for block in steps)
         return
-    rows = max((block.stop - block.start for block in steps), default=0)
-    copies = np.empty((len(x), rows, *sizes[1:], len(lines), channels, samples), x.dtype)
+    most = steps[0].stop if steps else 0
+    copies = np.empty((len(x), most, *sizes[1:], len(lines), channels, samples), x.dtype)
     seen = copies.reshape(*copies.shape[:-3], len(lines) * channels, samples)
     if overlapping:
-        seen = side_by_side(seen, kernel[-1], across)
+        seen = side_by_side(seen, kernel[-1], stride[-1])
     for block in steps:
-        rows = block.stop - block.start
+        places = block.stop - block.start
         for i, line in enumerate(lines):
-            copies[:, :rows, ..., i, :, :] = line[:, block]
-        yield block, seen[:, :rows]
+            copies[:, :places, ..., i, :, :] = line[:, block]
+        yield block, seen[:, :places]
 
 
 def correlate(
@@ -121,8 +131,7 @@ def correlate(
         (G, *P, O, N).
     """
     groups, outputs, samples = len(W), W.shape[-2], x.shape[-1]
-    y = np.empty((*out, groups, outputs, samples), x.dtype)
-    y = np.moveaxis(y, -3, 0)
+    y = groups_first(np.empty((*out, groups, outputs, samples), x.dtype))
     size = groups * sum(W.shape[-2:]) * samples
     if bias is not None:
         bias = np.repeat(bias, samples, -1)
@@ -183,14 +192,8 @@ def spread(
     """
     out, groups, samples = g.shape[1:-2], len(g), g.shape[-1]
     channels = W.shape[-1] // count(kernel)
-    x = np.zeros((*shape, groups, channels, samples), g.dtype)
-    x = np.moveaxis(x, -3, 0)
-    # of one tap each, so that no place is seen twice
-    seen = [
-        x[:, *seen_by((*tap, column), stride, dilation, out)]
-        for column in range(kernel[-1])
-        for tap in taps(kernel[:-1])
-    ]
+    x = groups_first(np.zeros((*shape, groups, channels, samples), g.dtype))
+    seen = columns_first(x, kernel, stride, dilation, out)  # no element of one is seen twice
     size = count(out[1:]) * groups * sum(W.shape[-2:]) * samples
     turned = np.ascontiguousarray(W.swapaxes(-1, -2))
     for block in blocks(out[0], size):
@@ -265,24 +268,24 @@ class Convolution(Module):
     def kernel(self) -> Array:
         """The weights as `correlate` takes them: (G·O, C, *K) -> (G, *1, O, K·C)."""
         W = self.weight.data
-        columns_first = np.moveaxis(W, (-1, 1), (1, -1))  # (G·O, K last, *K others, C)
+        columns = W.transpose(0, -1, *range(2, W.ndim - 1), 1)  # (G·O, K last, *K others, C)
         ones = (1,) * self.AXES
-        return columns_first.reshape(self.groups, *ones, len(W) // self.groups, -1)
+        return columns.reshape(self.groups, *ones, len(W) // self.groups, -1)
 
     def accumulate_kernel(self, grad: Array) -> None:
         """(G, O, K·C) -> (G·O, C, *K)."""
         others = self.kernel_size[:-1]
-        columns_first = grad.reshape(len(self.weight.data), self.kernel_size[-1], *others, -1)
-        self.weight.accumulate(np.moveaxis(columns_first, (1, -1), (-1, 1)))
+        columns = grad.reshape(len(self.weight.data), self.kernel_size[-1], *others, -1)
+        self.weight.accumulate(columns.transpose(0, -1, *range(2, columns.ndim - 1), 1))
 
     def in_groups(self, x: Array) -> Array:
         """(*S, G·C, N) -> (G, *S, C, N): a view."""
         grouped = x.reshape(*x.shape[:-2], self.groups, x.shape[-2] // self.groups, x.shape[-1])
-        return np.moveaxis(grouped, -3, 0)
+        return groups_first(grouped)
 
     def all_channels(self, y: Array) -> Array:
         """(G, *P, O, N) -> (*P, G·O, N)."""
-        together = np.moveaxis(y, 0, -3)
+        together = y.transpose(*range(1, y.ndim - 2), 0, -2, -1)
         return together.reshape(*y.shape[1:-2], len(y) * y.shape[-2], y.shape[-1])
 
     def lengths(self, inputs: int, outputs: int, places: int) -> dict[str, int]:
@@ -383,7 +386,11 @@ class ForwardConvolution(Convolution):
         out = self.places(x.shape[-self.AXES :])
         x = inward(x, self.AXES)  # (*S, C, N)
         padded = self.in_groups(pad(self, x, self.widths, self.padding_mode))
-        bias = None if self.bias is None else self.bias.data.reshape(self.groups, *(1,) * self.AXES, -1, 1)
+        bias = (
+            None
+            if self.bias is None
+            else self.bias.data.reshape(self.groups, *(1,) * self.AXES, -1, 1)
+        )
         y = self.all_channels(correlate(padded, self.kernel, bias, *self.slide, out))
         self.save_for_backward(padded, x.shape, batched)
         return outward(y, batched)
