@@ -7,13 +7,12 @@ kernel, the transposed convolution; and as every weight stands in the matrix onc
 the gradients of all places add up.
 
 Nothing of that matrix is ever written out. In memory the padded input lies as (*S, C, N), see
-windows.py. Of the lines of it that the rows of the kernel see, a copy is laid side by side, so that
-a pixel has the channels of all of them: then what the kernel sees at place p, k neighbouring pixels,
-is one block of (K·C, N) numbers, K the weights of a kernel, and what it sees at all places is a
-*view* whose blocks overlap. The convolution is one matrix product for each place,
-(O, K·C) x (K·C, N), and its backward two: with the weights transposed for the input's gradient, and
-of this block with the upstream gradient for theirs. All go through the places in blocks that stay
-in the processor's cache.
+windows.py. Of its lines, those that the rows of the kernel see are copied side by side, as if they
+were more channels of one line: so what the kernel sees at place p, k neighbouring pixels, is one
+block of (K·C, N) numbers, K the number of weights, and what it sees at all places is a *view* whose
+blocks overlap. The convolution is one matrix product for each place, (O, K·C) x (K·C, N), and the
+gradient of the weights is that of these blocks with the upstream gradient. All of it goes through
+the places a few rows at a time, which stay in the processor's cache.
 """
 
 import math
@@ -115,7 +114,7 @@ def unfolded(
 def correlate(
     x: Array,
     W: Array,
-    bias: Array | None,
+    b: Array | None,
     kernel: Sizes,
     stride: Sizes,
     dilation: Sizes,
@@ -125,7 +124,7 @@ def correlate(
 
     Args:
         x: (G, *S, C, N), contiguous; W: (G, *1, O, K·C), the kernel's columns one after the other;
-            bias: (G, *1, O, 1).
+            b: (G·O,), or None for none.
         out: how many places p there are on each axis.
     Returns:
         (G, *P, O, N).
@@ -133,8 +132,7 @@ def correlate(
     groups, outputs, samples = len(W), W.shape[-2], x.shape[-1]
     y = groups_first(np.empty((*out, groups, outputs, samples), x.dtype))
     size = groups * sum(W.shape[-2:]) * samples
-    if bias is not None:
-        bias = np.repeat(bias, samples, -1)
+    bias = None if b is None else np.repeat(b, samples).reshape(*W.shape[:-1], samples)
     for block, seen in unfolded(x, kernel, stride, dilation, out, size):
         part = y[:, block]
         np.matmul(W, seen, out=part)  # (G, *1, O, K·C) x (G, p, *P, K·C, N)
@@ -177,11 +175,16 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
     size = total.size + groups * (terms + outputs) * samples
     for block, seen in unfolded(x, kernel, stride, dilation, out, size):
         turned = g[:, block].swapaxes(-1, -2)  # (G, p, *P, N, O)
-        if terms > samples:  # the product's larger side: it pays to have the other as it wants it
+        if outputs > samples:
+            # The products of single places would be larger than what is seen there: so one of all,
+            # (G, K·C, p·P·N) x (G, p·P·N, O)
+            together = np.moveaxis(seen, -2, 1).reshape(groups, terms, -1)
+            total += together @ turned.reshape(groups, -1, outputs)
+            continue
+        if terms > samples:  # then it pays to have the product's smaller side as it wants it
             turned = np.ascontiguousarray(turned)
         each = seen @ turned  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
-        each = each.reshape(groups, -1, terms, outputs)
-        total += sum_in_pairs(each.swapaxes(0, 1))
+        total += sum_in_pairs(each.reshape(groups, -1, terms, outputs).swapaxes(0, 1))
     return total.swapaxes(-1, -2)
 
 
@@ -197,15 +200,18 @@ def spread(
         (G, *S, C, N).
     """
     out, (groups, outputs, samples) = g.shape[1:-2], (len(g), *g.shape[-2:])
-    taps = W.reshape(*W.shape[:-1], count(kernel), -1)  # (G, *1, O, K, C)
-    turned = np.ascontiguousarray(np.moveaxis(taps, (-2, -1), (0, -2)))  # (K, G, *1, C, O)
-    channels = turned.shape[-2]
+    turned = np.ascontiguousarray(W.swapaxes(-1, -2))  # (G, *1, K·C, O)
+    channels = turned.shape[-2] // count(kernel)
+    together = -(-16 // channels)  # weights' places in one product: a narrow matrix is slow
     x = groups_first(np.zeros((*shape, groups, channels, samples), g.dtype))
     seen = columns_first(x, kernel, stride, dilation, out)
-    for block in blocks(out[0], count(out[1:]) * groups * (outputs + channels) * samples):
-        part = g[:, block]
-        for tap, whole in zip(turned, seen, strict=True):
-            whole[:, block] += tap @ part  # (G, *1, C, O) x (G, p, *P, O, N)
+    size = groups * (outputs + together * channels) * samples
+    for block in blocks(out[0], count(out[1:]) * size):
+        for first in range(0, len(seen), together):
+            rows = turned[..., first * channels : (first + together) * channels, :]
+            back = rows @ g[:, block]  # (G, *1, k·C, O) x (G, p, *P, O, N)
+            for i, part in enumerate(seen[first : first + together]):
+                part[:, block] += back[..., i * channels : (i + 1) * channels, :]
     return x
 
 
@@ -391,12 +397,8 @@ class ForwardConvolution(Convolution):
         out = self.places(x.shape[-self.AXES :])
         x = inward(x, self.AXES)  # (*S, C, N)
         padded = self.in_groups(pad(self, x, self.widths, self.padding_mode))
-        bias = (
-            None
-            if self.bias is None
-            else self.bias.data.reshape(self.groups, *(1,) * self.AXES, -1, 1)
-        )
-        y = self.all_channels(correlate(padded, self.kernel, bias, *self.slide, out))
+        b = None if self.bias is None else self.bias.data
+        y = self.all_channels(correlate(padded, self.kernel, b, *self.slide, out))
         self.save_for_backward(padded, x.shape, batched)
         return outward(y, batched)
 

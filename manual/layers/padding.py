@@ -78,7 +78,7 @@ def overlaps(shape: Sequence[int], widths: Widths) -> tuple[tuple[slice, ...], t
 
 
 def unpad(g: Array, shape: Sequence[int], widths: Widths, mode: str) -> Array:
-    """∂L/∂x from the gradient of the padded array; x has this shape. A view if nothing was cut off."""
+    """∂L/∂x from the gradient of the padded array; x has this shape. It may be a view of `g`."""
     if mode == "zeros":
         if min(map(min, widths)) >= 0:
             return g[overlaps(shape, widths)[0]]
