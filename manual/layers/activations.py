@@ -134,14 +134,11 @@ class Hardtanh(Gate):
         return ~((x <= self.min_val) | (x >= self.max_val))
 
 
-class ReLU6(Gate):
+class ReLU6(Hardtanh):
     """y = min(max(x, 0), 6)."""
 
-    def value(self, x: Array) -> Array:
-        return np.clip(x, 0, 6)
-
-    def derivative(self, x: Array, y: Array) -> Array:
-        return ~((x <= 0) | (x >= 6))
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
 
 
 class LeakyReLU(InplaceRefused):
@@ -197,11 +194,8 @@ class PReLU(Module):
     def backward(self, g: Array) -> Array:
         x, w = self.take_saved(g)
         through_w = g * np.where(x > 0, 0, x)
-        if self.num_parameters > 1:
-            others = tuple(axis for axis in range(x.ndim) if axis != 1)
-            self.weight.accumulate(through_w.sum(axis=others))
-        else:
-            self.weight.accumulate(through_w.sum().reshape(1))
+        others = tuple(axis for axis in range(x.ndim) if axis != 1 or self.num_parameters == 1)
+        self.weight.accumulate(through_w.sum(axis=others).reshape(-1))
         return np.where(x > 0, g, w * g).reshape(x.shape)
 
 

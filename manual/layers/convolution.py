@@ -156,9 +156,9 @@ def sum_in_pairs(terms: Array) -> Array:
 
 
 def summed_over_places(g: Array) -> Array:
-    """(*P, O, N) -> (O,); over the samples as a product with ones, which is faster."""
-    over_samples = g @ np.ones(g.shape[-1], g.dtype)
-    return over_samples.sum(axis=tuple(range(g.ndim - 2)))
+    """(*P, O, N) -> (O,)."""
+    over_samples = g @ np.ones(g.shape[-1], g.dtype)  # a product is the fastest sum
+    return sum_in_pairs(over_samples.reshape(-1, g.shape[-2]))
 
 
 def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
@@ -176,12 +176,10 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
     for block, seen in unfolded(x, kernel, stride, dilation, out, size):
         turned = g[:, block].swapaxes(-1, -2)  # (G, p, *P, N, O)
         if outputs > samples:
-            # The products of single places would be larger than what is seen there: so one of all,
-            # (G, K·C, p·P·N) x (G, p·P·N, O)
-            together = np.moveaxis(seen, -2, 1).reshape(groups, terms, -1)
-            total += together @ turned.reshape(groups, -1, outputs)
-            continue
-        if terms > samples:  # then it pays to have the product's smaller side as it wants it
+            # The product of each place would be larger than what is seen there. One for each row:
+            seen = np.moveaxis(seen, -2, 2).reshape(groups, len(seen[0]), terms, -1)
+            turned = turned.reshape(groups, len(seen[0]), -1, outputs)
+        elif terms > samples:  # then it pays to have the product's smaller side as it wants it
             turned = np.ascontiguousarray(turned)
         each = seen @ turned  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
         total += sum_in_pairs(each.reshape(groups, -1, terms, outputs).swapaxes(0, 1))
