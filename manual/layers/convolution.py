@@ -171,8 +171,8 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
     """
     out, (groups, outputs, samples), inputs = g.shape[1:-2], (len(g), *g.shape[-2:]), x.shape[-2]
     terms = count(kernel) * inputs
-    total = np.zeros((groups, terms, outputs), x.dtype)
-    size = total.size + groups * (terms + outputs) * samples
+    total = np.zeros((1, groups, terms, outputs), x.dtype)  # a row for each place of a block
+    size = groups * (terms * outputs + (terms + outputs) * samples)
     for block, seen in unfolded(x, kernel, stride, dilation, out, size):
         turned = g[:, block].swapaxes(-1, -2)  # (G, p, *P, N, O)
         if outputs > samples:
@@ -182,8 +182,11 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
         elif terms > samples:  # then it pays to have the product's smaller side as it wants it
             turned = np.ascontiguousarray(turned)
         each = seen @ turned  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
-        total += sum_in_pairs(each.reshape(groups, -1, terms, outputs).swapaxes(0, 1))
-    return total.swapaxes(-1, -2)
+        each = each.reshape(groups, -1, terms, outputs).swapaxes(0, 1)
+        if len(each) > len(total):
+            total, each = each, total
+        total[: len(each)] += each
+    return sum_in_pairs(total).swapaxes(-1, -2)
 
 
 def spread(
