@@ -104,7 +104,7 @@ class ReLU(Gate):
         return np.maximum(x, 0)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return y != 0  # y ≥ 0, or NaN
+        return ~(y <= 0)
 
 
 class Hardtanh(Gate):

@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import Array
-from .convolution import Convolution, correlate, spread, weight_gradient
+from .convolution import (
+    Convolution,
+    correlate,
+    spread,
+    summed_over_places,
+    weight_gradient,
+)
 from .windows import Sizes, check_spatial, count, inward, outward, sizes_of, span
 
 
@@ -131,7 +137,7 @@ class TransposedConvolution(Convolution):
         g = inward(g, self.AXES)  # (*S, O, N)
         # y += b
         if self.bias is not None:
-            self.bias.accumulate(g.sum(axis=(*range(self.AXES), -1)))
+            self.bias.accumulate(summed_over_places(g))
         # y = spread(x, W), cut
         uncut = np.zeros((*whole, *g.shape[-2:]), g.dtype)
         uncut[self.kept(sizes)] = g
