@@ -59,7 +59,7 @@ LEFT_OUT = {"forgotten-derivative", "forgotten-factor", "forgotten-upstream", "w
 # Mutants that change nothing, by function, name and result, and why.
 EQUIVALENT = {
     # f′(f(x)) = f′(x): y lies on the same side of every corner as x.
-    *((f"{name}.derivative", "argument") for name in ("ReLU", "ReLU6", "LeakyReLU", "Hardtanh")),
+    *((f"{name}.derivative", "argument") for name in ("ReLU", "LeakyReLU", "Hardtanh")),
     ("Hardshrink.derivative", "argument"),
     # Where nothing is counted, every weight is zero as well, so that any g gives zero.
     ("Loss.expand", "factor left out", "0"),

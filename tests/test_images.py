@@ -271,6 +271,59 @@ def test_rows_that_no_cache_holds_come_one_by_one() -> None:
     assert [*blocks(3, 2**40)] == [slice(0, 1), slice(1, 2), slice(2, 3)]
 
 
+@pytest.mark.parametrize("samples", [2, 9])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("Conv1d", {}),
+        ("Conv2d", {"padding": 1}),
+        ("Conv2d", {"groups": 2}),
+        ("Conv2d", {"dilation": 2, "padding": 2}),
+        ("Conv2d", {"stride": 2}),
+        ("Conv3d", {"padding": 1}),
+        ("ConvTranspose2d", {"stride": 2}),
+    ],
+)
+def test_blocks_of_rows_add_up(
+    name: str, options: dict[str, Any], samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In blocks of two rows and what is left, each result is that of PyTorch."""
+    monkeypatch.setattr(
+        "manual.layers.convolution.blocks",
+        lambda rows, size: [slice(i, min(i + 2, rows)) for i in range(0, rows, 2)],
+    )
+    layer = getattr(manual, name)(4, 6, 3, **options, dtype=np.float64)
+    x = images(int(name[-2]), samples, 4, size=5)
+    upstream = [G.normal(size=layer(x).shape)]
+    layer.forget_passes()
+    passed = [one_pass(m, [x], upstream).quantities for m in (layer, twin_of(layer))]
+    assert_agreement(compare(passed[0], passed[1], lambda kind, name: 64.0))
+
+
+def test_no_more_is_kept_for_backward_than_pytorch_keeps() -> None:
+    network = manual.ConvNet((1, 16, 32), 28)
+    x = np.ones((8, 1, 28, 28), np.float32)
+    theirs: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        theirs[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        y = twin_of(network)(to_torch(x))
+    network(x)
+    mine: dict[int, int] = {}
+    for module in network.modules():
+        for saved in module._saved:
+            for kept in saved.values:
+                while isinstance(kept, np.ndarray) and kept.base is not None:
+                    kept = kept.base
+                if isinstance(kept, np.ndarray):
+                    mine[id(kept)] = kept.nbytes
+    assert y.requires_grad
+    assert 0 < sum(mine.values()) < sum(theirs.values())
+
+
 # ---- What cannot be
 
 F32 = np.float32

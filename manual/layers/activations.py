@@ -83,7 +83,21 @@ class InplaceRefused(Elementwise):
         self.inplace = inplace
 
 
-class ReLU(InplaceRefused):
+class Gate(InplaceRefused):
+    """An activation that lets pass or does not: f′ is 1 or 0, and that mask is all that is kept."""
+
+    def forward(self, input: Array) -> Array:
+        x = self.check_input(input)
+        y = self.value(x)
+        self.save_for_backward(self.derivative(x, y))
+        return y
+
+    def backward(self, g: Array) -> Array:
+        (passed,) = self.take_saved(g)
+        return g * passed
+
+
+class ReLU(Gate):
     """y = max(x, 0): only what passed forward passes back."""
 
     def value(self, x: Array) -> Array:
@@ -93,7 +107,7 @@ class ReLU(InplaceRefused):
         return ~(y <= 0)
 
 
-class Hardtanh(InplaceRefused):
+class Hardtanh(Gate):
     """y = min(max(x, min_val), max_val)."""
 
     def __init__(
@@ -120,14 +134,11 @@ class Hardtanh(InplaceRefused):
         return ~((x <= self.min_val) | (x >= self.max_val))
 
 
-class ReLU6(InplaceRefused):
+class ReLU6(Hardtanh):
     """y = min(max(x, 0), 6)."""
 
-    def value(self, x: Array) -> Array:
-        return np.clip(x, 0, 6)
-
-    def derivative(self, x: Array, y: Array) -> Array:
-        return ~((x <= 0) | (x >= 6))
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
 
 
 class LeakyReLU(InplaceRefused):
@@ -183,11 +194,8 @@ class PReLU(Module):
     def backward(self, g: Array) -> Array:
         x, w = self.take_saved(g)
         through_w = g * np.where(x > 0, 0, x)
-        if self.num_parameters > 1:
-            others = tuple(axis for axis in range(x.ndim) if axis != 1)
-            self.weight.accumulate(through_w.sum(axis=others))
-        else:
-            self.weight.accumulate(through_w.sum().reshape(1))
+        others = tuple(axis for axis in range(x.ndim) if axis != 1 or self.num_parameters == 1)
+        self.weight.accumulate(through_w.sum(axis=others).reshape(-1))
         return np.where(x > 0, g, w * g).reshape(x.shape)
 
 

@@ -7,9 +7,12 @@ kernel, the transposed convolution; and as every weight stands in the matrix onc
 the gradients of all places add up.
 
 Nothing of that matrix is ever written out. In memory the padded input lies as (*S, C, N), see
-windows.py: so what one row of the kernel sees at place p, k neighbouring pixels with all their
-channels, is one block of (k·C, N) numbers, and what it sees at all places is a *view* whose blocks
-overlap. The convolution is one matrix product for each row of the kernel over such a view.
+windows.py. Of its lines, those that the rows of the kernel see are copied side by side, as if they
+were more channels of one line: so what the kernel sees at place p, k neighbouring pixels, is one
+block of (K·C, N) numbers, K the number of weights, and what it sees at all places is a *view* whose
+blocks overlap. The convolution is one matrix product for each place, (O, K·C) x (K·C, N), and the
+gradient of the weights is that of these blocks with the upstream gradient. All of it goes through
+the places a few rows at a time, which stay in the processor's cache.
 """
 
 import math
@@ -35,120 +38,181 @@ from .windows import (
     seen_by,
     sizes_of,
     span,
-    taps,
 )
 
 
-def rows_of(
-    x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes
-) -> Iterator[tuple[Any, Array]]:
-    """What each row of the kernel sees, at all places: (*P, G, k·C, N), views of x (*S, G, C, N).
-
-    Where the pixels that a row sees are not neighbours in memory, because of dilation or groups,
-    each place of the kernel is a row of its own: k = 1.
-
-    Returns:
-        The places of the row in the kernel, as an index, with the view.
-    """
-    axes, (groups, channels, samples) = len(kernel), x.shape[-3:]
-    whole = groups == 1 and dilation[-1] == 1
-    for tap in taps(kernel[:-1] if whole else kernel):
-        first = (*tap, 0)[:axes]
-        seen = x[seen_by(first, stride, dilation, out)]
-        if not whole:
-            yield tap, seen
-            continue
-        shape = (*out, 1, kernel[-1] * channels, samples)
-        yield (*tap, slice(None)), as_strided(seen, shape, seen.strides, writeable=False)
-
-
-def matrices_of(W: Array, places: Any) -> Array:
-    """The weights of a row of the kernel as matrices: (*K, G, O, C) -> (G, O, k·C)."""
-    row = W[places]
-    if row.ndim == 4:  # (k, 1, O, C), of one group
-        return row[:, 0].transpose(1, 0, 2).reshape(1, row.shape[2], -1)
-    return row
-
-
-def correlate(x: Array, W: Array, stride: Sizes, dilation: Sizes, out: Sizes) -> Array:
-    """y[p] = Σₖ W[k] x[p·stride + k·dilation].
+def side_by_side(x: Array, kernel: int, stride: int) -> Array:
+    """Every `kernel` pixels that are neighbours on the last spatial axis, as one block: a view.
 
     Args:
-        x: (*S, G, C, N), contiguous; W: (*K, G, O, C).
+        x: (*, S, C, N), contiguous on these axes.
+    Returns:
+        (*, P, kernel·C, N), the blocks overlapping.
+    """
+    *others, pixels, channels, samples = x.shape
+    channel = samples * x.itemsize
+    pixel = channels * channel
+    shape = (*others, (pixels - kernel) // stride + 1, kernel * channels, samples)
+    strides = (*x.strides[: len(others)], stride * pixel, channel, x.itemsize)
+    return as_strided(x, shape, strides, writeable=False)
+
+
+def groups_first(x: Array) -> Array:
+    """(*S, G, C, N) -> (G, *S, C, N): a view."""
+    return x.transpose(-3, *range(x.ndim - 3), -2, -1)
+
+
+def columns_first(
+    x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes
+) -> list[Array]:
+    """What every place of the kernel sees of x (G, *S, C, N), column after column: views."""
+    rows = seen_by(kernel, stride, dilation, out)
+    return [x[:, *seen] for column in range(kernel[-1]) for seen in rows[column :: kernel[-1]]]
+
+
+def unfolded(
+    x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes, size: int
+) -> Iterator[tuple[slice, Array]]:
+    """What the kernel sees at a block of places after the other, p of the first axis at a time.
+
+    Args:
+        x: (G, *S, C, N), contiguous.
+        out: how many places there are on each axis.
+        size: elements that are at work for one place.
+    Returns:
+        The places of the first axis, with (G, p, *P, K·C, N), the kernel's columns one after the
+        other; it is overwritten by the next.
+    """
+    channels, samples = x.shape[-2:]
+    # one copy for each row of the kernel; for each weight where a row's pixels are not neighbours
+    # in memory, because of dilation or groups
+    overlapping = len(x) == 1 and dilation[-1] == 1
+    if overlapping:
+        sizes = (*out[:-1], (out[-1] - 1) * stride[-1] + kernel[-1])  # all of a line that is seen
+        rows = seen_by((*kernel[:-1], 1), (*stride[:-1], 1), dilation, sizes)
+        lines = [x[:, *seen] for seen in rows]
+    else:
+        sizes = out
+        lines = columns_first(x, kernel, stride, dilation, out)
+    steps = [*blocks(out[0], count(out[1:]) * size)]
+    if len(lines) == 1:  # nothing to copy
+        seen = side_by_side(lines[0], kernel[-1], stride[-1]) if overlapping else lines[0]
+        yield from ((block, seen[:, block]) for block in steps)
+        return
+    most = steps[0].stop if steps else 0
+    copies = np.empty((len(x), most, *sizes[1:], len(lines), channels, samples), x.dtype)
+    seen = copies.reshape(*copies.shape[:-3], len(lines) * channels, samples)
+    if overlapping:
+        seen = side_by_side(seen, kernel[-1], stride[-1])
+    for block in steps:
+        places = block.stop - block.start
+        for i, line in enumerate(lines):
+            copies[:, :places, ..., i, :, :] = line[:, block]
+        yield block, seen[:, :places]
+
+
+def correlate(
+    x: Array,
+    W: Array,
+    b: Array | None,
+    kernel: Sizes,
+    stride: Sizes,
+    dilation: Sizes,
+    out: Sizes,
+) -> Array:
+    """y[p] = b + Σₖ W[k] x[p·stride + k·dilation].
+
+    Args:
+        x: (G, *S, C, N), contiguous; W: (G, *1, O, K·C), the kernel's columns one after the other;
+            b: (G·O,), or None for none.
         out: how many places p there are on each axis.
     Returns:
-        (*P, G, O, N).
+        (G, *P, O, N).
     """
-    y = np.empty((*out, *W.shape[-3:-1], x.shape[-1]), x.dtype)
-    (places, view), *others = rows_of(x, W.shape[:-3], stride, dilation, out)
-    row = matrices_of(W, places)
-    products = [(matrices_of(W, places), view) for places, view in others]
-    more = np.empty_like(y[next(blocks(out[0], count(y.shape[1:])))]) if products else y
-    for block in blocks(out[0], count(y.shape[1:])):
-        part = y[block]
-        np.matmul(row, view[block], out=part)  # (G, O, k·C) x (p, G, k·C, N)
-        for other, seen in products:
-            part += np.matmul(other, seen[block], out=more[: len(part)])
+    groups, outputs, samples = len(W), W.shape[-2], x.shape[-1]
+    y = groups_first(np.empty((*out, groups, outputs, samples), x.dtype))
+    size = groups * sum(W.shape[-2:]) * samples
+    bias = None if b is None else np.repeat(b, samples).reshape(*W.shape[:-1], samples)
+    for block, seen in unfolded(x, kernel, stride, dilation, out, size):
+        part = y[:, block]
+        np.matmul(W, seen, out=part)  # (G, *1, O, K·C) x (G, p, *P, K·C, N)
+        if bias is not None:
+            part += bias
     return y
 
 
 def sum_in_pairs(terms: Array) -> Array:
-    """The sum over the first axis, halves added to each other: rounding grows with log n, not n."""
-    while len(terms) > 1:
-        half = len(terms) // 2
-        pairs = terms[:half] + terms[half : 2 * half]
-        if len(terms) % 2:
-            pairs[0] += terms[-1]
-        terms = pairs
+    """The sum over the first axis, halves added to each other: rounding grows with log n, not n.
+
+    Args:
+        terms: overwritten.
+    """
+    rest = len(terms)
+    while rest > 1:
+        half = rest // 2
+        terms[:half] += terms[rest - half : rest]
+        rest -= half
     return terms[0]
+
+
+def summed_over_places(g: Array) -> Array:
+    """(*P, O, N) -> (O,)."""
+    over_samples = g @ np.ones(g.shape[-1], g.dtype)  # a product is the fastest sum
+    return sum_in_pairs(over_samples.reshape(-1, g.shape[-2]))
 
 
 def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
     """∂L/∂W[k] = Σₚ g[p] x[p·stride + k·dilation]ᵀ, over all places p and samples.
 
     Args:
-        x: (*S, G, C, N), contiguous; g: (*P, G, O, N), the gradient of `correlate`'s result.
+        x: (G, *S, C, N), contiguous; g: (G, *P, O, N), the gradient of `correlate`'s result.
     Returns:
-        (*K, G, O, C).
+        (G, O, K·C).
     """
-    out, (groups, outputs, _), inputs = g.shape[:-3], g.shape[-3:], x.shape[-2]
-    grad = np.zeros((*kernel, groups, outputs, inputs), x.dtype)
-    turned = np.ascontiguousarray(g.swapaxes(-1, -2))  # (*P, G, N, O)
-    for places, view in rows_of(x, kernel, stride, dilation, out):
-        total: Any = 0
-        for block in blocks(out[0], count(view.shape[1:-1]) * outputs):
-            each = view[block] @ turned[block]  # (p, G, k·C, N) x (p, G, N, O)
-            total = total + sum_in_pairs(each.reshape(-1, *each.shape[-3:]))  # (G, k·C, O)
-        if isinstance(total, int):
-            continue  # there is no place
-        if isinstance(places[-1], slice):  # (1, k·C, O) -> (k, 1, O, C)
-            grad[places] = total.reshape(-1, inputs, outputs).swapaxes(-1, -2)[:, np.newaxis]
-        else:
-            grad[places] = total.swapaxes(-1, -2)
-    return grad
+    out, (groups, outputs, samples), inputs = g.shape[1:-2], (len(g), *g.shape[-2:]), x.shape[-2]
+    terms = count(kernel) * inputs
+    total = np.zeros((1, groups, terms, outputs), x.dtype)  # a row for each place of a block
+    size = groups * (terms * outputs + (terms + outputs) * samples)
+    for block, seen in unfolded(x, kernel, stride, dilation, out, size):
+        turned = g[:, block].swapaxes(-1, -2)  # (G, p, *P, N, O)
+        if outputs > samples:
+            # The product of each place would be larger than what is seen there. One for each row:
+            seen = np.moveaxis(seen, -2, 2).reshape(groups, len(seen[0]), terms, -1)
+            turned = turned.reshape(groups, len(seen[0]), -1, outputs)
+        elif terms > samples:  # then it pays to have the product's smaller side as it wants it
+            turned = np.ascontiguousarray(turned)
+        each = seen @ turned  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
+        each = each.reshape(groups, -1, terms, outputs).swapaxes(0, 1)
+        if len(each) > len(total):
+            total, each = each, total
+        total[: len(each)] += each
+    return sum_in_pairs(total).swapaxes(-1, -2)
 
 
-def spread(g: Array, W: Array, shape: Sizes, stride: Sizes, dilation: Sizes) -> Array:
+def spread(
+    g: Array, W: Array, shape: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes
+) -> Array:
     """∂L/∂x[q] = Σ W[k]ᵀ g[p] over all p and k with p·stride + k·dilation = q: the transpose.
 
     Args:
-        g: (*P, G, O, N); W: (*K, G, O, C).
+        g: (G, *P, O, N); W: (G, *1, O, K·C).
         shape: of x on its spatial axes.
     Returns:
-        (*S, G, C, N).
+        (G, *S, C, N).
     """
-    kernel, out = W.shape[:-3], g.shape[:-3]
-    turned = W.swapaxes(-1, -2)  # (*K, G, C, O)
-    if max(stride) == 1:
-        # q = p + k·d, so p = q − k·d: once more a sliding kernel, turned round, over a padded g.
-        reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        widths = [(r, n - p) for r, n, p in zip(reach, shape, out, strict=True)]
-        padded = np.pad(g, [*widths, (0, 0), (0, 0), (0, 0)])
-        axes = tuple(range(len(kernel)))
-        return correlate(padded, np.flip(turned, axes), stride, dilation, shape)
-    x = np.zeros((*shape, *turned.shape[-3:-1], g.shape[-1]), g.dtype)
-    for tap in taps(kernel):
-        x[seen_by(tap, stride, dilation, out)] += turned[tap] @ g  # places of one tap: no overlap
+    out, (groups, outputs, samples) = g.shape[1:-2], (len(g), *g.shape[-2:])
+    turned = np.ascontiguousarray(W.swapaxes(-1, -2))  # (G, *1, K·C, O)
+    channels = turned.shape[-2] // count(kernel)
+    together = -(-16 // channels)  # weights' places in one product: a narrow matrix is slow
+    x = groups_first(np.zeros((*shape, groups, channels, samples), g.dtype))
+    seen = columns_first(x, kernel, stride, dilation, out)
+    size = groups * (outputs + together * channels) * samples
+    for block in blocks(out[0], count(out[1:]) * size):
+        for first in range(0, len(seen), together):
+            rows = turned[..., first * channels : (first + together) * channels, :]
+            back = rows @ g[:, block]  # (G, *1, k·C, O) x (G, p, *P, O, N)
+            for i, part in enumerate(seen[first : first + together]):
+                part[:, block] += back[..., i * channels : (i + 1) * channels, :]
     return x
 
 
@@ -208,26 +272,33 @@ class Convolution(Module):
             uniform_(self.bias, -bound, bound, generator)
 
     @property
+    def slide(self) -> tuple[Sizes, Sizes, Sizes]:
+        """How the kernel slides: its size, stride and dilation."""
+        return self.kernel_size, self.stride, self.dilation
+
+    @property
     def kernel(self) -> Array:
-        """The weights as `correlate` takes them: (G·O, C, *K) -> (*K, G, O, C)."""
+        """The weights as `correlate` takes them: (G·O, C, *K) -> (G, *1, O, K·C)."""
         W = self.weight.data
-        grouped = W.reshape(self.groups, -1, *W.shape[1:])
-        axes = range(3, grouped.ndim)
-        return grouped.transpose(*axes, 0, 1, 2)
+        columns = W.transpose(0, -1, *range(2, W.ndim - 1), 1)  # (G·O, K last, *K others, C)
+        ones = (1,) * self.AXES
+        return columns.reshape(self.groups, *ones, len(W) // self.groups, -1)
 
     def accumulate_kernel(self, grad: Array) -> None:
-        """(*K, G, O, C) -> (G·O, C, *K)."""
-        axes = range(self.AXES)
-        back = grad.transpose(*(a + self.AXES for a in range(3)), *axes)
-        self.weight.accumulate(back.reshape(self.weight.shape))
+        """(G, O, K·C) -> (G·O, C, *K)."""
+        others = self.kernel_size[:-1]
+        columns = grad.reshape(len(self.weight.data), self.kernel_size[-1], *others, -1)
+        self.weight.accumulate(columns.transpose(0, -1, *range(2, columns.ndim - 1), 1))
 
     def in_groups(self, x: Array) -> Array:
-        """(*S, G·C, N) -> (*S, G, C, N)."""
-        return x.reshape(*x.shape[:-2], self.groups, x.shape[-2] // self.groups, x.shape[-1])
+        """(*S, G·C, N) -> (G, *S, C, N): a view."""
+        grouped = x.reshape(*x.shape[:-2], self.groups, x.shape[-2] // self.groups, x.shape[-1])
+        return groups_first(grouped)
 
     def all_channels(self, y: Array) -> Array:
-        """(*P, G, O, N) -> (*P, G·O, N)."""
-        return y.reshape(*y.shape[:-3], y.shape[-3] * y.shape[-2], y.shape[-1])
+        """(G, *P, O, N) -> (*P, G·O, N)."""
+        together = y.transpose(*range(1, y.ndim - 2), 0, -2, -1)
+        return together.reshape(*y.shape[1:-2], len(y) * y.shape[-2], y.shape[-1])
 
     def lengths(self, inputs: int, outputs: int, places: int) -> dict[str, int]:
         """How many terms the sums have, from the channels on either side and the places."""
@@ -327,9 +398,8 @@ class ForwardConvolution(Convolution):
         out = self.places(x.shape[-self.AXES :])
         x = inward(x, self.AXES)  # (*S, C, N)
         padded = self.in_groups(pad(self, x, self.widths, self.padding_mode))
-        y = self.all_channels(correlate(padded, self.kernel, self.stride, self.dilation, out))
-        if self.bias is not None:
-            y += self.bias.data[:, np.newaxis]
+        b = None if self.bias is None else self.bias.data
+        y = self.all_channels(correlate(padded, self.kernel, b, *self.slide, out))
         self.save_for_backward(padded, x.shape, batched)
         return outward(y, batched)
 
@@ -338,13 +408,11 @@ class ForwardConvolution(Convolution):
         g = inward(g, self.AXES)  # (*P, O, N)
         # y += b
         if self.bias is not None:
-            self.bias.accumulate(g.sum(axis=(*range(self.AXES), -1)))
+            self.bias.accumulate(summed_over_places(g))
         # y = correlate(padded, W)
         g = self.in_groups(np.ascontiguousarray(g))
-        reach = self.kernel_size, self.stride, self.dilation
-        self.accumulate_kernel(weight_gradient(padded, g, *reach))
-        sizes = padded.shape[: self.AXES]
-        grad = self.all_channels(spread(g, self.kernel, sizes, self.stride, self.dilation))
+        self.accumulate_kernel(weight_gradient(padded, g, *self.slide))
+        grad = self.all_channels(spread(g, self.kernel, padded.shape[1:-2], *self.slide))
         # padded = pad(x)
         return outward(unpad(grad, shape, self.widths, self.padding_mode), batched)
 

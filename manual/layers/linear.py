@@ -251,7 +251,11 @@ class Flatten(Module):
             raise ValueError(f"{self!r}: start_dim is after end_dim for input of {x.ndim} axes")
         self.save_for_backward(x.shape)
         merged = math.prod(x.shape[start : end + 1])
-        return x.reshape(*x.shape[:start], merged, *x.shape[end + 1 :])
+        shape = (*x.shape[:start], merged, *x.shape[end + 1 :])
+        if start and x.strides[0] == x.itemsize:
+            # samples that lie side by side, as the layers for images leave them, stay so
+            return np.moveaxis(np.moveaxis(x, 0, -1).reshape(*shape[1:], shape[0]), -1, 0)
+        return x.reshape(shape)
 
     def backward(self, g: Array) -> Array:
         (shape,) = self.take_saved(g)

@@ -39,19 +39,35 @@ from ..parameter import Parameter
 Axes = tuple[int, ...]
 
 
+def summed(x: Array, axes: Axes) -> Array:
+    """The sum over these axes, kept as axes of one.
+
+    One axis after the other, so that rounding grows with the sum of their lengths, not with their
+    product; first the one that lies closest in memory.
+    """
+    for axis in sorted(axes, key=lambda axis: x.strides[axis]):
+        x = x.sum(axis=axis, keepdims=True)
+    return x
+
+
+def mean_over(x: Array, axes: Axes) -> Array:
+    """The mean over these axes, kept as axes of one."""
+    return summed(x, axes) / math.prod(x.shape[axis] for axis in axes)
+
+
 def normalized(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array, Array]:
     """x̂ and σ, and the mean and variance they come from, over these axes."""
-    mean = x.mean(axis=axes, keepdims=True)
+    mean = mean_over(x, axes)
     centred = x - mean
-    variance = (centred * centred).mean(axis=axes, keepdims=True)
+    variance = mean_over(centred * centred, axes)
     deviation = np.sqrt(variance + x.dtype.type(eps))
     return centred / deviation, deviation, mean, variance
 
 
 def back_through_normalized(g: Array, x_hat: Array, deviation: Array, axes: Axes) -> Array:
     """∂L/∂x from g = ∂L/∂x̂."""
-    mean_path = g.mean(axis=axes, keepdims=True)
-    variance_path = x_hat * (g * x_hat).mean(axis=axes, keepdims=True)
+    mean_path = mean_over(g, axes)
+    variance_path = x_hat * mean_over(g * x_hat, axes)
     return (g - mean_path - variance_path) / deviation
 
 
@@ -88,11 +104,11 @@ class Normalization(Module):
     def back_through_scaled(self, g: Array, x_hat: Array, axes: Axes, channels: bool) -> Array:
         """∂L/∂x̂ from g = ∂L/∂y, and the gradients of γ and β, which `axes` share."""
         if self.bias is not None:
-            self.bias.accumulate(g.sum(axis=axes))
+            self.bias.accumulate(summed(g, axes).reshape(self.bias.shape))
         if self.weight is None:
             return g
         gamma = self.weight.data
-        self.weight.accumulate((g * x_hat).sum(axis=axes))
+        self.weight.accumulate(summed(g * x_hat, axes).reshape(gamma.shape))
         return g * (self.per_channel(gamma, g) if channels else gamma)
 
     def own_dtype(self, x: Array, name: str = "input") -> Array:

@@ -78,8 +78,10 @@ def overlaps(shape: Sequence[int], widths: Widths) -> tuple[tuple[slice, ...], t
 
 
 def unpad(g: Array, shape: Sequence[int], widths: Widths, mode: str) -> Array:
-    """∂L/∂x from the gradient of the padded array; x has this shape."""
+    """∂L/∂x from the gradient of the padded array; x has this shape. It may be a view of `g`."""
     if mode == "zeros":
+        if min(map(min, widths)) >= 0:
+            return g[overlaps(shape, widths)[0]]
         grad = np.zeros(shape, g.dtype)
         places, sources_ = overlaps(shape, widths)
         grad[sources_] = g[places]
@@ -134,7 +136,8 @@ class Padding(Module):
 
     def backward(self, g: Array) -> Array:
         shape, batched = self.take_saved(g)
-        return outward(unpad(inward(g, self.AXES), shape, self.widths, self.MODE), batched)
+        grad = unpad(inward(g, self.AXES), shape, self.widths, self.MODE)
+        return outward(grad.copy() if np.may_share_memory(g, grad) else grad, batched)
 
 
 class ConstantPad(Padding):

@@ -12,14 +12,24 @@ numbers the first one, row after row, gets the gradient; a NaN is larger than an
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
 from ..module import Module
-from .windows import Sizes, check_spatial, count, inward, outward, seen_by, sizes_of, span, taps
+from .windows import (
+    Part,
+    Sizes,
+    check_spatial,
+    count,
+    inward,
+    laid_out_as,
+    outward,
+    seen_by,
+    sizes_of,
+    span,
+)
 
 
 class Pooling(Module):
@@ -97,10 +107,9 @@ class Pooling(Module):
         """Where in the padded array the input is."""
         return tuple(slice(p, p + n) for n, p in zip(sizes, self._padding, strict=True))
 
-    def windows(self, places: Sizes) -> Iterator[tuple[slice, ...]]:
+    def windows(self, places: Sizes) -> tuple[Part, ...]:
         """What each place of the window sees of the padded array, row after row."""
-        for tap in taps(self._kernel):
-            yield seen_by(tap, self._stride, self._dilation, places)
+        return seen_by(self._kernel, self._stride, self._dilation, places)
 
     def taken_in(self, input: Array) -> tuple[Array, Sizes, Sizes, bool]:
         """The input as (*S, C, N), S, P, and whether it has an axis of samples."""
@@ -139,73 +148,68 @@ class MaxPool(Pooling):
     def forward(self, input: Array) -> Any:
         x, sizes, places, batched = self.taken_in(input)
         padded = self.padded(x, places, -math.inf)
-        first, *others = self.windows(places)
-        largest = padded[first].copy(order="K")
-        for seen in others:
-            np.maximum(largest, padded[seen], out=largest)
-        self.save_for_backward(padded, largest, sizes, batched)
+        largest, taken = self.choose([padded[seen] for seen in self.windows(places)])
+        self.save_for_backward(taken, padded.shape, sizes, batched)
         y = outward(largest, batched)
         if not self.return_indices:
             return y
-        return y.copy(), outward(self.numbers(padded, largest, sizes), batched)
+        return y, outward(self.numbers(taken, padded.shape, sizes), batched)
 
-    def owners(
-        self, padded: Array, largest: Array, sizes: Sizes
-    ) -> Iterator[tuple[tuple[slice, ...], Array]]:
-        """What each place of the window sees, and where that is the one that passed."""
-        places = largest.shape[: self.AXES]
-        bordered = padded.shape[: self.AXES] != sizes
-        unknown = np.isnan(largest).any()
-        if unknown:  # of several NaN in a window it is the last one, as in PyTorch
-            left = np.zeros(largest.shape, np.int32)
-            for seen in self.windows(places):
-                left += np.isnan(padded[seen])
-        free = np.ones(largest.shape, bool)
-        for seen in self.windows(places):
-            value = padded[seen]
-            own = value == largest
-            own &= free  # of several equal ones the first
-            if bordered:  # of a window of −∞ alone the first that is inside
-                own &= self.begins_inside(seen, sizes)
-            free ^= own
-            if unknown:
-                nan = np.isnan(value)
-                left -= nan
-                own |= nan & (left == 0)
-            yield seen, own
+    def choose(self, values: list[Array]) -> tuple[Array, Array]:
+        """The largest of each window, and at which place of the window it is.
 
-    def begins_inside(self, seen: tuple[slice, ...], sizes: Sizes) -> Array:
-        """(*P, 1, 1): whether what one place of the window sees is the input, not the border."""
-        inside = np.array(True)
-        for part, n, p in zip(seen, sizes, self._padding, strict=True):
-            at = np.arange(part.start, part.stop, part.step) - p
-            inside = inside[..., np.newaxis] & (0 <= at) & (at < n)
-        return inside[..., np.newaxis, np.newaxis]
+        Args:
+            values: what each place of the window sees, (*P, C, N).
+        """
+        largest = values[0].copy(order="K")
+        number = np.min_scalar_type(len(values))
+        taken = np.zeros_like(largest, number)
+        if max(self._padding):
+            taken += self.first_inside(largest.shape[: self.AXES]).astype(number)
+        for i, value in enumerate(values[1:], 1):
+            larger = value > largest  # of equal ones the first stays
+            np.maximum(largest, value, out=largest)
+            np.maximum(taken, larger * number.type(i), out=taken)
+        if np.isnan(largest).any():  # of several NaN in a window it is the last one, as in PyTorch
+            for i, value in enumerate(values):
+                taken[np.isnan(value)] = i
+        return largest, taken
 
-    def numbers(self, padded: Array, largest: Array, sizes: Sizes) -> Array:
+    def first_inside(self, places: Sizes) -> Array:
+        """(*P, 1, 1): the first place of each window that is not in the border before the input.
+
+        It is what passes in a window of −∞ alone.
+        """
+        first = np.array(0)
+        for m, k, s, d, p in zip(
+            places, self._kernel, self._stride, self._dilation, self._padding, strict=True
+        ):
+            before = np.maximum(p - np.arange(m) * s, 0)
+            first = first[..., np.newaxis] * k + np.minimum(-(-before // d), k - 1)
+        return first[..., np.newaxis, np.newaxis]
+
+    def numbers(self, taken: Array, padded: Sizes, sizes: Sizes) -> Array:
         """Which element of its channel each is that passed, row after row."""
-        at = np.arange(count(sizes)).reshape(*sizes, 1, 1)
-        widths = [
-            (p, whole - n - p)
-            for n, p, whole in zip(sizes, self._padding, padded.shape, strict=False)
-        ]
-        at = np.pad(at, [*widths, (0, 0), (0, 0)])
-        numbers = np.zeros(largest.shape, np.int64)
-        for seen, own in self.owners(padded, largest, sizes):
-            numbers += at[seen] * own
+        at = np.zeros((*padded[: self.AXES], 1, 1), np.int64)
+        at[self.inside(sizes)] = np.arange(count(sizes)).reshape(*sizes, 1, 1)
+        numbers = np.zeros_like(taken, np.int64)
+        for i, seen in enumerate(self.windows(taken.shape[: self.AXES])):
+            numbers += at[seen] * (taken == i)
         return numbers
 
     def backward(self, g: Array, grad_indices: None = None) -> Array:
         handed = (g, grad_indices) if self.return_indices else (g,)
-        padded, largest, sizes, batched = self.take_saved(*handed)
-        g = inward(g, self.AXES)
-        grad = np.zeros(padded.shape, g.dtype)
-        overlap = any(r > s for r, s in zip(self._reach, self._stride, strict=True))
-        for seen, own in self.owners(padded, largest, sizes):
-            if overlap:
-                grad[seen] += g * own
+        taken, padded, sizes, batched = self.take_saved(*handed)
+        g = laid_out_as(inward(g, self.AXES), taken)
+        places = taken.shape[: self.AXES]
+        apart = all(r <= s for r, s in zip(self._reach, self._stride, strict=True))
+        tiled = apart and count(places) * count(self._kernel) == count(padded[: self.AXES])
+        grad = (np.empty_like if tiled else np.zeros_like)(taken, g.dtype, shape=padded)
+        for i, seen in enumerate(self.windows(places)):
+            if apart:  # no two windows share an element
+                np.multiply(g, taken == i, out=grad[seen])
             else:
-                np.multiply(g, own, out=grad[seen])
+                grad[seen] += g * (taken == i)
         return outward(grad[self.inside(sizes)], batched)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..module import Module, check_positive
-from .windows import Sizes, count, seen_by, sizes_of, span, taps
+from .windows import Sizes, count, seen_by, sizes_of, span
 
 
 class Windows(Module):
@@ -54,8 +54,8 @@ class Windows(Module):
         """(N, C, H, W) -> (N, C · K, L): a column for each window, channel after channel."""
         padded = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in self._padding)])
         columns = np.empty((*x.shape[:2], count(self._kernel), *places), x.dtype)
-        for k, tap in enumerate(taps(self._kernel)):
-            columns[:, :, k] = padded[:, :, *seen_by(tap, self._stride, self._dilation, places)]
+        for k, seen in enumerate(seen_by(self._kernel, self._stride, self._dilation, places)):
+            columns[:, :, k] = padded[:, :, *seen]
         return columns.reshape(len(x), -1, count(places))
 
     def fold(self, columns: Array, sizes: Sizes, places: Sizes) -> Array:
@@ -63,8 +63,8 @@ class Windows(Module):
         columns = columns.reshape(len(columns), -1, count(self._kernel), *places)
         whole = [n + 2 * p for n, p in zip(sizes, self._padding, strict=True)]
         padded = np.zeros((*columns.shape[:2], *whole), columns.dtype)
-        for k, tap in enumerate(taps(self._kernel)):
-            padded[:, :, *seen_by(tap, self._stride, self._dilation, places)] += columns[:, :, k]
+        for k, seen in enumerate(seen_by(self._kernel, self._stride, self._dilation, places)):
+            padded[:, :, *seen] += columns[:, :, k]
         inside = (slice(p, p + n) for n, p in zip(sizes, self._padding, strict=True))
         return padded[:, :, *inside]
 

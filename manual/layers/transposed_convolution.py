@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import Array
-from .convolution import Convolution, correlate, spread, weight_gradient
+from .convolution import (
+    Convolution,
+    correlate,
+    spread,
+    summed_over_places,
+    weight_gradient,
+)
 from .windows import Sizes, check_spatial, count, inward, outward, sizes_of, span
 
 
@@ -118,9 +124,9 @@ class TransposedConvolution(Convolution):
         batched = check_spatial(self, x, self.AXES, self.in_channels)
         places = x.shape[-self.AXES :]
         sizes = self.sizes(places, output_size)
-        x = self.in_groups(np.ascontiguousarray(inward(x, self.AXES)))  # (*P, G, C, N)
+        x = self.in_groups(np.ascontiguousarray(inward(x, self.AXES)))  # (G, *P, C, N)
         whole = self.whole(sizes, places)
-        y = self.all_channels(spread(x, self.kernel, whole, self.stride, self.dilation))
+        y = self.all_channels(spread(x, self.kernel, whole, *self.slide))
         y = y[self.kept(sizes)]
         y = y + self.bias.data[:, np.newaxis] if self.bias is not None else y.copy()
         self.save_for_backward(x, whole, sizes, batched)
@@ -131,14 +137,13 @@ class TransposedConvolution(Convolution):
         g = inward(g, self.AXES)  # (*S, O, N)
         # y += b
         if self.bias is not None:
-            self.bias.accumulate(g.sum(axis=(*range(self.AXES), -1)))
+            self.bias.accumulate(summed_over_places(g))
         # y = spread(x, W), cut
         uncut = np.zeros((*whole, *g.shape[-2:]), g.dtype)
         uncut[self.kept(sizes)] = g
         uncut = self.in_groups(uncut)
-        reach = self.stride, self.dilation
-        self.accumulate_kernel(weight_gradient(uncut, x, self.kernel_size, *reach))
-        grad = correlate(uncut, self.kernel, *reach, x.shape[: self.AXES])
+        self.accumulate_kernel(weight_gradient(uncut, x, *self.slide))
+        grad = correlate(uncut, self.kernel, None, *self.slide, x.shape[1:-2])
         return outward(self.all_channels(grad), batched)
 
 

@@ -9,6 +9,7 @@ as it needs it, and element-wise layers between them keep it so.
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..arrays import Array
 from ..module import Module
 
 Sizes = tuple[int, ...]
+Part = tuple[slice, ...]
 
 
 def sizes_of(module: Module, name: str, value: Any, axes: int, least: int | None = None) -> Sizes:
@@ -54,6 +56,15 @@ def outward(y: Array, batched: bool) -> Array:
     return y if batched else y[0]
 
 
+def laid_out_as(g: Array, y: Array) -> Array:
+    """`g` in the memory order of `y`, which has its shape: a copy unless it lies so."""
+    laid_out = np.empty_like(y, g.dtype)
+    if g.strides == laid_out.strides:
+        return g
+    laid_out[...] = g
+    return laid_out
+
+
 def check_spatial(module: Module, x: Array, axes: int, channels: int | None = None) -> bool:
     """Whether there is an axis of samples.
 
@@ -79,11 +90,15 @@ def taps(kernel: Sizes) -> Iterator[Sizes]:
     return product(*map(range, kernel))
 
 
-def seen_by(tap: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> tuple[slice, ...]:
-    """The part of an input that one place of the window sees as it slides over it."""
+@lru_cache
+def seen_by(kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> tuple[Part, ...]:
+    """For every place of a window, row after row, what it sees of an input as the window slides."""
     return tuple(
-        slice(k * d, k * d + s * (n - 1) + 1 if n else k * d, s)
-        for k, s, d, n in zip(tap, stride, dilation, out, strict=True)
+        tuple(
+            slice(k * d, k * d + s * (n - 1) + 1 if n else k * d, s)
+            for k, s, d, n in zip(tap, stride, dilation, out, strict=True)
+        )
+        for tap in taps(kernel)
     )
 
 
@@ -98,7 +113,7 @@ def blocks(rows: int, size: int) -> Iterator[slice]:
     Args:
         size: elements of one row.
     """
-    step = max(1, 2**16 // max(1, size))
+    step = max(1, 2**17 // max(1, size))
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
