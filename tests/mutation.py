@@ -288,8 +288,8 @@ EQUIVALENT: dict[Key, str] = {
         "False",
     ): ONLY_SPEED,
     ("Padding.forward", "condition true", "np.may_share_memory(x, y)", "True"): ONLY_SPEED,
-    ("blocks", "number", "2 ** 16", "2 ** 17"): ONLY_SPEED,
-    ("blocks", "number", "2 ** 16", "3 ** 16"): ONLY_SPEED,
+    ("blocks", "number", "2 ** 17", "2 ** 18"): ONLY_SPEED,
+    ("blocks", "number", "2 ** 17", "3 ** 17"): ONLY_SPEED,
     # ---- in what is thrown away
     (
         "ReduceLROnPlateau.cut",
