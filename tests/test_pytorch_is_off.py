@@ -12,7 +12,7 @@ number of the result; by hand is within the distance that rounding is allowed ev
     Muon iterates in bfloat16                                                    5e-3 of a step
     CTCLoss's gradient is one only below a log softmax: else it has e^p too much all of it
     CosineEmbedding has 1e-12 in float32, forward and backward                   4e-9 (|x| < 1e-7)
-    CosineSimilarity's backward where ε is the length, a constant                 0.7 of it (|x| < ε)
+    CosineSimilarity's backward where ε is the length, a constant                0.7 of it (|x| < ε)
     BCE's backward has 1e-12, the least x (1 − x), in float32                    4e-9 (x < 1e-12)
     BCE's gradient by the target at x = 0 and 1, where its loss is finite        ∞ for ±100
     BCEWithLogits, x < 0 and t = 0: a difference of large numbers                1e-4 at −25.7
