@@ -5,7 +5,7 @@ time step. What it would do to the gradients is not computed here but by `Tape.r
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,16 +23,27 @@ from .kinds import (
     scaled,
 )
 from .planted.arguments import argument_changes
-from .planted.derivatives import derivative_changes, picking_changes, span_changes
+from .planted.derivatives import (
+    derivative_changes,
+    picking_changes,
+    skipped_derivatives,
+    span_changes,
+)
 from .planted.gradients import (
     at_leaves,
     block_changes,
     broadcast_changes,
     edge_changes,
     overwritten,
+    overwritten_at_every_step,
+    split_changes,
 )
 from .planted.windows import pooling_changes, window_changes
 from .tape import RESHAPES, Edit, Edits, Op, Tape, signature
+
+
+# By what a group has in common: each operation, its slot, what is wrong there, and the edits.
+Together = dict[tuple[Any, ...], list[tuple[Op, int, str, Edits]]]
 
 
 def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
@@ -43,9 +54,10 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
     """
     yield from at_leaves(tape)
     yield from overwritten(tape)
+    yield from overwritten_at_every_step(tape)
     for span in tape.spans:
         yield from span_changes(span)
-    together: dict[tuple[Any, ...], list[tuple[Op, int, str, Edit]]] = defaultdict(list)
+    together: Together = defaultdict(list)
     yield from alone(tape, names, together)
     yield from everywhere(together)
 
@@ -53,11 +65,11 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
 def alone(
     tape: Tape,
     names: Mapping[int, str],
-    together: dict[tuple[Any, ...], list[tuple[Op, int, str, Edit]]],
+    together: Together,
 ) -> Iterator[Mistake]:
     """One mistake at one operation; `together` collects those of a kind."""
 
-    def note(op: Op, slot: int, kind: str, key: str, what: str, edit: Edit) -> Mistake:
+    def note(op: Op, slot: int, kind: str, key: str, what: str, edits: Edits) -> Iterator[Mistake]:
         value = op.inputs[slot]
         producer = value.producer.short if value.producer else ""
         role = kin(op.place) if op.function is None else op.short
@@ -69,9 +81,12 @@ def alone(
                 (role, position, producer, kind, key),
                 (role, position, leaves, kind, key),
                 (role, position, signature(value), kind, key),
+                *([(role, position, op.family, kind, key)] if op.family else []),
+                *([(role, position, id(op.step), kind, key)] if op.step else []),
             ):
-                together[group].append((op, slot, what, edit))
-        return Mistake(kind, what, place_of(op), {op.index: [edit]}, value.reaches, rank_of(op))
+                together[group].append((op, slot, what, edits))
+        if op.step is None or op in (op.step[0], op.step[-1]):
+            yield Mistake(kind, what, place_of(op), edits, value.reaches, rank_of(op))
 
     parts = sorted(
         {
@@ -90,8 +105,11 @@ def alone(
             else:
                 changes.append(("forgotten-upstream", "is taken as 1", torch.ones_like))
             for kind, what, change in changes:
-                yield note(op, 0, kind, what, f"{place_of(op)} {what}", change_gradient(0, change))
+                edits = {op.index: [change_gradient(0, change)]}
+                yield from note(op, 0, kind, what, f"{place_of(op)} {what}", edits)
             continue
+        for slot, kind, key, what, edits in skipped_derivatives(op):
+            yield from note(op, slot, kind, key, what, edits)
         for slot, value in enumerate(op.inputs):
             if op.short in RESHAPES:
                 continue
@@ -100,17 +118,17 @@ def alone(
             if slot == 0:
                 op_changes += [*picking_changes(op), *broadcast_changes(op)]
                 op_changes += [*window_changes(op), *pooling_changes(op)]
+                op_changes += split_changes(op, names)
             for kind, key, what, edit in op_changes:
-                yield note(op, slot, kind, key, what, edit)
+                yield from note(op, slot, kind, key, what, {op.index: [edit]})
             if op.short in PRODUCTS or op.short in ("t", "transpose", "permute"):
                 for kind, what, change in edge_changes(value.tensor.shape):
                     words = f"{edge_words(op, slot)} {what}"
-                    yield note(op, slot, kind, what, words, change_gradient(slot, change))
+                    edits = {op.index: [change_gradient(slot, change)]}
+                    yield from note(op, slot, kind, what, words, edits)
 
 
-def everywhere(
-    together: Mapping[tuple[Any, ...], Sequence[tuple[Op, int, str, Edit]]],
-) -> Iterator[Mistake]:
+def everywhere(together: Together) -> Iterator[Mistake]:
     """One mistake at all operations of a kind: in every layer, at every time step."""
     planted: set[tuple[Any, ...]] = set()
     for (_, position, *_, kind, key), members in together.items():
@@ -118,13 +136,17 @@ def everywhere(
         if len(indices) < 2 or (indices, position, kind, key) in planted:
             continue
         planted.add((indices, position, kind, key))
-        edits: dict[int, list[Edit]] = {}
-        for op, _, _, edit in members:
-            edits.setdefault(op.index, [edit])
+        edits: dict[int, list[Edit]] = defaultdict(list)
+        noted = set()
+        for op, _, _, own in members:
+            if op.index not in noted:
+                noted.add(op.index)
+                for index, planted_there in own.items():
+                    edits[index] += planted_there
         reaches = frozenset().union(*(op.inputs[slot].reaches for op, slot, *_ in members))
         op, _, what, _ = members[0]
         what = f"{what}; and so in all {len(indices)} places like it"
-        yield Mistake(kind, what, place_of(op), edits, reaches, rank_of(op) + 1)
+        yield Mistake(kind, what, place_of(op), dict(edits), reaches, rank_of(op) + 1)
 
 
 @dataclass(frozen=True)
@@ -160,6 +182,10 @@ def edge_groups(tape: Tape) -> Iterator[Edges]:
                 groups[op.short, slot].append((op, slot))
                 groups[op.short, slot, producer].append((op, slot))
                 groups[op.short, slot, signature(value)].append((op, slot))
+                if op.step:
+                    position = op.slots[slot][0]  # the first step may have fewer slots
+                    groups[op.short, position, "steps", op.family].append((op, slot))
+                    groups[op.short, position, "steps", id(op.step)].append((op, slot))
                 if len(value.reaches) == 1:
                     groups[op.short, slot, *value.reaches].append((op, slot))
     seen = set()

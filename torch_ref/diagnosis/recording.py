@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 from torch._decomp import decomposition_table
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
+from .formulas import Formulas
+from .steps import note_steps
 from .tape import Op, Span, Tape, Tensor, Value
 
 aten = torch.ops.aten
@@ -173,50 +174,6 @@ def _open(function: Any, args: Any, kwargs: Any) -> Any:
     return decomposition_table[function](*args, **kwargs)
 
 
-class _Formulas(TorchFunctionMode):
-    """Functions that PyTorch takes apart before they can be noted, as their mathematics has it."""
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if function is torch.nn.functional.binary_cross_entropy_with_logits:
-            return _bce_with_logits(*args, **(kwargs or {}))
-        if function is torch.nn.functional.pad and (kwargs or {}).get("mode") == "circular":
-            return _circular(*args[:2])
-        if function is torch.nn.functional.instance_norm and (kwargs or {}).get("use_input_stats"):
-            kwargs = {**(kwargs or {}), "running_mean": None, "running_var": None}
-            args = args[:1]  # the running statistics have no part in what comes out
-        return function(*args, **(kwargs or {}))
-
-
-def _circular(x: Tensor, widths: Sequence[int]) -> Tensor:
-    """A border from the opposite side, one axis after the other, the last one first."""
-    for i in range(0, len(widths), 2):
-        axis, size = x.dim() - 1 - i // 2, x.shape[-1 - i // 2]
-        places = torch.arange(-widths[i], size + widths[i + 1]) % size
-        x = x.index_select(axis, places)
-    return x
-
-
-def _bce_with_logits(
-    x: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
-    """−w (p t log σ(x) + (1 − t) log σ(−x)), reduced."""
-    true = target * torch.nn.functional.logsigmoid(x)
-    if pos_weight is not None:
-        true = pos_weight * true
-    loss = -(true + (1 - target) * torch.nn.functional.logsigmoid(-x))
-    if weight is not None:
-        loss = weight * loss
-    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
-
-
 def _line() -> str:
     """The line of the reference's own source that runs now, as in "file.py:12", if it has any."""
     library, recorder = str(Path(torch.__file__).parent), str(Path(__file__).parent)
@@ -262,17 +219,6 @@ def _note_places(reference: Any, recorder: _Recorder) -> Iterator[None]:
             handle.remove()
 
 
-@contextmanager
-def _no_fused_layers() -> Iterator[None]:
-    """Within this block PyTorch does not hand an LSTM over to oneDNN as a whole, as in float32."""
-    enabled = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)
-    try:
-        yield
-    finally:
-        torch._C._set_mkldnn_enabled(enabled)
-
-
 def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
     """The tape of one forward pass.
 
@@ -306,8 +252,9 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
     for position, x in enumerate(inputs):
         if torch.is_tensor(x) and x.is_floating_point():
             leaf(f"input {position}", x)
-    for name in trained:
-        leaf(name, state[name])
+    for name in state:
+        if name in trained:
+            leaf(name, state[name])
 
     def run_reference(state: Any, inputs: Any) -> Any:
         if isinstance(reference, torch.nn.Module):
@@ -317,9 +264,8 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
     random = torch.random.fork_rng(devices=[])
     with (
         random,
-        _no_fused_layers(),
         torch.no_grad(),
-        _Formulas(),
+        Formulas(),
         _note_places(reference, recorder),
         recorder,
     ):
@@ -327,7 +273,8 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
             returned = torch.func.functionalize(run_reference)(state, inputs)
         except RuntimeError as error:  # also NotImplementedError, which is one
             raise NotImplementedError(" ".join(str(error).split())) from error
-    for tensor in tree_flatten(returned)[0]:
+    for tensor in filter(torch.is_tensor, tree_flatten(returned)[0]):
         tape.outputs.append(recorder.values[id(tensor)])
     tape._close()
+    note_steps(tape)
     return tape

@@ -24,6 +24,8 @@ WORDS = {
     "convolution": "the convolution",
     "add": "the sum",
     "sub": "the difference",
+    "rsub": "the difference",
+    "split": "the split",
     "mul": "the product",
     "div": "the quotient",
     "pow": "the power",
@@ -36,6 +38,7 @@ WORDS = {
     "log": "log",
     "_softmax": "the softmax",
     "_log_softmax": "the log softmax",
+    "_safe_softmax": "the softmax",
     "embedding": "the lookup",
     "max_pool2d_with_indices": "the max pooling",
     "max_pool3d_with_indices": "the max pooling",
@@ -89,6 +92,10 @@ class Op:
         slots: (position in `flat`, value) of every argument with a gradient.
         place: the submodule that ran it, as in "layers.1 (Tanh)".
         line: the line of the reference that ran it, where that is not in PyTorch itself.
+
+    Attributes:
+        step: the same operation at every time step, itself among them, if there are such.
+        family: the weight that marks the start of a step, and how far behind it this one stands.
     """
 
     def __init__(
@@ -103,6 +110,8 @@ class Op:
         self.function, self.flat, self.spec, self.slots = function, flat, spec, slots
         self.place, self.line = place, line
         self.index = -1
+        self.step: tuple[Op, ...] | None = None
+        self.family: tuple[str, int] | None = None
         self.outputs: list[Value] = []
         self._graph: tuple[list[Tensor], list[Tensor]] | None = None
 
@@ -115,7 +124,9 @@ class Op:
 
     @property
     def name(self) -> str:
-        return WORDS.get(self.short, self.short.strip("_").removesuffix("_forward"))
+        name = WORDS.get(self.short, self.short.strip("_").removesuffix("_forward"))
+        title = self.outputs[0].title if self.outputs else ""
+        return f"{name} of {title}" if title.startswith("gate") else name
 
     @property
     def inputs(self) -> list[Value]:
@@ -314,26 +325,10 @@ class Tape:
             op.index = index
             for slot, value in enumerate(op.inputs):
                 value.consumers.append((op, slot))
-        self._name_states()
         for span in self.spans:
             span.ops = [op for op in span.ops if op in kept]
             span.find_edges()
         self.spans = [span for span in self.spans if span.is_function]
-
-    def _name_states(self) -> None:
-        """What a recurrent layer carries from one time step to the next has a name there."""
-        for op in self.ops:
-            if any("weight_hh" in leaf for value in op.inputs for leaf in value.reaches):
-                recurrent = [
-                    v for v in op.inputs if len(v.reaches) == 1 and "weight_hh" in min(v.reaches)
-                ]
-                for value in op.inputs if op.short == "mm" and recurrent else ():
-                    if value not in recurrent and value.producer and value.producer.function:
-                        value.title = "the hidden state"
-            if op.short == "tanh" and "LSTM" in op.place:
-                cell = op.inputs[0]
-                if cell.producer and cell.producer.short == "add":
-                    cell.title = "the cell state"
 
     def gradient(self, value: Value, changed: Mapping[int, Gradients]) -> Tensor | None:
         """∂L/∂value: the sum over all that used it, in one replay or, else, in the right one."""

@@ -16,7 +16,9 @@ from ..kinds import (
     rank_of,
     within,
 )
+from ..steps import neighbours
 from ..tape import MOVES, Edit, Edits, Op, Tape, Tensor, Value
+from .gradients import SPLITS
 
 NEAR = 16  # how far along the tape a wrong argument is looked for
 
@@ -123,6 +125,7 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                 if torch.equal(other.tensor, here) or not other.tensor.is_floating_point():
                     continue
                 elsewhere = "its own output" if distance == 0 else name_of(other)
+                elsewhere += later_or_earlier(other, value)
                 yield (
                     "wrong-argument",
                     f"at {position} {distance} {j}",
@@ -140,12 +143,35 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                     grad_outputs, lambda saved: x if saved.shape == x.shape else saved
                 ),
             )
+            for where, other in neighbours(op):
+                yield (
+                    "wrong-argument",
+                    f"output of {where}",
+                    f"the derivative of {name}, in terms of its output, is taken at that of "
+                    f"{where}",
+                    lambda op, grad_outputs, grad_inputs, other=other: op.vjp_with_saved(
+                        grad_outputs, lambda saved: other if saved.shape == y.shape else saved
+                    ),
+                )
     yield from option_changes(op, slot)
+
+
+def later_or_earlier(one: Value, other: Value | None) -> str:
+    """ " of the step before", where both are the same at one step and the next."""
+    there, here = one.producer, other.producer if other else None
+    if there is None or here is None or there.step is None or there.step is not here.step:
+        return ""
+    return f" of the step {'before' if there.index < here.index else 'after'}"
 
 
 def slips(value: Value) -> Iterator[tuple[str, Tensor]]:
     """What a value would be had its own computation gone wrong: a term left out, a sign turned."""
     op = value.producer
+    if op is not None and op.short in SPLITS:  # what is split went wrong
+        number = op.outputs.index(value)
+        for words, whole in slips(op.inputs[0]):
+            yield words, op.run({op.slots[0][0]: whole})[1][number].detach()
+        return
     while op is not None and op.short in MOVES and op.inputs:
         if op.inputs[0].tensor.shape != value.tensor.shape:
             return

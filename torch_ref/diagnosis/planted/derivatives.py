@@ -1,7 +1,7 @@
 """Mistakes made with a local derivative: left out, twice, another one, its diagonal only."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -16,6 +16,12 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     """An operation that returns the shape of its input: what may stand in for its derivative."""
     x = op.inputs[slot].tensor
     y = op.outputs[0].tensor
+    if op.short in ("t", "transpose", "permute"):
+        of = f"the gradient of {op.inputs[slot].name}"
+        what = "not transposed back" if y.shape == x.shape else "reshaped where it must be moved"
+        how = from_output(slot, lambda g: g.reshape(x.shape))
+        yield "transpose", "kept", f"{of} is {what}", how
+        return
     if y.shape != x.shape or any(value.reaches for value in op.outputs[1:]):
         return
     name = f"{op.name}{within(op)}"
@@ -23,10 +29,6 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     pointwise = POINTWISE in op.function.tags
     position = op.slots[slot][0]
 
-    if op.short in ("t", "transpose", "permute"):
-        what = f"the gradient of {op.inputs[slot].name} is not transposed back"
-        yield "transpose", "kept", what, from_output(slot, lambda g: g)
-        return
     left_out = "forgotten-derivative" if unary else "forgotten-factor"
     factor = "the derivative of" if unary else "the other factor of"
     yield (
@@ -121,6 +123,48 @@ def other_slopes(x: Tensor, y: Tensor) -> Iterator[tuple[str, Tensor]]:
     }.items():
         if slope.numel() and not bool((slope == slope.reshape(-1)[0]).all()):
             yield formula, slope  # a constant would be a factor
+
+
+def skipped_derivatives(op: Op) -> Iterator[tuple[int, str, str, str, Edits]]:
+    """The derivative of an activation left out on one of the paths behind it, not on the others.
+
+    Yields:
+        The slot of this operation, which is the activation; kind, key, words, and the edits.
+    """
+    if op.function is None or POINTWISE not in op.function.tags or len(op.inputs) != 1:
+        return
+    above: list[Tensor] = []
+
+    def note(op: Op, grad_outputs: Gradients, grad_inputs: Gradients) -> Gradients:
+        above[:] = [output_gradient(grad_outputs)]
+        return grad_inputs
+
+    added = op.inputs[0].producer
+    if added is None or added.function is None or added.short not in ("add", "sub"):
+        return
+    name = f"{op.name}{within(op)}"
+
+    def skipping(slots: Sequence[int], path: Sequence[Op]) -> Edit:
+        """At the last operation of the path: the gradient that came without the derivative."""
+
+        def edit(at: Op, grad_outputs: Gradients, grad_input: Tensor) -> Tensor | None:
+            grad: Tensor | None = above[0]
+            for step, slot in zip(path, slots, strict=True):
+                grad = None if grad is None else step.vjp([grad])[slot]
+            return grad
+
+        return at_slot(slots[-1], edit)
+
+    for slot, value in enumerate(added.inputs):
+        ends: list[tuple[list[Op], list[int]]] = [([added], [slot])]
+        inner = value.producer
+        if inner is not None and inner.function is not None and inner.short == "mul":
+            ends += [([added, inner], [slot, i]) for i in range(len(inner.inputs))]
+        for path, slots in ends:
+            towards = path[-1].inputs[slots[-1]].name
+            edits: Edits = {op.index: [note], path[-1].index: [skipping(slots, path)]}
+            what = f"the derivative of {name} is left out on the path to {towards}"
+            yield 0, "forgotten-derivative", f"towards {slots}", what, edits
 
 
 def span_changes(span: Span) -> Iterator[Mistake]:
