@@ -38,8 +38,9 @@ from .planted.gradients import (
     overwritten_at_every_step,
     split_changes,
 )
+from .planted.masks import mask_changes
 from .planted.windows import pooling_changes, window_changes
-from .tape import RESHAPES, Edit, Edits, Op, Tape, signature
+from .tape import RESHAPES, Edit, Edits, Op, Tape, part_of, signature
 
 
 # By what a group has in common: each operation, its slot, what is wrong there, and the edits.
@@ -55,6 +56,7 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
     yield from at_leaves(tape)
     yield from overwritten(tape)
     yield from overwritten_at_every_step(tape)
+    yield from mask_changes(tape)
     for span in tape.spans:
         yield from span_changes(span)
     together: Together = defaultdict(list)
@@ -76,13 +78,13 @@ def alone(
         if op.function is not None or op.place:
             leaves = "".join(sorted(value.reaches)) if len(value.reaches) == 1 else ""
             position = op.slots[slot][0]
+            if op.step:
+                alike: tuple[Any, ...] = (op.family, id(op.step))
+            else:
+                alike = (producer, leaves, signature(value), part_of(value))
             for group in (
                 (role, position, kind, key),
-                (role, position, producer, kind, key),
-                (role, position, leaves, kind, key),
-                (role, position, signature(value), kind, key),
-                *([(role, position, op.family, kind, key)] if op.family else []),
-                *([(role, position, id(op.step), kind, key)] if op.step else []),
+                *((role, position, likeness, kind, key) for likeness in alike),
             ):
                 together[group].append((op, slot, what, edits))
         if op.step is None or op in (op.step[0], op.step[-1]):
@@ -180,12 +182,13 @@ def edge_groups(tape: Tape) -> Iterator[Edges]:
             elif op.function is not None:
                 producer = value.producer.short if value.producer else ""
                 groups[op.short, slot].append((op, slot))
-                groups[op.short, slot, producer].append((op, slot))
-                groups[op.short, slot, signature(value)].append((op, slot))
                 if op.step:
                     position = op.slots[slot][0]  # the first step may have fewer slots
                     groups[op.short, position, "steps", op.family].append((op, slot))
                     groups[op.short, position, "steps", id(op.step)].append((op, slot))
+                else:
+                    groups[op.short, slot, producer].append((op, slot))
+                    groups[op.short, slot, signature(value)].append((op, slot))
                 if len(value.reaches) == 1:
                     groups[op.short, slot, *value.reaches].append((op, slot))
     seen = set()

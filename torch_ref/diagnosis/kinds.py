@@ -13,10 +13,13 @@ from .tape import MOVES, Edit, Edits, Gradients, Op, Tensor
 FIXES = {
     "early-update": "take all gradients at the same weights, and update the weights afterwards",
     "stale-cache": "save what backward needs in every forward, and take the latest",
+    "mask-forgotten": "what the forward pass hides has no part in the backward pass either: take "
+    "the softmax with its mask",
     "diagonal-only": "every output depends on every input of its row: add the Jacobian's other "
     "terms",
     "reduction-left-out": "sum over the axes along which it was broadcast",
     "sign": "turn the sign round",
+    "number-forgotten": "a number that the forward pass multiplies by multiplies the gradient, once",
     "mean-for-sum": "the samples' gradients add up: do not divide by their number here",
     "sum-for-mean": "the mean's gradient is divided by the number of terms, once",
     "forgotten-derivative": "multiply the gradient by the local derivative",
@@ -161,5 +164,7 @@ def rank_of(op: Op) -> int:
 
 def name_of(value: Any) -> str:
     if value.leaf or value.title:
+        return value.name
+    if value.producer and value.producer.short in MOVES and value.producer.inputs[0].leaf:
         return value.name
     return f"the result of {value.name}{within(value.producer)}" if value.producer else value.name

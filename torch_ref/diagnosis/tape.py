@@ -6,6 +6,7 @@ unless an edit is planted in it: that is how one asks which numbers a given mist
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 Tensor = torch.Tensor
 Gradients = list[Tensor | None]
-Edit = Callable[["Op", Gradients, Gradients], Gradients]  # (op, at its outputs, right ones) -> new
+Edit = Callable[["Op", "Above", Gradients], Gradients]  # (op, at its outputs, right ones) -> new
 Edits = Mapping[int, Sequence[Edit]]  # by the operation's place in the list
 WORDS = {
     "mm": "the matrix product",
@@ -45,8 +46,21 @@ WORDS = {
     "native_batch_norm": "the batch normalization",
     "native_layer_norm": "the layer normalization",
 }
+ELEMENTS = 20_000  # that take about as long as what PyTorch does around any operation
 RESHAPES = {"view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "alias", "clone", "flatten"}
 MOVES = RESHAPES | {"t", "transpose", "permute", "expand", "unbind", "select"}
+
+
+class Above(list[Tensor | None]):
+    """The gradients of an operation's outputs in one replay.
+
+    Attributes:
+        notes: what the edits of this replay keep for one another.
+    """
+
+    def __init__(self, grads: Gradients, notes: dict[Any, Tensor]) -> None:
+        super().__init__(grads)
+        self.notes = notes
 
 
 @dataclass(eq=False)
@@ -83,6 +97,14 @@ def signature(value: Value, depth: int = 3) -> str:
     return f"{op.short}{part}({inside})"
 
 
+def part_of(value: Value) -> int:
+    """The `id` of the operation that split what this is a part of, as q, k and v; else 0."""
+    op = value.producer
+    while op is not None and op.short in RESHAPES and op.inputs and len(op.outputs) == 1:
+        op = op.inputs[0].producer
+    return id(op) if op is not None and len(op.outputs) > 1 else 0
+
+
 class Op:
     """One operation, its differentiable inputs and its outputs.
 
@@ -115,6 +137,12 @@ class Op:
         self.outputs: list[Value] = []
         self._graph: tuple[list[Tensor], list[Tensor]] | None = None
 
+    @cached_property
+    def work(self) -> float:
+        """One, and one more for every so many elements."""
+        elements = sum(v.tensor.numel() for v in (*self.inputs, *self.outputs))
+        return 1 + elements / ELEMENTS
+
     @property
     def short(self) -> str:
         """ "mul" of `aten.mul.Tensor`."""
@@ -127,6 +155,11 @@ class Op:
         name = WORDS.get(self.short, self.short.strip("_").removesuffix("_forward"))
         title = self.outputs[0].title if self.outputs else ""
         return f"{name} of {title}" if title.startswith("gate") else name
+
+    @property
+    def reaches(self) -> frozenset[str]:
+        """The leaves that a change of its gradients can reach."""
+        return frozenset().union(*(value.reaches for value in self.inputs))
 
     @property
     def inputs(self) -> list[Value]:
@@ -160,18 +193,21 @@ class Op:
             self.slots = [s for s in self.slots if f"'{names[s[0]]}'" not in str(error)]
             self.drop_undifferentiable()
 
-    def vjp(self, grads: Gradients, at: Mapping[int, Tensor] | None = None) -> Gradients:
+    def vjp(
+        self, grads: Gradients, at: Mapping[int, Tensor] | None = None, batched: bool = False
+    ) -> Gradients:
         """The gradient of each input from those of the outputs, by autograd.
 
         Args:
             at: arguments to take the derivative at, by position, in place of its own.
+            batched: all gradients have a first axis more, of several of them side by side.
         """
         if at is None:
             self._graph = self._graph or self.run()
             leaves, outputs = self._graph
         else:
             leaves, outputs = self.run(at)
-        return backward_of(leaves, outputs, grads)
+        return backward_of(leaves, outputs, grads, batched)
 
     def jvp(self, tangents: Sequence[Tensor]) -> list[Tensor]:
         """How the outputs move when the inputs do: the derivative of the vjp, which is linear."""
@@ -204,7 +240,9 @@ class Op:
             return backward_of(leaves, outputs, grads)
 
 
-def backward_of(leaves: list[Tensor], outputs: list[Tensor], grads: Gradients) -> Gradients:
+def backward_of(
+    leaves: list[Tensor], outputs: list[Tensor], grads: Gradients, batched: bool = False
+) -> Gradients:
     """The vector-Jacobian products of a small graph, which is kept."""
     pairs = [
         (out, grad)
@@ -215,7 +253,14 @@ def backward_of(leaves: list[Tensor], outputs: list[Tensor], grads: Gradients) -
         return [None] * len(leaves)
     through, grad_outputs = zip(*pairs, strict=True)
     return list(
-        torch.autograd.grad(through, leaves, grad_outputs, retain_graph=True, allow_unused=True)
+        torch.autograd.grad(
+            through,
+            leaves,
+            grad_outputs,
+            retain_graph=True,
+            allow_unused=True,
+            is_grads_batched=batched,
+        )
     )
 
 
@@ -294,9 +339,8 @@ class Tape:
 
     def _append(self, op: Op, outputs: list[Value]) -> None:
         op.outputs = outputs
-        reaches = frozenset().union(*(value.reaches for value in op.inputs))
         for value in outputs:
-            value.producer, value.reaches = op, reaches
+            value.producer, value.reaches = op, op.reaches
         self.ops.append(op)
 
     def _identity(self, value: Value, place: str) -> Op:
@@ -309,10 +353,9 @@ class Tape:
         for op in self.ops:
             op.slots = [(position, value) for position, value in op.slots if value.reaches]
             op.drop_undifferentiable()
-            reaches = frozenset().union(*(value.reaches for value in op.inputs))
             _, outputs = op.run()
             for value, out in zip(op.outputs, outputs, strict=True):
-                value.reaches = reaches if out.requires_grad else frozenset()
+                value.reaches = op.reaches if out.requires_grad else frozenset()
         self.upstream = [self._identity(v, "") for v in self.outputs]
         wanted = {id(op.outputs[0]) for op in self.upstream}
         kept = []
@@ -358,6 +401,7 @@ class Tape:
         """What one replay changes: by operation, the gradients of its inputs."""
         changed: dict[int, Gradients] = {}
         touched: set[int] = set()
+        notes: dict[Any, Tensor] = {}
         if not edits:
             return changed
         for op in reversed(self.ops[: max(edits) + 1]):
@@ -366,10 +410,14 @@ class Tape:
             grad_outputs = self.above(op, changed)
             grad_inputs = list(grad_outputs) if op.function is None else op.vjp(grad_outputs)
             for edit in edits.get(op.index, ()):
-                grad_inputs = edit(op, grad_outputs, grad_inputs)
+                grad_inputs = edit(op, Above(grad_outputs, notes), grad_inputs)
             changed[op.index] = grad_inputs
             touched |= {id(value) for value in op.inputs}
         return changed
+
+    def work(self, edits: Edits) -> float:
+        """How much a replay takes: one for each operation, more where its tensors are large."""
+        return sum(op.work for op in self.ops[: max(edits, default=-1) + 1])
 
     def at_outputs(self, op: Op, changed: Mapping[int, Gradients] | None = None) -> Gradients:
         """The gradients of an operation's outputs, in one replay or, else, the right ones."""

@@ -3,5 +3,6 @@
 gradients    made with a gradient on its way: an axis, a sum, a gate
 derivatives  made with a local derivative: left out, twice, its diagonal only
 windows      made with windows that slide over an input
+masks        made with a softmax's mask
 arguments    made with what it is taken at: another value, an old one, a new weight
 """

@@ -20,6 +20,7 @@ from ..steps import neighbours
 from ..tape import MOVES, Edit, Edits, Op, Tape, Tensor, Value
 from .gradients import SPLITS
 
+LINEAR = MOVES | SPLITS | {"add", "sub", "rsub", "cat", "stack", "sum", "neg"}
 NEAR = 16  # how far along the tape a wrong argument is looked for
 
 
@@ -40,6 +41,8 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
     for position, argument in enumerate(op.flat):
         if not torch.is_tensor(argument) or not argument.is_floating_point():
             continue
+        if op.short in LINEAR:  # its derivative is the same wherever it is taken
+            break
         value = slots.get(position)
         label = value.name if value is not None else "a constant"
         here = value.tensor if value is not None else argument

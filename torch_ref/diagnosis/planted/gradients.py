@@ -264,32 +264,31 @@ def overwritten(tape: Tape) -> Iterator[Mistake]:
 
 
 def overwritten_at_every_step(tape: Tape) -> Iterator[Mistake]:
-    """What is used in several ways at every time step keeps the gradient of one of them only."""
+    """A state that one step hands to the next keeps the gradient of one of its uses only."""
     for ops in dict.fromkeys(op.step for op in tape.ops if op.step):
-        for number in range(len(ops[0].outputs)):
+        for number, first in enumerate(ops[0].outputs):
+            if not any(use.step and use is use.step[1] for use, _ in first.consumers):
+                continue  # the next step does not see it
             values = [op.outputs[number] for op in ops]
-            ways = dict.fromkeys(way for value in values for way in ways_of(value))
+            ways = dict.fromkeys(way_of(use) for value in values for use, _ in value.consumers)
             for way in ways if len(ways) > 1 else ():
                 edits: dict[int, list[Edit]] = defaultdict(list)
                 for value in values:
-                    there = [*ways_of(value)]
-                    for (use, slot), other in zip(value.consumers, there, strict=True):
-                        if way in there and other != way:
-                            edits[use.index].append(scaled(slot, 0))
-                use = next(u for v in values for u, _ in v.consumers if way_of(u) == way)
+                    uses = [(way_of(use), use, slot) for use, slot in value.consumers]
+                    if any(other == way for other, *_ in uses):
+                        for other, use, slot in uses:
+                            if other != way:
+                                edits[use.index].append(scaled(slot, 0))
+                kept = way[0] if isinstance(way, tuple) else tape.ops[way]
                 yield Mistake(
                     "overwritten",
-                    f"{name_of(values[0])} is used in several ways, and at every step only the "
-                    f"gradient that comes back from {use.name} is kept",
+                    f"{name_of(first)} is used in several ways, and at every step the gradient "
+                    f"that comes back from {kept.name} overwrites the others",
                     place_of(ops[0]),
                     dict(edits),
                     frozenset().union(*(value.reaches for value in values)),
-                    1,
+                    3,
                 )
-
-
-def ways_of(value: Value) -> list[Any]:
-    return [way_of(op) for op, _ in value.consumers]
 
 
 def way_of(op: Op) -> Any:
