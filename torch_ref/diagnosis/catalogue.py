@@ -34,12 +34,14 @@ from .planted.gradients import (
     block_changes,
     broadcast_changes,
     edge_changes,
+    exchanged,
     overwritten,
     overwritten_at_every_step,
     split_changes,
 )
 from .planted.masks import mask_changes
-from .planted.windows import pooling_changes, window_changes
+from .planted.normalizations import normalization_changes
+from .planted.windows import group_changes, pooling_changes, window_changes
 from .tape import RESHAPES, Edit, Edits, Op, Tape, part_of, signature
 
 
@@ -54,6 +56,7 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
         names: of a recurrent layer's gates, by their number.
     """
     yield from at_leaves(tape)
+    yield from exchanged(tape)
     yield from overwritten(tape)
     yield from overwritten_at_every_step(tape)
     yield from mask_changes(tape)
@@ -116,10 +119,11 @@ def alone(
             if op.short in RESHAPES:
                 continue
             op_changes: list[Change] = [*derivative_changes(op, slot)]
-            op_changes += argument_changes(tape, op, slot)
+            op_changes += [*argument_changes(tape, op, slot), *group_changes(op, slot)]
             if slot == 0:
                 op_changes += [*picking_changes(op), *broadcast_changes(op)]
                 op_changes += [*window_changes(op), *pooling_changes(op)]
+                op_changes += normalization_changes(op)
                 op_changes += split_changes(op, names)
             for kind, key, what, edit in op_changes:
                 yield from note(op, slot, kind, key, what, {op.index: [edit]})

@@ -43,6 +43,9 @@ WORDS = {
     "embedding": "the lookup",
     "max_pool2d_with_indices": "the max pooling",
     "max_pool3d_with_indices": "the max pooling",
+    "avg_pool2d": "the average pooling",
+    "avg_pool3d": "the average pooling",
+    "native_group_norm": "the group normalization",
     "native_batch_norm": "the batch normalization",
     "native_layer_norm": "the layer normalization",
 }
@@ -168,8 +171,8 @@ class Op:
     def run(self, at: Mapping[int, Tensor] | None = None) -> tuple[list[Tensor], list[Tensor]]:
         """Run it once more: its differentiable inputs as leaves of a new graph, and its outputs."""
         flat = list(self.flat)
-        for position, tensor in (at or {}).items():
-            flat[position] = tensor
+        for position, other in (at or {}).items():  # running statistics are written into
+            flat[position] = other.clone() if torch.is_tensor(other) else other
         leaves = []
         for position, value in self.slots:
             flat[position] = flat[position] if at and position in at else value.tensor

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 
 import torch
@@ -239,6 +239,21 @@ def at_leaves(tape: Tape) -> Iterator[Mistake]:
         for i, output in enumerate(tape.outputs):
             what = f"output {i} itself"
             yield mistake(name, "not-a-gradient", what, lambda output=output: output.tensor)
+
+
+def exchanged(tape: Tape) -> Iterator[Mistake]:
+    """Two leaves of one shape that have each other's gradient."""
+    for one, two in combinations(tape.leaves, 2):
+        if tape.leaves[one].tensor.shape != tape.leaves[two].tensor.shape:
+            continue
+        edits: dict[int, list[Edit]] = {}
+        for name, other in ((one, two), (two, one)):
+            right = partial(tape.gradient, tape.leaves[other], {})
+            edit = at_slot(0, lambda op, grad_outputs, grad_input, right=right: right())
+            edits[tape.at_leaf[name].index] = [edit]
+        what = f"{one} and {two} have each other's gradient"
+        place = place_of(tape.at_leaf[one])
+        yield Mistake("other-gradient", what, place, edits, frozenset((one, two)), 3)
 
 
 def overwritten(tape: Tape) -> Iterator[Mistake]:
