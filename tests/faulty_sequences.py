@@ -1,4 +1,4 @@
-"""Backward passes of recurrent layers and of attention, as people write them, each with one mistake.
+"""Backward passes of recurrent layers and of attention, each with one mistake of the field.
 
 As in `faulty`, `bug` names the mistake that is made; without it every one of them is right. A
 recurrent layer takes (T, N, inputs) and the state before the first step, (1, N, hidden).
@@ -13,7 +13,7 @@ from .faulty import Array, sigmoid
 
 
 class Recurrent:
-    """The parameters of one layer, named as in PyTorch, and the loop that goes back through time."""
+    """The parameters of one layer, named as in PyTorch, and what its loop over time does."""
 
     GATES = 1
 
@@ -79,8 +79,6 @@ class RNN(Recurrent):
             dh = 0 * dh if self.bug == "no carry" else dz @ W_hh
             if self.bug == "carry not transposed":
                 dh = dz @ W_hh.T
-            if self.bug == "carry skips the derivative":
-                dh = self.carried(dh * 0, g[t] * 0, t, steps) + dz @ W_hh
         if self.bug == "inputs reversed":
             dx = dx[::-1].copy()
         return dx, self.before_the_first(dh)[None], grads

@@ -25,8 +25,10 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+from torch.utils._pytree import tree_map
 
 import manual
+from manual.arrays import is_floating
 from torch_ref.diagnosis.samples import Sample
 from torch_ref.diagnosis.search import diagnose
 from torch_ref.diagnosis.verdict import Diagnosis
@@ -52,8 +54,14 @@ BACKWARD = {
     "per_sample",
     "weights",
 }
-FACTOR = {"scale", "mean-for-sum", "sum-for-mean"}
-LEFT_OUT = {"forgotten-derivative", "forgotten-factor", "forgotten-upstream", "wrong-derivative"}
+FACTOR = {"scale", "mean-for-sum", "sum-for-mean", "number-forgotten"}
+LEFT_OUT = {
+    "forgotten-derivative",
+    "forgotten-factor",
+    "forgotten-upstream",
+    "wrong-derivative",
+    "number-forgotten",
+}
 
 
 # Mutants that change nothing, by function, name and result, and why.
@@ -400,13 +408,11 @@ def sample_of(case: Case, seed: int | None = None) -> Sample:
     inputs = pair.inputs
     if seed is not None:
         drawn = case.draw(np.random.default_rng(seed))
-        inputs = tuple(
-            x.astype(np.float64) if np.asarray(x).dtype.kind == "f" else x for x in drawn
-        )
+        inputs = tree_map(lambda x: x.astype(np.float64) if is_floating(x) else x, tuple(drawn))
     passed = one_pass(pair.mine, inputs, pair.upstream)
     gradients = {name: g for name, g in passed.gradients.items() if g is not None}
     mine = {name: to_torch(np.asarray(g)) for name, g in gradients.items()}
-    tensors = [to_torch(np.asarray(x)) if isinstance(x, np.ndarray) else x for x in inputs]
+    tensors = tree_map(to_torch, list(inputs))
     return Sample.of(pair.twin, tensors, [to_torch(g) for g in pair.upstream], mine)
 
 

@@ -44,7 +44,6 @@ from .planted.normalizations import normalization_changes
 from .planted.windows import group_changes, pooling_changes, window_changes
 from .tape import RESHAPES, Edit, Edits, Op, Tape, part_of, signature
 
-
 # By what a group has in common: each operation, its slot, what is wrong there, and the edits.
 Together = dict[tuple[Any, ...], list[tuple[Op, int, str, Edits]]]
 
@@ -74,7 +73,15 @@ def alone(
 ) -> Iterator[Mistake]:
     """One mistake at one operation; `together` collects those of a kind."""
 
-    def note(op: Op, slot: int, kind: str, key: str, what: str, edits: Edits) -> Iterator[Mistake]:
+    def note(
+        op: Op,
+        slot: int,
+        kind: str,
+        key: str,
+        what: str,
+        edits: Edits,
+        reaches: frozenset[str] = frozenset(),
+    ) -> Iterator[Mistake]:
         value = op.inputs[slot]
         producer = value.producer.short if value.producer else ""
         role = kin(op.place) if op.function is None else op.short
@@ -91,7 +98,8 @@ def alone(
             ):
                 together[group].append((op, slot, what, edits))
         if op.step is None or op in (op.step[0], op.step[-1]):
-            yield Mistake(kind, what, place_of(op), edits, value.reaches, rank_of(op))
+            reaches |= value.reaches
+            yield Mistake(kind, what, place_of(op), edits, reaches, rank_of(op))
 
     parts = sorted(
         {
@@ -110,9 +118,11 @@ def alone(
             else:
                 changes.append(("forgotten-upstream", "is taken as 1", torch.ones_like))
             for kind, what, change in changes:
-                edits = {op.index: [change_gradient(0, change)]}
+                edits: Edits = {op.index: [change_gradient(0, change)]}
                 yield from note(op, 0, kind, what, f"{place_of(op)} {what}", edits)
             continue
+        for kind, key, what, edit in normalization_changes(op):
+            yield from note(op, 0, kind, key, what, {op.index: [edit]}, op.reaches)
         for slot, kind, key, what, edits in skipped_derivatives(op):
             yield from note(op, slot, kind, key, what, edits)
         for slot, value in enumerate(op.inputs):
@@ -123,7 +133,6 @@ def alone(
             if slot == 0:
                 op_changes += [*picking_changes(op), *broadcast_changes(op)]
                 op_changes += [*window_changes(op), *pooling_changes(op)]
-                op_changes += normalization_changes(op)
                 op_changes += split_changes(op, names)
             for kind, key, what, edit in op_changes:
                 yield from note(op, slot, kind, key, what, {op.index: [edit]})

@@ -9,7 +9,6 @@ from .samples import LeafGradients, Sample
 from .side_by_side import replay_many
 from .tape import Edits, Tape, Tensor
 
-
 SIDE_BY_SIDE = 8  # as many replays at once are the work of one
 ROUNDED_OTHERWISE = 1e3  # replays at once round in another order: so much looser is the first look
 

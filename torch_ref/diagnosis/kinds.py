@@ -24,7 +24,7 @@ FIXES = {
     "epsilon": "take the forward pass's own deviation: √(variance + ε), ε under the root",
     "stride": "window i starts at i times the stride: put its part back where it was taken from",
     "other-group": "keep the channels of a group together, in the forward pass's order",
-    "number-forgotten": "a number that the forward pass multiplies by multiplies the gradient, once",
+    "number-forgotten": "what the forward pass multiplies by multiplies the gradient too, once",
     "mean-for-sum": "the samples' gradients add up: do not divide by their number here",
     "sum-for-mean": "the mean's gradient is divided by the number of terms, once",
     "forgotten-derivative": "multiply the gradient by the local derivative",

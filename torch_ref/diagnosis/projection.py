@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from .samples import LeafGradients
-from .tape import Edits, Op, Tape, Tensor
+from .tape import Above, Edits, Op, Tape, Tensor
 
 
 class Projection:
@@ -72,7 +72,7 @@ class Projection:
         changed = grads
         try:
             for edit in edits[index]:
-                changed = edit(op, self.tape.above(op, self.flow), changed)
+                changed = edit(op, Above(self.tape.above(op, self.flow), {}), changed)
         except (RuntimeError, IndexError, ValueError, TypeError):
             return 1.0  # `Evidence.replay` deals with it
         gives = []

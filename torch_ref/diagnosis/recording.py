@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch._decomp import decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten
+from torch.utils._pytree import tree_flatten, tree_map
 
 from .formulas import Formulas
 from .steps import note_steps
@@ -226,7 +226,8 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
 
     Args:
         reference: an `nn.Module` or a function of tensors. It is not changed: buffers are copied.
-        inputs: tensors, and anything else that it takes. Floating-point ones get a gradient.
+        inputs: tensors, tuples of them, and anything else that it takes. Floating-point ones get a
+            gradient, as "input 0" …, nested tuples counted through.
         opened: note composite operations, such as a softmax, as what they consist of.
     Raises:
         NotImplementedError: it changes tensors in place in a way that cannot be followed.
@@ -240,7 +241,7 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         tied = [*reference.named_parameters(), *reference.named_buffers()]
         state = {name: tensor.detach().clone() for name, tensor in tied}
         trained = {name for name, p in reference.named_parameters() if p.requires_grad}
-    inputs = [x.detach().clone() if torch.is_tensor(x) else x for x in inputs]
+    inputs = tree_map(lambda x: x.detach().clone() if torch.is_tensor(x) else x, list(inputs))
 
     def leaf(name: str, tensor: Tensor) -> None:
         value = Value(tensor.clone(), leaf=name, reaches=frozenset([name]))
@@ -249,7 +250,7 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         tape.at_leaf[name].outputs[0].leaf = name
         recorder.know(tensor, tape.at_leaf[name].outputs[0])
 
-    for position, x in enumerate(inputs):
+    for position, x in enumerate(tree_flatten(inputs)[0]):
         if torch.is_tensor(x) and x.is_floating_point():
             leaf(f"input {position}", x)
     for name in state:

@@ -7,6 +7,7 @@ made at all of them.
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from .tape import MOVES, Op, Tape, Tensor, Value
 
@@ -16,7 +17,7 @@ def note_steps(tape: Tape) -> None:
     weights = [name for name in tape.leaves if not name.startswith("input")]
     for name in sorted(weights, key=lambda name: first_use(tape, name)):
         starts = starts_of(tape, name)
-        free = [tape.ops[i:j] for i, j in zip(starts, starts[1:], strict=False)]
+        free = [tape.ops[i:j] for i, j in pairwise(starts)]
         if not free:
             continue
         longest = min(map(len, free))

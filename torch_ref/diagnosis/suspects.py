@@ -129,8 +129,8 @@ class Suspects:
             for i in self.evidence.may_fit(tape, [edits for edits, _ in part], needed):
                 edits, suspects = part[i]
                 planted = self.evidence.replay(tape, edits)
-                for suspect in suspects if planted is not None else ():
-                    yield suspect, planted
+                if planted is not None:
+                    yield from ((suspect, planted) for suspect in suspects)
 
     def with_common_factor(
         self, suspect: Suspect, planted: dict[str, Tensor], ratio: float, numbers: dict[str, float]

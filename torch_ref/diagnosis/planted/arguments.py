@@ -142,19 +142,15 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                 "wrong-argument",
                 "input for output",
                 f"the derivative of {name}, in terms of its output, is taken at its input",
-                lambda op, grad_outputs, grad_inputs: op.vjp_with_saved(
-                    grad_outputs, lambda saved: x if saved.shape == x.shape else saved
-                ),
+                saved_as(x),
             )
-            for where, other in neighbours(op):
+            for where, there in neighbours(op):
                 yield (
                     "wrong-argument",
                     f"output of {where}",
                     f"the derivative of {name}, in terms of its output, is taken at that of "
                     f"{where}",
-                    lambda op, grad_outputs, grad_inputs, other=other: op.vjp_with_saved(
-                        grad_outputs, lambda saved: other if saved.shape == y.shape else saved
-                    ),
+                    saved_as(there),
                 )
     yield from option_changes(op, slot)
 
@@ -165,6 +161,13 @@ def later_or_earlier(one: Value, other: Value | None) -> str:
     if there is None or here is None or there.step is None or there.step is not here.step:
         return ""
     return f" of the step {'before' if there.index < here.index else 'after'}"
+
+
+def saved_as(other: Tensor) -> Edit:
+    """An edit after which what an operation has saved of this shape is another tensor."""
+    return lambda op, grad_outputs, grad_inputs: op.vjp_with_saved(
+        grad_outputs, lambda saved: other if saved.shape == other.shape else saved
+    )
 
 
 def slips(value: Value) -> Iterator[tuple[str, Tensor]]:

@@ -230,9 +230,7 @@ def on_span(span: Span, change: Callable[..., Tensor]) -> Edits:
     edits[span.ops[-1].index].append(note_above)
     for number, (op, slot) in enumerate(span.edges):
 
-        def put(
-            op: Op, grad_outputs: Above, grad_input: Tensor, number: int = number
-        ) -> Tensor:
+        def put(op: Op, grad_outputs: Above, grad_input: Tensor, number: int = number) -> Tensor:
             above = grad_outputs.notes[span.ops[-1]]
             return torch.zeros_like(grad_input) if number else change(above)
 

@@ -134,19 +134,22 @@ def split_changes(op: Op, names: Mapping[int, str]) -> Iterator[Change]:
         one, two = slopes[a], slopes[b]
         if one is None or two is None:
             continue
+        ratios = {(a, b): one / two, (b, a): two / one}
 
-        def taken(g: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
+        def taken(
+            g: Tensor, pairs: Sequence[tuple[int, int]], ratios: Mapping[Any, Tensor] = ratios
+        ) -> Tensor:
             blocks = list(g.chunk(count, axis))
-            moved = {to: blocks[at] / slopes[at] * slopes[to] for to, at in pairs}
+            moved = {to: blocks[at] * ratios[to, at] for to, at in pairs}
             return torch.cat([moved.get(i, block) for i, block in enumerate(blocks)], axis)
 
         what = f"has for {name[a]} what belongs to {name[b]}, ahead of their derivatives"
-        change = change_gradient(0, partial(taken, pairs=[(a, b)]))
-        yield "other-gate", f"ahead {a} {b}", f"{whose} {what}", change
+        copied = change_gradient(0, partial(taken, pairs=[(a, b)]))
+        yield "other-gate", f"ahead {a} {b}", f"{whose} {what}", copied
         if a < b:
             what = f"has {name[a]} and {name[b]} exchanged, ahead of their derivatives"
-            change = change_gradient(0, partial(taken, pairs=[(a, b), (b, a)]))
-            yield "other-gate", f"exchanged {a} {b}", f"{whose} {what}", change
+            swapped = change_gradient(0, partial(taken, pairs=[(a, b), (b, a)]))
+            yield "other-gate", f"exchanged {a} {b}", f"{whose} {what}", swapped
 
 
 def slope_behind(value: Value) -> Tensor | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..kinds import Mistake, change_gradient, place_of, within
+from ..kinds import Mistake, change_gradient, output_gradient, place_of, within
 from ..tape import MOVES, Edit, Edits, Gradients, Op, Tape, Tensor, Value
 from .arguments import all_derivatives_at
 
@@ -61,7 +61,7 @@ def jacobian_at(y: Tensor, axis: int) -> Edit:
     """The softmax's derivative in terms of its result, with another result."""
 
     def edit(op: Op, grad_outputs: Gradients, grad_inputs: Gradients) -> Gradients:
-        through = grad_outputs[0] * y
+        through = output_gradient(grad_outputs) * y
         return [through - y * through.sum(axis, keepdim=True), *grad_inputs[1:]]
 
     return edit

@@ -62,7 +62,13 @@ def normalized_by(op: Op) -> Normalized | None:
         axes = tuple(range(x.dim() - len(shape), x.dim()))
         return of(x, axes, eps, 1 if weight is None else weight)
     if "batch_norm" in op.short and len(args) == 8:
-        weight, running_mean, running_var, training, eps = args[1], args[3], args[4], args[5], args[7]
+        weight, running_mean, running_var, training, eps = (
+            args[1],
+            args[3],
+            args[4],
+            args[5],
+            args[7],
+        )
         shape = [1, -1, *[1] * (x.dim() - 2)]
         weight = 1 if weight is None else weight.reshape(shape)
         if training:
@@ -130,10 +136,22 @@ def normalization_changes(op: Op) -> Iterator[Change]:
         ("with ε outside the root", n.variance.sqrt() + n.eps),
         ("as the variance, its root forgotten", n.variance + n.eps),
     ):
-        for again in (False, True):
-            also = ", for x̂ as well" if again else ""
-            what = f"the deviation in the gradient of {name} is taken {how}{also}"
-            yield "epsilon", f"{how} {again}", what, change(deviation=deviation, again=again)
+        what = f"the deviation in the gradient of {name} is taken {how}"
+        yield "epsilon", how, what, change(deviation=deviation)
+
+        def all_with(
+            op: Op, grad_outputs: Gradients, grad_inputs: Gradients, deviation: Tensor = deviation
+        ) -> Gradients:
+            x_grad, *others = grad_inputs
+            assert x_grad is not None
+            x_grad = changed(op, grad_outputs, x_grad, deviation=deviation, again=True)
+            if others and others[0] is not None and torch.is_tensor(n.weight):
+                hat = (x - n.mean) / deviation
+                through = n.whole(output_gradient(grad_outputs)) * hat
+                others[0] = through.sum_to_size(n.weight.shape).reshape(others[0].shape)
+            return [x_grad, *others]
+
+        yield "epsilon", f"{how}, x̂ too", f"{what}, for x̂ as well", all_with
     for how, mix in mixings(n.groups) if n.groups > 1 else ():
         what = f"in the gradient of {name} the channels are {how}"
         yield "other-group", f"{how} 0", what, change(mix=mix)

@@ -50,9 +50,7 @@ class Windows:
         )
         return (..., *slices)
 
-    def put(
-        self, parts: Taps, places: Sequence[int], assign: bool, stride: bool = True
-    ) -> Tensor:
+    def put(self, parts: Taps, places: Sequence[int], assign: bool, stride: bool = True) -> Tensor:
         """The padded input's gradient from the parts, one after the other: added, or assigned.
 
         Without the stride, windows lie at steps of one.
