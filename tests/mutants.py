@@ -166,7 +166,7 @@ def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
 
             return change
 
-        if not (isinstance(first, ast.Constant) and first.value is None):
+        if not isinstance(first, ast.Starred) and ast.unparse(first) != "None":
             yield "sign", kinds("sign"), returning("-1 * E")
             yield "twice", kinds(FACTOR), returning("2 * E")
             yield "half", kinds(FACTOR), returning("E / 2")

@@ -266,9 +266,10 @@ def test_replays_side_by_side_are_those_of_one_after_the_other(name: str) -> Non
         if row in failed:
             continue
         for leaf, gradient in tape.replay(mistake.edits).items():
-            scale = float(gradient.abs().nan_to_num(posinf=0).max())
-            there, close = rows[leaf][row], {"rtol": 1e-12, "atol": 1e-12 * max(scale, 1.0)}
-            torch.testing.assert_close(there, gradient, equal_nan=True, **close)
+            size = max(float(gradient.abs().nan_to_num(posinf=0).max()), 1.0)
+            torch.testing.assert_close(
+                rows[leaf][row], gradient, rtol=1e-12, atol=1e-12 * size, equal_nan=True
+            )
 
 
 RECORDED = {

@@ -1,6 +1,7 @@
 """Name the mistake in someone's gradient: which one, planted into PyTorch's own, gives its numbers.
 
-tape           the operations of one forward pass, and their backward pass replayed
+operations     one operation of a forward pass, its values, its backward
+tape           all of them, and the backward pass through them replayed
 formulas       recurrent layers and attention, written out
 steps          what is done again at every time step
 recording      a reference's forward pass -> its tape

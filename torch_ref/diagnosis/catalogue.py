@@ -22,6 +22,7 @@ from .kinds import (
     rank_of,
     scaled,
 )
+from .operations import RESHAPES, Edit, Edits, Op, part_of, signature
 from .planted.arguments import argument_changes
 from .planted.derivatives import (
     derivative_changes,
@@ -42,7 +43,7 @@ from .planted.gradients import (
 from .planted.masks import mask_changes
 from .planted.normalizations import normalization_changes
 from .planted.windows import group_changes, pooling_changes, window_changes
-from .tape import RESHAPES, Edit, Edits, Op, Tape, part_of, signature
+from .tape import Tape
 
 # By what a group has in common: each operation, its slot, what is wrong there, and the edits.
 Together = dict[tuple[Any, ...], list[tuple[Op, int, str, Edits]]]

@@ -7,9 +7,10 @@ import torch
 
 from .evidence import Evidence
 from .kinds import Mistake
+from .operations import Tensor
 from .planted.arguments import update_edits
 from .samples import LeafGradients
-from .tape import Tape, Tensor
+from .tape import Tape
 
 
 class EarlyUpdate:

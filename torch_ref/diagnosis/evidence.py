@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import torch
 
+from .operations import Edits, Tensor
 from .samples import LeafGradients, Sample
 from .side_by_side import replay_many
-from .tape import Edits, Tape, Tensor
+from .tape import Tape
 
 SIDE_BY_SIDE = 8  # as many replays at once are the work of one
 ROUNDED_OTHERWISE = 1e3  # replays at once round in another order: so much looser is the first look

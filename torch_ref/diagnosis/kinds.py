@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from .tape import MOVES, Edit, Edits, Gradients, Op, Tensor
+from .operations import MOVES, Edit, Edits, Gradients, Op, Tensor
 
 # The kinds of mistake, the more telling first: of several that give the same numbers, the first
 # one names the verdict. Each has its remedy.

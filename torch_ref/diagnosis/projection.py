@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
+from .operations import Above, Edits, Op, Tensor
 from .samples import LeafGradients
-from .tape import Above, Edits, Op, Tape, Tensor
+from .tape import Tape
 
 
 class Projection:

@@ -18,8 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from .formulas import Formulas
+from .operations import Op, Tensor, Value
 from .steps import note_steps
-from .tape import Op, Span, Tape, Tensor, Value
+from .tape import Span, Tape
 
 aten = torch.ops.aten
 REFERENCE = "run_reference"  # the function below which a reference runs

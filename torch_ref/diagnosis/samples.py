@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_flatten
 
+from .operations import Tensor
 from .recording import record
-from .tape import Tape, Tensor
+from .tape import Tape
 
 LeafGradients = Mapping[str, Tensor]
 
@@ -52,9 +53,8 @@ class Sample:
                 tapes.append(tape)
         right = tapes[0].replay({})
         scale = max((float(g.abs().max()) for g in upstream if g.numel()), default=1.0)
-        shapes = " and ".join(
-            str(tuple(x.shape)) for x in tree_flatten(inputs)[0] if torch.is_tensor(x)
-        )
+        tensors = filter(torch.is_tensor, tree_flatten(inputs)[0])
+        shapes = " and ".join(str(tuple(x.shape)) for x in tensors)
         judged = None
         if mine is not None:  # another dtype is told by the report; here only numbers count
             judged = {n: m.to(right[n].dtype) for n, m in mine.items() if n in right}

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from .evidence import Evidence
 from .kinds import FIXES, KINDS
+from .operations import Tensor
 from .samples import Sample
 from .suspects import Suspect, Suspects
-from .tape import Tensor
 from .telling_apart import tell_apart
 from .verdict import Diagnosis, Verdict, where
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from .kinds import POINTWISE
-from .tape import MOVES, Above, Edit, Edits, Gradients, Op, Tape, Tensor, total
+from .operations import MOVES, Above, Edit, Edits, Gradients, Op, Tensor, total
+from .tape import Tape
 
 # Operations whose backward takes all rows at once; another one takes them one by one.
 AT_ONCE = MOVES | {"mm", "bmm", "cat", "stack", "split", "sum", "mean", "_softmax"}

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from .tape import MOVES, Op, Tape, Tensor, Value
+from .operations import MOVES, Op, Tensor, Value
+from .tape import Tape
 
 
 def note_steps(tape: Tape) -> None:

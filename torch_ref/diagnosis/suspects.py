@@ -10,10 +10,11 @@ from .early_update import EarlyUpdate
 from .evidence import Evidence
 from .factors import Factor, factors_for, numbers_of
 from .kinds import Mistake, rank_of
+from .operations import Edits, Tensor
 from .planted.arguments import stale
 from .projection import Projection
 from .samples import LeafGradients, Sample
-from .tape import Edits, Tape, Tensor
+from .tape import Tape
 
 AT_ONCE = 64  # replays side by side
 ROOM = 100_000  # operations that they may take together

@@ -16,8 +16,9 @@ from ..kinds import (
     rank_of,
     within,
 )
+from ..operations import MOVES, Edit, Edits, Op, Tensor, Value
 from ..steps import neighbours
-from ..tape import MOVES, Edit, Edits, Op, Tape, Tensor, Value
+from ..tape import Tape
 from .gradients import SPLITS
 
 LINEAR = MOVES | SPLITS | {"add", "sub", "rsub", "cat", "stack", "sum", "neg"}

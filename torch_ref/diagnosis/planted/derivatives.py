@@ -7,7 +7,8 @@ from functools import partial
 import torch
 
 from ..kinds import POINTWISE, Change, Mistake, at_slot, from_output, output_gradient, within
-from ..tape import Above, Edit, Edits, Gradients, Op, Span, Tensor
+from ..operations import Above, Edit, Edits, Gradients, Op, Tensor
+from ..tape import Span
 
 DIAGONAL_LIMIT = 2048  # elements of a Jacobian's diagonal, each a backward pass of its own
 

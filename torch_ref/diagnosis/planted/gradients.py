@@ -19,7 +19,8 @@ from ..kinds import (
     place_of,
     scaled,
 )
-from ..tape import Edit, Op, Tape, Tensor, Value
+from ..operations import Edit, Op, Tensor, Value
+from ..tape import Tape
 
 SPLITS = {"split", "chunk", "unsafe_split", "unsafe_chunk", "split_with_sizes"}
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from ..kinds import Mistake, change_gradient, output_gradient, place_of, within
-from ..tape import MOVES, Edit, Edits, Gradients, Op, Tape, Tensor, Value
+from ..operations import MOVES, Edit, Edits, Gradients, Op, Tensor, Value
+from ..tape import Tape
 from .arguments import all_derivatives_at
 
 SOFTMAXES = {"_softmax", "_safe_softmax"}

@@ -14,7 +14,7 @@ import torch
 from torch.utils._pytree import tree_unflatten
 
 from ..kinds import Change, at_slot, output_gradient, within
-from ..tape import Gradients, Op, Tensor
+from ..operations import Gradients, Op, Tensor
 from .windows import mixings
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.utils._pytree import tree_unflatten
 
 from ..kinds import Change, at_slot, output_gradient, within
-from ..tape import Gradients, Op, Tensor
+from ..operations import Gradients, Op, Tensor
 
 Taps = Sequence[tuple[tuple[int, ...], Tensor]]  # each place of the window, and what it hands back
 
