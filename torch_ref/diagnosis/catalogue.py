@@ -7,6 +7,7 @@ time step. What it would do to the gradients is not computed here but by `Tape.r
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -174,7 +175,7 @@ class Edges:
     edges: tuple[tuple[Op, int], ...]
     linear: bool
 
-    @property
+    @cached_property
     def reaches(self) -> frozenset[str]:
         return frozenset().union(*(op.inputs[slot].reaches for op, slot in self.edges))
 

@@ -225,6 +225,39 @@ def many_heads(
     return y, p if batched else p[0]
 
 
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Any:
+    """The rows of each bag, looked up, then added or averaged."""
+    if max_norm is not None or scale_grad_by_freq or padding_idx is not None or mode == "max":
+        return NotImplemented
+    if input.dim() == 2:
+        rows = functional.embedding(input, weight)
+        if per_sample_weights is not None:
+            rows = rows * per_sample_weights.unsqueeze(-1)
+        return rows.sum(1) if mode == "sum" or not input.shape[1] else rows.mean(1)
+    assert offsets is not None
+    rows = functional.embedding(input, weight)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.unsqueeze(-1)
+    starts = offsets[:-1] if include_last_offset else offsets
+    bag = torch.searchsorted(starts, torch.arange(len(input)), right=True) - 1
+    added = rows.new_zeros(len(starts), weight.shape[1]).index_add(0, bag, rows)
+    if mode == "sum":
+        return added
+    return added / torch.bincount(bag, minlength=len(starts)).clamp(min=1).to(rows).unsqueeze(-1)
+
+
 def pad(x: Tensor, widths: Sequence[int], mode: str = "constant", value: Any = None) -> Any:
     """A circular border: from the opposite side, one axis after the other, the last one first."""
     if mode != "circular":
@@ -276,6 +309,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "scaled_dot_product_attention": attention,
     "multi_head_attention_forward": many_heads,
     "binary_cross_entropy_with_logits": bce_with_logits,
+    "embedding_bag": embedding_bag,
     "pad": pad,
     "instance_norm": instance_norm,
 }

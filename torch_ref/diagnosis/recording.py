@@ -84,6 +84,7 @@ class _Recorder(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         if function in AFFINE or (self.opened and function in COMPOSITE):
+            self.tape.took_apart |= function in COMPOSITE
             with self:
                 outputs = _open(function, args, kwargs)
             if outputs is not NotImplemented:
@@ -277,6 +278,9 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
             raise NotImplementedError(" ".join(str(error).split())) from error
     for tensor in filter(torch.is_tensor, tree_flatten(returned)[0]):
         tape.outputs.append(recorder.values[id(tensor)])
-    tape._close()
+    try:
+        tape._close()
+    except RuntimeError as error:  # PyTorch does not differentiate it operation by operation
+        raise NotImplementedError(" ".join(str(error).split())) from error
     note_steps(tape)
     return tape

@@ -17,7 +17,7 @@ from .suspects import Suspect, Suspects
 from .telling_apart import tell_apart
 from .verdict import Diagnosis, Verdict, where
 
-WORK = 1e6  # operations that one search may run backward
+WORK = 200_000  # operations that one search may run backward
 FIRSTS = 40  # mistakes that explain the first wrong quantity, each tried together with a second
 LOST = 1e9  # a distance of fewer eps than this is digits lost, if no mistake gives it
 

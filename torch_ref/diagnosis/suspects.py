@@ -1,8 +1,9 @@
 """Every mistake that may be behind the gradients handed in, and what each of them would give."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from .catalogue import Edges, edge_groups, mistakes_of
@@ -16,7 +17,7 @@ from .projection import Projection
 from .samples import LeafGradients, Sample
 from .tape import Tape
 
-AT_ONCE = 64  # replays side by side
+AT_ONCE = 128  # replays side by side
 ROOM = 100_000  # operations that they may take together
 
 
@@ -54,6 +55,9 @@ class Suspect:
         return (self.tape, self.edges.what, *self.mistake.edits, *factor)
 
 
+Naming = Callable[[], Iterator[Suspect]]  # the names of what fits
+
+
 class Suspects:
     """Every mistake that may give the gradients handed in, one after the other.
 
@@ -85,7 +89,7 @@ class Suspects:
         judged = {name: self.evidence.mine[name] for name in needed}
         linear = Projection(tape, judged, base, before, 1e3 * self.evidence.allowed)
         numbers = numbers_of(tape)
-        several: list[tuple[Edits, list[Suspect]]] = []  # at several operations: side by side
+        several: list[tuple[Edits, Naming]] = []  # at several operations: side by side
         yield from self.with_factors(number, wanted, before, base, linear, numbers, several)
         sources = [mistakes_of(tape, self.gates)]
         if self.previous is not None and not before:
@@ -97,7 +101,8 @@ class Suspects:
                 if not wanted <= mistake.reaches:
                     continue
                 if len(mistake.edits) > 1:
-                    several.append((mistake.edits, [Suspect(mistake, 0.0, number)]))
+                    alone = partial(iter, [Suspect(mistake, 0.0, number)])
+                    several.append((mistake.edits, alone))
                     continue
                 ratio = linear.ratio(mistake.edits)
                 if ratio is not None:
@@ -114,7 +119,7 @@ class Suspects:
     def side_by_side(
         self,
         tape: Tape,
-        several: Sequence[tuple[Edits, list[Suspect]]],
+        several: Sequence[tuple[Edits, Naming]],
         needed: Sequence[str],
         before: Edits,
     ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
@@ -124,14 +129,13 @@ class Suspects:
             if self.evidence.is_spent:
                 return
             part = [
-                (both(before, edits), suspects)
-                for edits, suspects in several[start : start + at_once]
+                (both(before, edits), naming) for edits, naming in several[start : start + at_once]
             ]
             for i in self.evidence.may_fit(tape, [edits for edits, _ in part], needed):
-                edits, suspects = part[i]
+                edits, naming = part[i]
                 planted = self.evidence.replay(tape, edits)
                 if planted is not None:
-                    yield from ((suspect, planted) for suspect in suspects)
+                    yield from ((suspect, planted) for suspect in naming())
 
     def with_common_factor(
         self, suspect: Suspect, planted: dict[str, Tensor], ratio: float, numbers: dict[str, float]
@@ -153,7 +157,7 @@ class Suspects:
         base: LeafGradients,
         linear: Projection,
         numbers: dict[str, float],
-        several: list[tuple[Edits, list[Suspect]]],
+        several: list[tuple[Edits, Naming]],
     ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
         """Wrong factors on edges. The gradients are linear in one, so it can be solved for.
 
@@ -169,8 +173,8 @@ class Suspects:
                 continue
             if not edges.linear:
                 for value in self.usual_factors(edges):
-                    names = [*self.named(number, edges, value, numbers)]
-                    several.append((edges.times(value), names))
+                    naming = partial(self.named, number, edges, value, numbers)
+                    several.append((edges.times(value), naming))
                 continue
             cut = self.evidence.replay(tape, both(before, edges.times(0.0)))
             if cut is None:

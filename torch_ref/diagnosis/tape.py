@@ -63,6 +63,7 @@ class Tape:
             a mistake there has its place too.
         leaves: every input and parameter with a gradient, by name.
         outputs: the values returned.
+        took_apart: whether an operation was noted as what it consists of that may be noted whole.
         spans: the modules that turn one tensor into one of its shape, without parameters.
     """
 
@@ -71,6 +72,7 @@ class Tape:
         self.leaves: dict[str, Value] = {}
         self.outputs: list[Value] = []
         self.spans: list[Span] = []
+        self.took_apart = False
         self.at_leaf: dict[str, Op] = {}
         self.upstream: list[Op] = []
         self._right: dict[int, Gradients] = {}
