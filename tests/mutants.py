@@ -395,7 +395,8 @@ class Outcome:
             return "error raised" if self.error else "not named"
         first = self.diagnosis.verdicts[0]
         given = {first.kind, *(text.partition(":")[0] for text in first.same)}
-        return "rightly" if given & self.mutant.kinds else "wrongly"
+        both = set(first.kind.split(" + ")) <= self.mutant.kinds  # a loop makes it twice
+        return "rightly" if both or given & self.mutant.kinds else "wrongly"
 
 
 def agrees(pair: Pair) -> bool:

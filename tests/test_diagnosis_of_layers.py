@@ -243,6 +243,14 @@ def test_a_recurrent_mistake_is_planted_at_every_step(bug: str) -> None:
     assert "in all 3 places" in checked.diagnosis.verdicts[0].what
 
 
+def test_running_statistics_that_are_updated_in_evaluation() -> None:
+    """Nothing is wrong with the first pass: the next one sees other statistics."""
+    checked = evaluated("statistics updated in eval")
+    assert not checked.agrees
+    assert [verdict.kind for verdict in checked.diagnosis.verdicts] == ["kept-state"]
+    assert "running statistics" in checked.diagnosis.verdicts[0].fix
+
+
 SIDE_BY_SIDE = {
     "lstm": (torch.nn.LSTM(3, 4, 2, bidirectional=True), (4, 2, 3)),
     "gru": (torch.nn.GRU(3, 4), (4, 2, 3)),
