@@ -25,8 +25,10 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+from torch.utils._pytree import tree_map
 
 import manual
+from manual.arrays import is_floating
 from torch_ref.diagnosis.samples import Sample
 from torch_ref.diagnosis.search import diagnose
 from torch_ref.diagnosis.verdict import Diagnosis
@@ -52,8 +54,14 @@ BACKWARD = {
     "per_sample",
     "weights",
 }
-FACTOR = {"scale", "mean-for-sum", "sum-for-mean"}
-LEFT_OUT = {"forgotten-derivative", "forgotten-factor", "forgotten-upstream", "wrong-derivative"}
+FACTOR = {"scale", "mean-for-sum", "sum-for-mean", "number-forgotten"}
+LEFT_OUT = {
+    "forgotten-derivative",
+    "forgotten-factor",
+    "forgotten-upstream",
+    "wrong-derivative",
+    "number-forgotten",
+}
 
 
 # Mutants that change nothing, by function, name and result, and why.
@@ -158,7 +166,7 @@ def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
 
             return change
 
-        if not (isinstance(first, ast.Constant) and first.value is None):
+        if not isinstance(first, ast.Starred) and ast.unparse(first) != "None":
             yield "sign", kinds("sign"), returning("-1 * E")
             yield "twice", kinds(FACTOR), returning("2 * E")
             yield "half", kinds(FACTOR), returning("E / 2")
@@ -387,7 +395,8 @@ class Outcome:
             return "error raised" if self.error else "not named"
         first = self.diagnosis.verdicts[0]
         given = {first.kind, *(text.partition(":")[0] for text in first.same)}
-        return "rightly" if given & self.mutant.kinds else "wrongly"
+        both = set(first.kind.split(" + ")) <= self.mutant.kinds  # a loop makes it twice
+        return "rightly" if both or given & self.mutant.kinds else "wrongly"
 
 
 def agrees(pair: Pair) -> bool:
@@ -400,13 +409,11 @@ def sample_of(case: Case, seed: int | None = None) -> Sample:
     inputs = pair.inputs
     if seed is not None:
         drawn = case.draw(np.random.default_rng(seed))
-        inputs = tuple(
-            x.astype(np.float64) if np.asarray(x).dtype.kind == "f" else x for x in drawn
-        )
+        inputs = tree_map(lambda x: x.astype(np.float64) if is_floating(x) else x, tuple(drawn))
     passed = one_pass(pair.mine, inputs, pair.upstream)
     gradients = {name: g for name, g in passed.gradients.items() if g is not None}
     mine = {name: to_torch(np.asarray(g)) for name, g in gradients.items()}
-    tensors = [to_torch(np.asarray(x)) if isinstance(x, np.ndarray) else x for x in inputs]
+    tensors = tree_map(to_torch, list(inputs))
     return Sample.of(pair.twin, tensors, [to_torch(g) for g in pair.upstream], mine)
 
 

@@ -26,7 +26,7 @@ from manual.layers.activations import Elementwise
 from manual.losses.pairwise import PairwiseLoss
 from torch_ref.checking.candidates.base import Candidate
 from torch_ref.diagnosis import recording
-from torch_ref.diagnosis.tape import Op
+from torch_ref.diagnosis.operations import Op
 from torch_ref.parity.judge import truth
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.pytest_plugin import pytest_configure

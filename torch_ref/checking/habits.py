@@ -60,10 +60,20 @@ def check_hands_off(sides: Sides, trial: Trial) -> None:
 
 
 def check_second_backward(sides: Sides, first: Trial) -> Diagnosis | None:
-    """Run a batch again, nothing reset: gradients must all add up, or all start anew."""
+    """Run a batch again, nothing reset: the outputs must be the same, and the gradients must all
+    add up, or all start anew."""
     once = {n: np.copy(v) for (kind, n), v in first.mine.items() if kind == "gradient"}
-    sides.mine.forward([np.copy(x) if is_array(x) else x for x in first.inputs])
+    outputs = sides.mine.forward([np.copy(x) if is_array(x) else x for x in first.inputs])
     if first.reference is sides.reference:  # not where a new mask is drawn
+        other = [
+            str(i)
+            for i, y in enumerate(outputs)
+            if not np.allclose(y, first.mine["output", str(i)], rtol=1e-5, atol=0)
+        ]
+        if other:
+            detail = f"the same input gives another output {', '.join(other)} the second time"
+            sides.note("a second forward", False, detail)
+            return kept_state(other, detail)
         upstream = first.upstream[: len(first.handed_upstream)]
         again = sides.mine.backward([np.array(to_numpy(g)) for g in upstream])
         ways: dict[str, list[str]] = {"start anew": [], "add up": [], "do neither": []}
@@ -120,6 +130,19 @@ def check_single_precision(sides: Sides) -> None:
         sides.note("float32", False, str(error))
     finally:
         sides.reference, sides.loaded = reference, sides.start
+
+
+def kept_state(outputs: Sequence[str], detail: str) -> Diagnosis:
+    """The diagnosis that a forward changes what the next one gives, where PyTorch's does not."""
+    verdict = Verdict(
+        "kept-state",
+        f"{detail}: a forward has changed what the next one computes with",
+        "forward",
+        "let a forward change nothing that it reads, such as running statistics in evaluation",
+        "the same batch twice",
+        0.0,
+    )
+    return Diagnosis(tuple(f"output {i}" for i in outputs), "the second forward", [verdict])
 
 
 def accumulation(ways: Mapping[str, Sequence[str]], detail: str) -> Diagnosis:

@@ -1,10 +1,14 @@
 """Name the mistake in someone's gradient: which one, planted into PyTorch's own, gives its numbers.
 
-tape           the operations of one forward pass, and their backward pass replayed
+operations     one operation of a forward pass, its values, its backward
+tape           all of them, and the backward pass through them replayed
+formulas       recurrent layers and attention, written out
+steps          what is done again at every time step
 recording      a reference's forward pass -> its tape
 samples        one input, its tapes, and the gradients handed in for it
 kinds          a mistake in one operation's backward: its kind, its place, its remedy
 planted/       the mistakes themselves, by what they are made with
+side_by_side   several replays of a tape at once
 catalogue      every mistake that can be planted at every operation
 factors        a wrong factor, recognized
 projection     which mistakes need no replay to be ruled out

@@ -5,8 +5,9 @@ time step. What it would do to the gradients is not computed here but by `Tape.r
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,17 +23,31 @@ from .kinds import (
     rank_of,
     scaled,
 )
+from .operations import RESHAPES, Edit, Edits, Op, part_of, signature
 from .planted.arguments import argument_changes
-from .planted.derivatives import derivative_changes, picking_changes, span_changes
+from .planted.derivatives import (
+    derivative_changes,
+    picking_changes,
+    skipped_derivatives,
+    span_changes,
+)
 from .planted.gradients import (
     at_leaves,
     block_changes,
     broadcast_changes,
     edge_changes,
+    exchanged,
     overwritten,
+    overwritten_at_every_step,
+    split_changes,
 )
-from .planted.windows import pooling_changes, window_changes
-from .tape import RESHAPES, Edit, Edits, Op, Tape, signature
+from .planted.masks import mask_changes
+from .planted.normalizations import normalization_changes
+from .planted.windows import group_changes, pooling_changes, window_changes
+from .tape import Tape
+
+# By what a group has in common: each operation, its slot, what is wrong there, and the edits.
+Together = dict[tuple[Any, ...], list[tuple[Op, int, str, Edits]]]
 
 
 def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
@@ -42,10 +57,13 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
         names: of a recurrent layer's gates, by their number.
     """
     yield from at_leaves(tape)
+    yield from exchanged(tape)
     yield from overwritten(tape)
+    yield from overwritten_at_every_step(tape)
+    yield from mask_changes(tape)
     for span in tape.spans:
         yield from span_changes(span)
-    together: dict[tuple[Any, ...], list[tuple[Op, int, str, Edit]]] = defaultdict(list)
+    together: Together = defaultdict(list)
     yield from alone(tape, names, together)
     yield from everywhere(together)
 
@@ -53,25 +71,37 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
 def alone(
     tape: Tape,
     names: Mapping[int, str],
-    together: dict[tuple[Any, ...], list[tuple[Op, int, str, Edit]]],
+    together: Together,
 ) -> Iterator[Mistake]:
     """One mistake at one operation; `together` collects those of a kind."""
 
-    def note(op: Op, slot: int, kind: str, key: str, what: str, edit: Edit) -> Mistake:
+    def note(
+        op: Op,
+        slot: int,
+        kind: str,
+        key: str,
+        what: str,
+        edits: Edits,
+        reaches: frozenset[str] = frozenset(),
+    ) -> Iterator[Mistake]:
         value = op.inputs[slot]
         producer = value.producer.short if value.producer else ""
         role = kin(op.place) if op.function is None else op.short
         if op.function is not None or op.place:
             leaves = "".join(sorted(value.reaches)) if len(value.reaches) == 1 else ""
             position = op.slots[slot][0]
+            if op.step:
+                alike: tuple[Any, ...] = (op.family, id(op.step))
+            else:
+                alike = (producer, leaves, signature(value), part_of(value))
             for group in (
                 (role, position, kind, key),
-                (role, position, producer, kind, key),
-                (role, position, leaves, kind, key),
-                (role, position, signature(value), kind, key),
+                *((role, position, likeness, kind, key) for likeness in alike),
             ):
-                together[group].append((op, slot, what, edit))
-        return Mistake(kind, what, place_of(op), {op.index: [edit]}, value.reaches, rank_of(op))
+                together[group].append((op, slot, what, edits))
+        if op.step is None or op in (op.step[0], op.step[-1]):
+            reaches |= value.reaches
+            yield Mistake(kind, what, place_of(op), edits, reaches, rank_of(op))
 
     parts = sorted(
         {
@@ -90,27 +120,32 @@ def alone(
             else:
                 changes.append(("forgotten-upstream", "is taken as 1", torch.ones_like))
             for kind, what, change in changes:
-                yield note(op, 0, kind, what, f"{place_of(op)} {what}", change_gradient(0, change))
+                edits: Edits = {op.index: [change_gradient(0, change)]}
+                yield from note(op, 0, kind, what, f"{place_of(op)} {what}", edits)
             continue
+        for kind, key, what, edit in normalization_changes(op):
+            yield from note(op, 0, kind, key, what, {op.index: [edit]}, op.reaches)
+        for slot, kind, key, what, edits in skipped_derivatives(op):
+            yield from note(op, slot, kind, key, what, edits)
         for slot, value in enumerate(op.inputs):
             if op.short in RESHAPES:
                 continue
             op_changes: list[Change] = [*derivative_changes(op, slot)]
-            op_changes += argument_changes(tape, op, slot)
+            op_changes += [*argument_changes(tape, op, slot), *group_changes(op, slot)]
             if slot == 0:
                 op_changes += [*picking_changes(op), *broadcast_changes(op)]
                 op_changes += [*window_changes(op), *pooling_changes(op)]
+                op_changes += split_changes(op, names)
             for kind, key, what, edit in op_changes:
-                yield note(op, slot, kind, key, what, edit)
+                yield from note(op, slot, kind, key, what, {op.index: [edit]})
             if op.short in PRODUCTS or op.short in ("t", "transpose", "permute"):
                 for kind, what, change in edge_changes(value.tensor.shape):
                     words = f"{edge_words(op, slot)} {what}"
-                    yield note(op, slot, kind, what, words, change_gradient(slot, change))
+                    edits = {op.index: [change_gradient(slot, change)]}
+                    yield from note(op, slot, kind, what, words, edits)
 
 
-def everywhere(
-    together: Mapping[tuple[Any, ...], Sequence[tuple[Op, int, str, Edit]]],
-) -> Iterator[Mistake]:
+def everywhere(together: Together) -> Iterator[Mistake]:
     """One mistake at all operations of a kind: in every layer, at every time step."""
     planted: set[tuple[Any, ...]] = set()
     for (_, position, *_, kind, key), members in together.items():
@@ -118,13 +153,17 @@ def everywhere(
         if len(indices) < 2 or (indices, position, kind, key) in planted:
             continue
         planted.add((indices, position, kind, key))
-        edits: dict[int, list[Edit]] = {}
-        for op, _, _, edit in members:
-            edits.setdefault(op.index, [edit])
+        edits: dict[int, list[Edit]] = defaultdict(list)
+        noted = set()
+        for op, _, _, own in members:
+            if op.index not in noted:
+                noted.add(op.index)
+                for index, planted_there in own.items():
+                    edits[index] += planted_there
         reaches = frozenset().union(*(op.inputs[slot].reaches for op, slot, *_ in members))
         op, _, what, _ = members[0]
         what = f"{what}; and so in all {len(indices)} places like it"
-        yield Mistake(kind, what, place_of(op), edits, reaches, rank_of(op) + 1)
+        yield Mistake(kind, what, place_of(op), dict(edits), reaches, rank_of(op) + 1)
 
 
 @dataclass(frozen=True)
@@ -136,7 +175,7 @@ class Edges:
     edges: tuple[tuple[Op, int], ...]
     linear: bool
 
-    @property
+    @cached_property
     def reaches(self) -> frozenset[str]:
         return frozenset().union(*(op.inputs[slot].reaches for op, slot in self.edges))
 
@@ -158,8 +197,13 @@ def edge_groups(tape: Tape) -> Iterator[Edges]:
             elif op.function is not None:
                 producer = value.producer.short if value.producer else ""
                 groups[op.short, slot].append((op, slot))
-                groups[op.short, slot, producer].append((op, slot))
-                groups[op.short, slot, signature(value)].append((op, slot))
+                if op.step:
+                    position = op.slots[slot][0]  # the first step may have fewer slots
+                    groups[op.short, position, "steps", op.family].append((op, slot))
+                    groups[op.short, position, "steps", id(op.step)].append((op, slot))
+                else:
+                    groups[op.short, slot, producer].append((op, slot))
+                    groups[op.short, slot, signature(value)].append((op, slot))
                 if len(value.reaches) == 1:
                     groups[op.short, slot, *value.reaches].append((op, slot))
     seen = set()

@@ -7,9 +7,10 @@ import torch
 
 from .evidence import Evidence
 from .kinds import Mistake
+from .operations import Tensor
 from .planted.arguments import update_edits
 from .samples import LeafGradients
-from .tape import Tape, Tensor
+from .tape import Tape
 
 
 class EarlyUpdate:
@@ -33,7 +34,7 @@ class EarlyUpdate:
         sets += [[n for n in parameters if n.rpartition(".")[0] == m] for m in sorted(modules)]
         sets += [parameters[:i] for i in range(1, len(parameters) + 1)]
         for names in {frozenset(names): names for names in sets}.values():
-            if self.evidence.note_if_late():
+            if self.evidence.is_spent:
                 return
             once = self.evidence.replay(tape, update_edits(tape, dict.fromkeys(names, 1.0), used))
             if once is None:

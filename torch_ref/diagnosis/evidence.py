@@ -1,27 +1,32 @@
 """The gradients handed in, and how closely a replay gives them."""
 
 import math
-import time
+from collections.abc import Sequence
 
 import torch
 
+from .operations import Edits, Tensor
 from .samples import LeafGradients, Sample
-from .tape import Edits, Tape, Tensor
+from .side_by_side import replay_many
+from .tape import Tape
+
+SIDE_BY_SIDE = 8  # as many replays at once are the work of one
+ROUNDED_OTHERWISE = 1e3  # replays at once round in another order: so much looser is the first look
 
 
 class Evidence:
-    """The gradients handed in for one sample, what is wrong among them, and the time there is.
+    """The gradients handed in for one sample, what is wrong among them, and the work there may be.
 
     Args:
         tolerance: in eps, what rounding alone explains.
-        seconds: how long replays may take in all.
+        work: how much replays may take in all, see `Tape.work`.
 
     Attributes:
         order, wrong: the gradients in the order of the backward pass; those that disagree.
-        tried, untried: the number of replays; what there was no time for.
+        tried, untried: the number of replays; what would have been too much work.
     """
 
-    def __init__(self, sample: Sample, tolerance: float, seconds: float) -> None:
+    def __init__(self, sample: Sample, tolerance: float, work: float) -> None:
         self.sample = sample
         some = next(iter(sample.right.values()))
         self.eps = float(torch.finfo(some.dtype).eps)
@@ -29,7 +34,7 @@ class Evidence:
         self.mine = sample.mine or {}
         self.order = [name for name in sample.tapes[0].order() if name in self.mine]
         self.wrong = self.unexplained(sample.right)
-        self.until, self.seconds = time.monotonic() + seconds, seconds
+        self.work, self.limit = 0.0, work
         self.tried = 0
         self.untried = ""
 
@@ -72,15 +77,36 @@ class Evidence:
     def replay(self, tape: Tape, edits: Edits) -> dict[str, Tensor] | None:
         """Replay a tape; None where an operation refuses what a mistake would hand it."""
         self.tried += 1
+        self.work += tape.work(edits)
         try:
             return tape.replay(edits)
         except (RuntimeError, IndexError, ValueError, TypeError):
             # Shapes that do not fit, an option out of range: nobody's code could have run so.
             return None
 
-    def note_if_late(self) -> bool:
-        """Whether the time is up; `untried` says so from then on."""
-        if time.monotonic() < self.until:
+    def may_fit(self, tape: Tape, several: Sequence[Edits], names: Sequence[str]) -> list[int]:
+        """Which of several mistakes may give what was handed in of these names, but for rounding.
+
+        They are planted side by side, which is much less work than a replay of each.
+        """
+        self.tried += len(several)
+        self.work += sum(tape.work(edits) for edits in several) / SIDE_BY_SIDE
+        gradients, unsure = replay_many(tape, several)
+        close = torch.ones(len(several), dtype=torch.bool)
+        for name in names:
+            rows, mine, right = gradients[name], self.mine[name], self.sample.right[name]
+            if mine.shape != right.shape or not mine.numel():
+                continue
+            far = (rows - mine).abs().flatten(1).amax(1)
+            size = rows.abs().flatten(1).amax(1).clamp(min=float(mine.abs().max()))
+            size = size.clamp(min=float(right.abs().max()))
+            close &= far <= ROUNDED_OTHERWISE * self.allowed * size
+        return sorted({*close.nonzero().reshape(-1).tolist(), *unsure})
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether there was as much work as there may be; `untried` says so from then on."""
+        if self.work < self.limit:
             return False
-        self.untried = f"what would have come after {self.seconds:g} s"
+        self.untried = f"what would have come after {self.tried:,} replays"
         return True

@@ -4,12 +4,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .planted.windows import windows_of
 from .tape import Tape
 
 
 def numbers_of(tape: Tape) -> dict[str, float]:
     """The numbers that a wrong factor may be made of, each by what it is."""
     numbers: dict[str, float] = {}
+    for op in tape.ops:
+        found = windows_of(op)
+        if found is not None and op.short.startswith("avg_pool"):
+            kernel = found[0].kernel
+            name = f"a window of {op.name} ({op.index})"
+            numbers[f"the number of elements of {name}"] = float(math.prod(kernel))
+            for axis, size in enumerate(kernel):
+                numbers[f"the size of axis {axis} of {name}"] = float(size)
     tensors = {name: value.tensor for name, value in tape.leaves.items()}
     tensors |= {f"output {i}": v.tensor for i, v in enumerate(tape.outputs)}
     for name, tensor in tensors.items():

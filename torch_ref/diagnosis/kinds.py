@@ -6,17 +6,25 @@ from typing import Any
 
 import torch
 
-from .tape import MOVES, Edit, Edits, Gradients, Op, Tensor
+from .operations import MOVES, Edit, Edits, Gradients, Op, Tensor
 
 # The kinds of mistake, the more telling first: of several that give the same numbers, the first
 # one names the verdict. Each has its remedy.
 FIXES = {
     "early-update": "take all gradients at the same weights, and update the weights afterwards",
     "stale-cache": "save what backward needs in every forward, and take the latest",
+    "mask-forgotten": "what the forward pass hides has no part in the backward pass either: take "
+    "the softmax with its mask",
     "diagonal-only": "every output depends on every input of its row: add the Jacobian's other "
     "terms",
     "reduction-left-out": "sum over the axes along which it was broadcast",
     "sign": "turn the sign round",
+    "wrong-axes": "sum over the axes that the forward pass normalizes over, and no others",
+    "wrong-count": "divide by n, the number of terms that the forward pass took the mean of",
+    "epsilon": "take the forward pass's own deviation: √(variance + ε), ε under the root",
+    "stride": "window i starts at i times the stride: put its part back where it was taken from",
+    "other-group": "keep the channels of a group together, in the forward pass's order",
+    "number-forgotten": "what the forward pass multiplies by multiplies the gradient too, once",
     "mean-for-sum": "the samples' gradients add up: do not divide by their number here",
     "sum-for-mean": "the mean's gradient is divided by the number of terms, once",
     "forgotten-derivative": "multiply the gradient by the local derivative",
@@ -161,5 +169,7 @@ def rank_of(op: Op) -> int:
 
 def name_of(value: Any) -> str:
     if value.leaf or value.title:
+        return value.name
+    if value.producer and value.producer.short in MOVES and value.producer.inputs[0].leaf:
         return value.name
     return f"the result of {value.name}{within(value.producer)}" if value.producer else value.name

@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
+from .operations import Above, Edits, Op, Tensor
 from .samples import LeafGradients
-from .tape import Edits, Op, Tape, Tensor
+from .tape import Tape
 
 
 class Projection:
@@ -72,7 +73,7 @@ class Projection:
         changed = grads
         try:
             for edit in edits[index]:
-                changed = edit(op, self.tape.above(op, self.flow), changed)
+                changed = edit(op, Above(self.tape.above(op, self.flow), {}), changed)
         except (RuntimeError, IndexError, ValueError, TypeError):
             return 1.0  # `Evidence.replay` deals with it
         gives = []

@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 from torch._decomp import decomposition_table
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten
+from torch.utils._pytree import tree_flatten, tree_map
 
-from .tape import Op, Span, Tape, Tensor, Value
+from .formulas import Formulas
+from .operations import Op, Tensor, Value
+from .steps import note_steps
+from .tape import Span, Tape
 
 aten = torch.ops.aten
 REFERENCE = "run_reference"  # the function below which a reference runs
@@ -82,6 +84,7 @@ class _Recorder(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         if function in AFFINE or (self.opened and function in COMPOSITE):
+            self.tape.took_apart |= function in COMPOSITE
             with self:
                 outputs = _open(function, args, kwargs)
             if outputs is not NotImplemented:
@@ -173,50 +176,6 @@ def _open(function: Any, args: Any, kwargs: Any) -> Any:
     return decomposition_table[function](*args, **kwargs)
 
 
-class _Formulas(TorchFunctionMode):
-    """Functions that PyTorch takes apart before they can be noted, as their mathematics has it."""
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if function is torch.nn.functional.binary_cross_entropy_with_logits:
-            return _bce_with_logits(*args, **(kwargs or {}))
-        if function is torch.nn.functional.pad and (kwargs or {}).get("mode") == "circular":
-            return _circular(*args[:2])
-        if function is torch.nn.functional.instance_norm and (kwargs or {}).get("use_input_stats"):
-            kwargs = {**(kwargs or {}), "running_mean": None, "running_var": None}
-            args = args[:1]  # the running statistics have no part in what comes out
-        return function(*args, **(kwargs or {}))
-
-
-def _circular(x: Tensor, widths: Sequence[int]) -> Tensor:
-    """A border from the opposite side, one axis after the other, the last one first."""
-    for i in range(0, len(widths), 2):
-        axis, size = x.dim() - 1 - i // 2, x.shape[-1 - i // 2]
-        places = torch.arange(-widths[i], size + widths[i + 1]) % size
-        x = x.index_select(axis, places)
-    return x
-
-
-def _bce_with_logits(
-    x: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
-    """−w (p t log σ(x) + (1 − t) log σ(−x)), reduced."""
-    true = target * torch.nn.functional.logsigmoid(x)
-    if pos_weight is not None:
-        true = pos_weight * true
-    loss = -(true + (1 - target) * torch.nn.functional.logsigmoid(-x))
-    if weight is not None:
-        loss = weight * loss
-    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
-
-
 def _line() -> str:
     """The line of the reference's own source that runs now, as in "file.py:12", if it has any."""
     library, recorder = str(Path(torch.__file__).parent), str(Path(__file__).parent)
@@ -262,17 +221,6 @@ def _note_places(reference: Any, recorder: _Recorder) -> Iterator[None]:
             handle.remove()
 
 
-@contextmanager
-def _no_fused_layers() -> Iterator[None]:
-    """Within this block PyTorch does not hand an LSTM over to oneDNN as a whole, as in float32."""
-    enabled = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)
-    try:
-        yield
-    finally:
-        torch._C._set_mkldnn_enabled(enabled)
-
-
 def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
     """The tape of one forward pass.
 
@@ -280,7 +228,8 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
 
     Args:
         reference: an `nn.Module` or a function of tensors. It is not changed: buffers are copied.
-        inputs: tensors, and anything else that it takes. Floating-point ones get a gradient.
+        inputs: tensors, tuples of them, and anything else that it takes. Floating-point ones get a
+            gradient, as "input 0" …, nested tuples counted through.
         opened: note composite operations, such as a softmax, as what they consist of.
     Raises:
         NotImplementedError: it changes tensors in place in a way that cannot be followed.
@@ -294,7 +243,7 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         tied = [*reference.named_parameters(), *reference.named_buffers()]
         state = {name: tensor.detach().clone() for name, tensor in tied}
         trained = {name for name, p in reference.named_parameters() if p.requires_grad}
-    inputs = [x.detach().clone() if torch.is_tensor(x) else x for x in inputs]
+    inputs = tree_map(lambda x: x.detach().clone() if torch.is_tensor(x) else x, list(inputs))
 
     def leaf(name: str, tensor: Tensor) -> None:
         value = Value(tensor.clone(), leaf=name, reaches=frozenset([name]))
@@ -303,11 +252,12 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         tape.at_leaf[name].outputs[0].leaf = name
         recorder.know(tensor, tape.at_leaf[name].outputs[0])
 
-    for position, x in enumerate(inputs):
+    for position, x in enumerate(tree_flatten(inputs)[0]):
         if torch.is_tensor(x) and x.is_floating_point():
             leaf(f"input {position}", x)
-    for name in trained:
-        leaf(name, state[name])
+    for name in state:
+        if name in trained:
+            leaf(name, state[name])
 
     def run_reference(state: Any, inputs: Any) -> Any:
         if isinstance(reference, torch.nn.Module):
@@ -317,9 +267,8 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
     random = torch.random.fork_rng(devices=[])
     with (
         random,
-        _no_fused_layers(),
         torch.no_grad(),
-        _Formulas(),
+        Formulas(),
         _note_places(reference, recorder),
         recorder,
     ):
@@ -327,7 +276,11 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
             returned = torch.func.functionalize(run_reference)(state, inputs)
         except RuntimeError as error:  # also NotImplementedError, which is one
             raise NotImplementedError(" ".join(str(error).split())) from error
-    for tensor in tree_flatten(returned)[0]:
+    for tensor in filter(torch.is_tensor, tree_flatten(returned)[0]):
         tape.outputs.append(recorder.values[id(tensor)])
-    tape._close()
+    try:
+        tape._close()
+    except RuntimeError as error:  # PyTorch does not differentiate it operation by operation
+        raise NotImplementedError(" ".join(str(error).split())) from error
+    note_steps(tape)
     return tape

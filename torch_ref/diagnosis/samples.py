@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_flatten
 
+from .operations import Tensor
 from .recording import record
-from .tape import Tape, Tensor
+from .tape import Tape
 
 LeafGradients = Mapping[str, Tensor]
 
@@ -47,11 +49,13 @@ class Sample:
         for opened in (True, False):
             tape = record(reference, inputs, opened)
             tape.backward(upstream)
-            if not tapes or len(tape.ops) != len(tapes[0].ops):
-                tapes.append(tape)
+            tapes.append(tape)
+            if not tape.took_apart:
+                break
         right = tapes[0].replay({})
         scale = max((float(g.abs().max()) for g in upstream if g.numel()), default=1.0)
-        shapes = " and ".join(str(tuple(x.shape)) for x in inputs if torch.is_tensor(x))
+        tensors = filter(torch.is_tensor, tree_flatten(inputs)[0])
+        shapes = " and ".join(str(tuple(x.shape)) for x in tensors)
         judged = None
         if mine is not None:  # another dtype is told by the report; here only numbers count
             judged = {n: m.to(right[n].dtype) for n, m in mine.items() if n in right}

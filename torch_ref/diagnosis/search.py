@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from .evidence import Evidence
 from .kinds import FIXES, KINDS
+from .operations import Tensor
 from .samples import Sample
 from .suspects import Suspect, Suspects
 from .telling_apart import tell_apart
 from .verdict import Diagnosis, Verdict, where
 
-SECONDS = 20.0  # how long one search may take
+WORK = 200_000  # operations that one search may run backward
 FIRSTS = 40  # mistakes that explain the first wrong quantity, each tried together with a second
 LOST = 1e9  # a distance of fewer eps than this is digits lost, if no mistake gives it
 
@@ -27,7 +28,7 @@ def diagnose(
     lr: float | None = None,
     previous: Sample | None = None,
     gates: Mapping[int, str] | None = None,
-    seconds: float = SECONDS,
+    work: float = WORK,
 ) -> Diagnosis:
     """Name the mistake behind the gradients of the first sample.
 
@@ -37,37 +38,51 @@ def diagnose(
         lr: the learning rate, if weights were updated.
         previous: of the call before, to find a stale cache.
         gates: names of a recurrent layer's gates, by their number.
-        seconds: how long it may take.
+        work: how many operations it may run backward.
     """
     first, *others = samples
-    evidence = Evidence(first, tolerance, seconds)
+    evidence = Evidence(first, tolerance, work)
     diagnosis = Diagnosis(tuple(evidence.wrong))
     if not evidence.wrong:
         return diagnosis
     name = evidence.wrong[0]
     diagnosis.where = where(name, evidence.mine[name], first.right[name], evidence.allowed)
     suspects = Suspects(evidence, lr, previous, gates or {})
-    fitting = fits(evidence, suspects)
+    firsts = explaining_the_first(evidence, suspects)
+    fitting = fits(evidence, firsts)
     if fitting:
         groups, diagnosis.apart = tell_apart(evidence, others, fitting, gates or {})
         diagnosis.verdicts = [verdict(evidence, *group) for group in groups]
     elif (without_replay := wrong_shape(evidence) or lost_digits(evidence)) is not None:
         diagnosis.verdicts = [without_replay]
     else:
-        diagnosis.verdicts = pairs(evidence, suspects)
+        diagnosis.verdicts = pairs(evidence, suspects, firsts)
     diagnosis.tried, diagnosis.untried = evidence.tried, evidence.untried
     return diagnosis
 
 
-def fits(evidence: Evidence, suspects: Suspects) -> list[Suspect]:
-    """The single mistakes that give what is wrong; if any, those that leave right what is right."""
+Explaining = tuple[Suspect, dict[str, Tensor]]  # a mistake, and what it gives
+
+
+def explaining_the_first(evidence: Evidence, suspects: Suspects) -> list[Explaining]:
+    """The single mistakes that give the first wrong quantity, whatever they give of the others."""
+    first = evidence.wrong[0]
+    return [
+        (suspect, planted)
+        for number in range(len(evidence.sample.tapes))
+        for suspect, planted in suspects.on(number, [first], {})
+        if evidence.distance(first, planted) <= evidence.allowed
+    ]
+
+
+def fits(evidence: Evidence, firsts: Sequence[Explaining]) -> list[Suspect]:
+    """Of these, those that give all that is wrong; if any, those that leave right what is right."""
     fitting = []
-    for number in range(len(evidence.sample.tapes)):
-        for suspect, planted in suspects.on(number, evidence.wrong, {}):
-            distance = evidence.fit(planted)
-            if distance is not None:
-                spares = evidence.spares(planted)
-                fitting.append(replace(suspect, distance=distance, spares=spares))
+    for suspect, planted in firsts:
+        distance = evidence.fit(planted)
+        if distance is not None:
+            spares = evidence.spares(planted)
+            fitting.append(replace(suspect, distance=distance, spares=spares))
     sparing = [suspect for suspect in fitting if suspect.spares]
     return sparing or fitting
 
@@ -134,21 +149,22 @@ def verdict(evidence: Evidence, suspect: Suspect, *same: Suspect) -> Verdict:
     )
 
 
-def pairs(evidence: Evidence, suspects: Suspects) -> list[Verdict]:
+def pairs(
+    evidence: Evidence, suspects: Suspects, explaining: Sequence[Explaining]
+) -> list[Verdict]:
     """Two mistakes together: one explains the first wrong quantity, the other all the rest."""
-    first = evidence.wrong[0]
     for number, tape in enumerate(evidence.sample.tapes):
         firsts = []
-        for suspect, planted in suspects.on(number, [first], {}):
+        for suspect, planted in explaining:
             mistake = suspect.mistake
-            if mistake.edits and evidence.distance(first, planted) <= evidence.allowed:
+            if suspect.tape == number and mistake.edits and suspect.times is None:
                 left = len(evidence.unexplained(planted))
                 simplest = KINDS.index(mistake.kind), mistake.rank, len(mistake.edits)
                 firsts.append(((left, *simplest), suspect))
         firsts.sort(key=lambda entry: entry[0])
         for _, one in firsts[:FIRSTS]:
             base = evidence.replay(tape, one.mistake.edits)
-            if base is None or evidence.note_if_late():
+            if base is None or evidence.is_spent:
                 break
             seconds = []
             for two, planted in suspects.on(number, evidence.unexplained(base), one.mistake.edits):

@@ -1,8 +1,9 @@
 """Every mistake that may be behind the gradients handed in, and what each of them would give."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from .catalogue import Edges, edge_groups, mistakes_of
@@ -10,10 +11,14 @@ from .early_update import EarlyUpdate
 from .evidence import Evidence
 from .factors import Factor, factors_for, numbers_of
 from .kinds import Mistake, rank_of
+from .operations import Edits, Tensor
 from .planted.arguments import stale
 from .projection import Projection
 from .samples import LeafGradients, Sample
-from .tape import Edits, Tensor
+from .tape import Tape
+
+AT_ONCE = 128  # replays side by side
+ROOM = 100_000  # operations that they may take together
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,9 @@ class Suspect:
         return (self.tape, self.edges.what, *self.mistake.edits, *factor)
 
 
+Naming = Callable[[], Iterator[Suspect]]  # the names of what fits
+
+
 class Suspects:
     """Every mistake that may give the gradients handed in, one after the other.
 
@@ -81,15 +89,20 @@ class Suspects:
         judged = {name: self.evidence.mine[name] for name in needed}
         linear = Projection(tape, judged, base, before, 1e3 * self.evidence.allowed)
         numbers = numbers_of(tape)
-        yield from self.with_factors(number, wanted, before, base, linear, numbers)
+        several: list[tuple[Edits, Naming]] = []  # at several operations: side by side
+        yield from self.with_factors(number, wanted, before, base, linear, numbers, several)
         sources = [mistakes_of(tape, self.gates)]
         if self.previous is not None and not before:
             sources.append(stale(tape, self.previous.tapes[number]))
         for source in sources:
             for mistake in source:
-                if self.evidence.note_if_late():
+                if self.evidence.is_spent:
                     return
                 if not wanted <= mistake.reaches:
+                    continue
+                if len(mistake.edits) > 1:
+                    alone = partial(iter, [Suspect(mistake, 0.0, number)])
+                    several.append((mistake.edits, alone))
                     continue
                 ratio = linear.ratio(mistake.edits)
                 if ratio is not None:
@@ -98,9 +111,31 @@ class Suspects:
                         yield from self.with_common_factor(
                             Suspect(mistake, 0.0, number), planted, ratio, numbers
                         )
+        yield from self.side_by_side(tape, several, needed, before)
         if not before and number == 0:
             for mistake, planted in self.early.mistakes(tape, base):
                 yield Suspect(mistake, 0.0), planted
+
+    def side_by_side(
+        self,
+        tape: Tape,
+        several: Sequence[tuple[Edits, Naming]],
+        needed: Sequence[str],
+        before: Edits,
+    ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
+        """Of several edits, each with its names, those that may fit, and what they give."""
+        at_once = max(1, min(AT_ONCE, int(ROOM / sum(op.work for op in tape.ops))))
+        for start in range(0, len(several), at_once):
+            if self.evidence.is_spent:
+                return
+            part = [
+                (both(before, edits), naming) for edits, naming in several[start : start + at_once]
+            ]
+            for i in self.evidence.may_fit(tape, [edits for edits, _ in part], needed):
+                edits, naming = part[i]
+                planted = self.evidence.replay(tape, edits)
+                if planted is not None:
+                    yield from ((suspect, planted) for suspect in naming())
 
     def with_common_factor(
         self, suspect: Suspect, planted: dict[str, Tensor], ratio: float, numbers: dict[str, float]
@@ -122,45 +157,52 @@ class Suspects:
         base: LeafGradients,
         linear: Projection,
         numbers: dict[str, float],
+        several: list[tuple[Edits, Naming]],
     ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
-        """Wrong factors on edges. The gradients are linear in one, so it can be solved for."""
+        """Wrong factors on edges. The gradients are linear in one, so it can be solved for.
+
+        Where one factor stands on several edges they are not, and it goes to `several`.
+        """
         tape = self.evidence.sample.tapes[number]
         for edges in edge_groups(tape):
-            if self.evidence.note_if_late():
+            if self.evidence.is_spent:
                 return
             if not wanted <= edges.reaches:
                 continue
             if len(edges.edges) == 1 and not linear.may_have_factor(*edges.edges[0]):
                 continue
+            if not edges.linear:
+                for value in self.usual_factors(edges):
+                    naming = partial(self.named, number, edges, value, numbers)
+                    several.append((edges.times(value), naming))
+                continue
             cut = self.evidence.replay(tape, both(before, edges.times(0.0)))
             if cut is None:
                 continue
-            if edges.linear:
-                values = self.solve(base, cut, wanted, numbers)
-            else:
-                sizes = {
-                    float(s) for op, _ in edges.edges for v in op.outputs for s in v.tensor.shape
-                }
-                values = [0.0, -1.0, 2.0, 0.5]
-                values += [f for s in sorted(sizes) if s > 2 for f in (s, 1 / s)]
-            for value in values:
-                if edges.linear:
-                    planted = {n: cut[n] + value * (base[n] - cut[n]) for n in base}
-                else:
-                    replayed = self.evidence.replay(tape, both(before, edges.times(value)))
-                    if replayed is None:
-                        continue
-                    planted = replayed
-                for factor in factors_for(value, numbers, self.evidence.eps):
-                    mistake = Mistake(
-                        factor.kind,
-                        f"{edges.what} {factor.words}",
-                        edges.place,
-                        edges.times(value),
-                        edges.reaches,
-                        rank_of(edges.edges[0][0]) + (not edges.linear),
-                    )
-                    yield Suspect(mistake, 0.0, number, edges, factor), planted
+            for value in self.solve(base, cut, wanted, numbers):
+                planted = {n: cut[n] + value * (base[n] - cut[n]) for n in base}
+                for suspect in self.named(number, edges, value, numbers):
+                    yield suspect, planted
+
+    def usual_factors(self, edges: Edges) -> list[float]:
+        sizes = {float(s) for op, _ in edges.edges for v in op.outputs for s in v.tensor.shape}
+        return [0.0, -1.0, 2.0, 0.5] + [f for s in sorted(sizes) if s > 2 for f in (s, 1 / s)]
+
+    def named(
+        self, number: int, edges: Edges, value: float, numbers: dict[str, float]
+    ) -> Iterator[Suspect]:
+        """A factor on edges, once for each thing that it may be."""
+        edits = edges.times(value)
+        for factor in factors_for(value, numbers, self.evidence.eps):
+            mistake = Mistake(
+                factor.kind,
+                f"{edges.what} {factor.words}",
+                edges.place,
+                edits,
+                edges.reaches,
+                rank_of(edges.edges[0][0]) + (not edges.linear),
+            )
+            yield Suspect(mistake, 0.0, number, edges, factor)
 
     def solve(
         self, base: LeafGradients, cut: LeafGradients, wanted: set[str], numbers: dict[str, float]

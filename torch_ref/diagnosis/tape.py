@@ -1,7 +1,7 @@
 """The operations of one forward pass in PyTorch, and the backward pass through them replayed.
 
-Each operation's own derivative is autograd's. The backward pass through all of them is PyTorch's,
-unless an edit is planted in it: that is how one asks which numbers a given mistake would produce.
+The backward pass through all of them is PyTorch's, unless an edit is planted in it: that is how one
+asks which numbers a given mistake would produce.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,214 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
-Tensor = torch.Tensor
-Gradients = list[Tensor | None]
-Edit = Callable[["Op", Gradients, Gradients], Gradients]  # (op, at its outputs, right ones) -> new
-Edits = Mapping[int, Sequence[Edit]]  # by the operation's place in the list
-WORDS = {
-    "mm": "the matrix product",
-    "bmm": "the matrix product",
-    "dot": "the dot product",
-    "mv": "the matrix product",
-    "_trilinear": "the product",
-    "convolution": "the convolution",
-    "add": "the sum",
-    "sub": "the difference",
-    "mul": "the product",
-    "div": "the quotient",
-    "pow": "the power",
-    "expand": "the broadcast",
-    "sum": "the sum over the axis",
-    "mean": "the mean",
-    "var_mean": "mean and variance",
-    "rsqrt": "1/sqrt",
-    "exp": "exp",
-    "log": "log",
-    "_softmax": "the softmax",
-    "_log_softmax": "the log softmax",
-    "embedding": "the lookup",
-    "max_pool2d_with_indices": "the max pooling",
-    "max_pool3d_with_indices": "the max pooling",
-    "native_batch_norm": "the batch normalization",
-    "native_layer_norm": "the layer normalization",
-}
-RESHAPES = {"view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "alias", "clone", "flatten"}
-MOVES = RESHAPES | {"t", "transpose", "permute", "expand", "unbind", "select"}
-
-
-@dataclass(eq=False)
-class Value:
-    """A tensor of the forward pass: an input, a parameter, or what an operation returned."""
-
-    tensor: Tensor
-    leaf: str = ""
-    producer: "Op | None" = None
-    consumers: "list[tuple[Op, int]]" = field(default_factory=list)
-    reaches: frozenset[str] = frozenset()  # the leaves that it was computed from
-    title: str = ""  # what it is called in its kind of layer
-
-    @property
-    def name(self) -> str:
-        if self.leaf or self.title:
-            return self.leaf or self.title
-        if self.producer is None:
-            return "a constant"
-        if self.producer.short in MOVES:  # it is what was moved
-            return self.producer.inputs[0].name
-        if self.producer.short == "var_mean":
-            return "the mean" if self is self.producer.outputs[1] else "the variance"
-        return self.producer.name
-
-
-def signature(value: Value, depth: int = 3) -> str:
-    """How a value came about, so many operations back: the same at every time step."""
-    op = value.producer
-    if value.leaf or op is None or op.function is None or depth == 0:
-        return value.leaf
-    part = f"[{op.outputs.index(value)}]" if len(op.outputs) > 1 else ""
-    inside = ",".join(signature(v, depth - 1) for v in op.inputs)
-    return f"{op.short}{part}({inside})"
-
-
-class Op:
-    """One operation, its differentiable inputs and its outputs.
-
-    Args:
-        function: an operation of PyTorch; None stands for the identity, at inputs and outputs.
-        flat, spec: its arguments as PyTorch's pytree.
-        slots: (position in `flat`, value) of every argument with a gradient.
-        place: the submodule that ran it, as in "layers.1 (Tanh)".
-        line: the line of the reference that ran it, where that is not in PyTorch itself.
-    """
-
-    def __init__(
-        self,
-        function: Any,
-        flat: list[Any],
-        spec: Any,
-        slots: list[tuple[int, Value]],
-        place: str,
-        line: str = "",
-    ) -> None:
-        self.function, self.flat, self.spec, self.slots = function, flat, spec, slots
-        self.place, self.line = place, line
-        self.index = -1
-        self.outputs: list[Value] = []
-        self._graph: tuple[list[Tensor], list[Tensor]] | None = None
-
-    @property
-    def short(self) -> str:
-        """ "mul" of `aten.mul.Tensor`."""
-        if self.function is None:
-            return "identity"
-        return self.function.overloadpacket.__name__.rstrip("_") or self.function.__name__
-
-    @property
-    def name(self) -> str:
-        return WORDS.get(self.short, self.short.strip("_").removesuffix("_forward"))
-
-    @property
-    def inputs(self) -> list[Value]:
-        return [value for _, value in self.slots]
-
-    def run(self, at: Mapping[int, Tensor] | None = None) -> tuple[list[Tensor], list[Tensor]]:
-        """Run it once more: its differentiable inputs as leaves of a new graph, and its outputs."""
-        flat = list(self.flat)
-        for position, tensor in (at or {}).items():
-            flat[position] = tensor
-        leaves = []
-        for position, value in self.slots:
-            flat[position] = flat[position] if at and position in at else value.tensor
-            flat[position] = flat[position].detach().requires_grad_()
-            leaves.append(flat[position])
-        with torch.enable_grad():
-            if self.function is None:
-                return leaves, [leaf.view_as(leaf) for leaf in leaves]
-            args, kwargs = tree_unflatten(flat, self.spec)
-            outputs, _ = tree_flatten(self.function(*args, **kwargs))
-        return leaves, [out for out in outputs if torch.is_tensor(out)]
-
-    def drop_undifferentiable(self) -> None:
-        """Forget the arguments that PyTorch does not differentiate by, such as a loss's target."""
-        try:
-            self.run()
-        except RuntimeError as error:
-            if "not differentiable with respect to argument" not in str(error):
-                raise
-            names = [argument.name for argument in self.function._schema.arguments]
-            self.slots = [s for s in self.slots if f"'{names[s[0]]}'" not in str(error)]
-            self.drop_undifferentiable()
-
-    def vjp(self, grads: Gradients, at: Mapping[int, Tensor] | None = None) -> Gradients:
-        """The gradient of each input from those of the outputs, by autograd.
-
-        Args:
-            at: arguments to take the derivative at, by position, in place of its own.
-        """
-        if at is None:
-            self._graph = self._graph or self.run()
-            leaves, outputs = self._graph
-        else:
-            leaves, outputs = self.run(at)
-        return backward_of(leaves, outputs, grads)
-
-    def jvp(self, tangents: Sequence[Tensor]) -> list[Tensor]:
-        """How the outputs move when the inputs do: the derivative of the vjp, which is linear."""
-        leaves, outputs = self.run()
-        output_tangents = []
-        for out in outputs:
-            if not out.requires_grad:
-                output_tangents.append(torch.zeros_like(out))
-                continue
-            probe = torch.zeros_like(out, requires_grad=True)
-            grads = torch.autograd.grad(
-                out, leaves, probe, create_graph=True, retain_graph=True, allow_unused=True
-            )
-            used = [(g, t) for g, t in zip(grads, tangents, strict=True) if g is not None]
-            through = [(g, t) for g, t in used if g.requires_grad]
-            moved = (
-                torch.autograd.grad(
-                    [g for g, _ in through], probe, [t for _, t in through], allow_unused=True
-                )
-                if through
-                else (None,)
-            )
-            output_tangents.append(torch.zeros_like(out) if moved[0] is None else moved[0])
-        return output_tangents
-
-    def vjp_with_saved(self, grads: Gradients, change: Callable[[Tensor], Tensor]) -> Gradients:
-        """The gradient of each input, each tensor that autograd kept for it first changed."""
-        with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.detach(), change):
-            leaves, outputs = self.run()
-            return backward_of(leaves, outputs, grads)
-
-
-def backward_of(leaves: list[Tensor], outputs: list[Tensor], grads: Gradients) -> Gradients:
-    """The vector-Jacobian products of a small graph, which is kept."""
-    pairs = [
-        (out, grad)
-        for out, grad in zip(outputs, grads, strict=True)
-        if grad is not None and out.requires_grad
-    ]
-    if not pairs:
-        return [None] * len(leaves)
-    through, grad_outputs = zip(*pairs, strict=True)
-    return list(
-        torch.autograd.grad(through, leaves, grad_outputs, retain_graph=True, allow_unused=True)
-    )
-
-
-def total(parts: Sequence[Tensor | None]) -> Tensor | None:
-    """The sum of the tensors that there are; None if there is none."""
-    there = [part for part in parts if part is not None]
-    if not there:
-        return None
-    added = there[0]
-    for part in there[1:]:
-        added = added + part
-    return added
+from .operations import Above, Edits, Gradients, Op, Tensor, Value, total
 
 
 @dataclass(eq=False)
@@ -269,6 +63,7 @@ class Tape:
             a mistake there has its place too.
         leaves: every input and parameter with a gradient, by name.
         outputs: the values returned.
+        took_apart: whether an operation was noted as what it consists of that may be noted whole.
         spans: the modules that turn one tensor into one of its shape, without parameters.
     """
 
@@ -277,15 +72,15 @@ class Tape:
         self.leaves: dict[str, Value] = {}
         self.outputs: list[Value] = []
         self.spans: list[Span] = []
+        self.took_apart = False
         self.at_leaf: dict[str, Op] = {}
         self.upstream: list[Op] = []
         self._right: dict[int, Gradients] = {}
 
     def _append(self, op: Op, outputs: list[Value]) -> None:
         op.outputs = outputs
-        reaches = frozenset().union(*(value.reaches for value in op.inputs))
         for value in outputs:
-            value.producer, value.reaches = op, reaches
+            value.producer, value.reaches = op, op.reaches
         self.ops.append(op)
 
     def _identity(self, value: Value, place: str) -> Op:
@@ -298,10 +93,9 @@ class Tape:
         for op in self.ops:
             op.slots = [(position, value) for position, value in op.slots if value.reaches]
             op.drop_undifferentiable()
-            reaches = frozenset().union(*(value.reaches for value in op.inputs))
             _, outputs = op.run()
             for value, out in zip(op.outputs, outputs, strict=True):
-                value.reaches = reaches if out.requires_grad else frozenset()
+                value.reaches = op.reaches if out.requires_grad else frozenset()
         self.upstream = [self._identity(v, "") for v in self.outputs]
         wanted = {id(op.outputs[0]) for op in self.upstream}
         kept = []
@@ -314,26 +108,10 @@ class Tape:
             op.index = index
             for slot, value in enumerate(op.inputs):
                 value.consumers.append((op, slot))
-        self._name_states()
         for span in self.spans:
             span.ops = [op for op in span.ops if op in kept]
             span.find_edges()
         self.spans = [span for span in self.spans if span.is_function]
-
-    def _name_states(self) -> None:
-        """What a recurrent layer carries from one time step to the next has a name there."""
-        for op in self.ops:
-            if any("weight_hh" in leaf for value in op.inputs for leaf in value.reaches):
-                recurrent = [
-                    v for v in op.inputs if len(v.reaches) == 1 and "weight_hh" in min(v.reaches)
-                ]
-                for value in op.inputs if op.short == "mm" and recurrent else ():
-                    if value not in recurrent and value.producer and value.producer.function:
-                        value.title = "the hidden state"
-            if op.short == "tanh" and "LSTM" in op.place:
-                cell = op.inputs[0]
-                if cell.producer and cell.producer.short == "add":
-                    cell.title = "the cell state"
 
     def gradient(self, value: Value, changed: Mapping[int, Gradients]) -> Tensor | None:
         """∂L/∂value: the sum over all that used it, in one replay or, else, in the right one."""
@@ -363,6 +141,7 @@ class Tape:
         """What one replay changes: by operation, the gradients of its inputs."""
         changed: dict[int, Gradients] = {}
         touched: set[int] = set()
+        notes: dict[Any, Tensor] = {}
         if not edits:
             return changed
         for op in reversed(self.ops[: max(edits) + 1]):
@@ -371,10 +150,14 @@ class Tape:
             grad_outputs = self.above(op, changed)
             grad_inputs = list(grad_outputs) if op.function is None else op.vjp(grad_outputs)
             for edit in edits.get(op.index, ()):
-                grad_inputs = edit(op, grad_outputs, grad_inputs)
+                grad_inputs = edit(op, Above(grad_outputs, notes), grad_inputs)
             changed[op.index] = grad_inputs
             touched |= {id(value) for value in op.inputs}
         return changed
+
+    def work(self, edits: Edits) -> float:
+        """How much a replay takes: one for each operation, more where its tensors are large."""
+        return sum(op.work for op in self.ops[: max(edits, default=-1) + 1])
 
     def at_outputs(self, op: Op, changed: Mapping[int, Gradients] | None = None) -> Gradients:
         """The gradients of an operation's outputs, in one replay or, else, the right ones."""

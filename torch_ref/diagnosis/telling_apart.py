@@ -25,7 +25,7 @@ def tell_apart(
     """
     unique = list({suspect.identity: suspect for suspect in suspects}.values())
     groups, apart = [unique], ""
-    for sample in others:
+    for sample in others if len(unique) > 1 else ():
         results = consequences(evidence, sample, unique, gates)
         if sample.mine is not None:
             confirmed = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from .tape import Tensor
+from .operations import Tensor
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Mistakes to plant into a backward pass.
 
-gradients    made with a gradient on its way: an axis, a sum, a gate
-derivatives  made with a local derivative: left out, twice, its diagonal only
-windows      made with windows that slide over an input
-arguments    made with what it is taken at: another value, an old one, a new weight
+gradients       made with a gradient on its way: an axis, a sum, a gate
+derivatives     made with a local derivative: left out, twice, its diagonal only
+windows         made with windows that slide over an input
+normalizations  made with a normalization's sums
+arguments       made with what it is taken at: another value, an old one, a new weight
+masks           made with a softmax's mask
 """

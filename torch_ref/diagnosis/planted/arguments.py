@@ -16,8 +16,12 @@ from ..kinds import (
     rank_of,
     within,
 )
-from ..tape import MOVES, Edit, Edits, Op, Tape, Tensor, Value
+from ..operations import MOVES, Edit, Edits, Op, Tensor, Value
+from ..steps import neighbours
+from ..tape import Tape
+from .gradients import SPLITS
 
+LINEAR = MOVES | SPLITS | {"add", "sub", "rsub", "cat", "stack", "sum", "neg"}
 NEAR = 16  # how far along the tape a wrong argument is looked for
 
 
@@ -38,6 +42,8 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
     for position, argument in enumerate(op.flat):
         if not torch.is_tensor(argument) or not argument.is_floating_point():
             continue
+        if op.short in LINEAR:  # its derivative is the same wherever it is taken
+            break
         value = slots.get(position)
         label = value.name if value is not None else "a constant"
         here = value.tensor if value is not None else argument
@@ -123,6 +129,7 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                 if torch.equal(other.tensor, here) or not other.tensor.is_floating_point():
                     continue
                 elsewhere = "its own output" if distance == 0 else name_of(other)
+                elsewhere += later_or_earlier(other, value)
                 yield (
                     "wrong-argument",
                     f"at {position} {distance} {j}",
@@ -136,16 +143,42 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                 "wrong-argument",
                 "input for output",
                 f"the derivative of {name}, in terms of its output, is taken at its input",
-                lambda op, grad_outputs, grad_inputs: op.vjp_with_saved(
-                    grad_outputs, lambda saved: x if saved.shape == x.shape else saved
-                ),
+                saved_as(x),
             )
+            for where, there in neighbours(op):
+                yield (
+                    "wrong-argument",
+                    f"output of {where}",
+                    f"the derivative of {name}, in terms of its output, is taken at that of "
+                    f"{where}",
+                    saved_as(there),
+                )
     yield from option_changes(op, slot)
+
+
+def later_or_earlier(one: Value, other: Value | None) -> str:
+    """ " of the step before", where both are the same at one step and the next."""
+    there, here = one.producer, other.producer if other else None
+    if there is None or here is None or there.step is None or there.step is not here.step:
+        return ""
+    return f" of the step {'before' if there.index < here.index else 'after'}"
+
+
+def saved_as(other: Tensor) -> Edit:
+    """An edit after which what an operation has saved of this shape is another tensor."""
+    return lambda op, grad_outputs, grad_inputs: op.vjp_with_saved(
+        grad_outputs, lambda saved: other if saved.shape == other.shape else saved
+    )
 
 
 def slips(value: Value) -> Iterator[tuple[str, Tensor]]:
     """What a value would be had its own computation gone wrong: a term left out, a sign turned."""
     op = value.producer
+    if op is not None and op.short in SPLITS:  # what is split went wrong
+        number = op.outputs.index(value)
+        for words, whole in slips(op.inputs[0]):
+            yield words, op.run({op.slots[0][0]: whole})[1][number].detach()
+        return
     while op is not None and op.short in MOVES and op.inputs:
         if op.inputs[0].tensor.shape != value.tensor.shape:
             return

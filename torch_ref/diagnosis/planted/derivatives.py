@@ -1,13 +1,14 @@
 """Mistakes made with a local derivative: left out, twice, another one, its diagonal only."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
 
 from ..kinds import POINTWISE, Change, Mistake, at_slot, from_output, output_gradient, within
-from ..tape import Edit, Edits, Gradients, Op, Span, Tensor
+from ..operations import Above, Edit, Edits, Gradients, Op, Tensor
+from ..tape import Span
 
 DIAGONAL_LIMIT = 2048  # elements of a Jacobian's diagonal, each a backward pass of its own
 
@@ -16,6 +17,12 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     """An operation that returns the shape of its input: what may stand in for its derivative."""
     x = op.inputs[slot].tensor
     y = op.outputs[0].tensor
+    if op.short in ("t", "transpose", "permute"):
+        of = f"the gradient of {op.inputs[slot].name}"
+        what = "not transposed back" if y.shape == x.shape else "reshaped where it must be moved"
+        how = from_output(slot, lambda g: g.reshape(x.shape))
+        yield "transpose", "kept", f"{of} is {what}", how
+        return
     if y.shape != x.shape or any(value.reaches for value in op.outputs[1:]):
         return
     name = f"{op.name}{within(op)}"
@@ -23,18 +30,13 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     pointwise = POINTWISE in op.function.tags
     position = op.slots[slot][0]
 
-    if op.short in ("t", "transpose", "permute"):
-        what = f"the gradient of {op.inputs[slot].name} is not transposed back"
-        yield "transpose", "kept", what, from_output(slot, lambda g: g)
-        return
+    number = times_number(op) if unary else None
     left_out = "forgotten-derivative" if unary else "forgotten-factor"
     factor = "the derivative of" if unary else "the other factor of"
-    yield (
-        left_out,
-        "one",
-        f"{factor} {name} is left out (taken as 1)",
-        from_output(slot, lambda g: g),
-    )
+    what = f"{factor} {name} is left out (taken as 1)"
+    if number is not None:
+        left_out, what = "number-forgotten", f"the number of {name}, {number:.6g}, is left out"
+    yield left_out, "one", what, from_output(slot, lambda g: g)
     if not unary:
         return
     yield (
@@ -59,14 +61,28 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
         f"{name} is applied to the gradient, in place of multiplying by its derivative",
         at_slot(slot, applied),
     )
+    kind, of = "derivative-twice", "derivative"
+    if number is not None:
+        kind, of = "number-forgotten", "number"
     yield (
-        "derivative-twice",
+        kind,
         "twice",
-        f"the derivative of {name} is multiplied in twice",
+        f"the {of} of {name}{f', {number:.6g},' if number else ''} is multiplied in twice",
         lambda op, grad_outputs, grad_inputs: op.vjp(
             [grad_inputs[0], *[None] * (len(op.outputs) - 1)]
         ),
     )
+    if op.short in ("_softmax", "_log_softmax") and isinstance(op.flat[1], int):
+        back = getattr(torch.ops.aten, f"{op.short}_backward_data")
+        for axis in range(x.dim()):
+            if axis != op.flat[1] % x.dim() and x.shape[axis] > 1:
+                yield (
+                    "option-ignored",
+                    f"axis {axis}",
+                    f"the sum in the derivative of {name} goes over axis {axis}, not "
+                    f"{op.flat[1] % x.dim()}",
+                    from_output(slot, lambda g, axis=axis: back(g, y, axis, y.dtype)),
+                )
     if not pointwise:
         if x.numel() <= DIAGONAL_LIMIT:
             yield (
@@ -97,6 +113,14 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
         )
 
 
+def times_number(op: Op) -> float | None:
+    """The number that an operation multiplies by, and does nothing else."""
+    number = op.flat[1] if len(op.flat) > 1 else None
+    if op.short not in ("mul", "div") or not isinstance(number, int | float) or not number:
+        return None
+    return float(number) if op.short == "mul" else 1 / number
+
+
 def other_slopes(x: Tensor, y: Tensor) -> Iterator[tuple[str, Tensor]]:
     """Derivatives of other functions, and what is easily written for a derivative of y = f(x)."""
     for formula, slope in {
@@ -121,6 +145,48 @@ def other_slopes(x: Tensor, y: Tensor) -> Iterator[tuple[str, Tensor]]:
     }.items():
         if slope.numel() and not bool((slope == slope.reshape(-1)[0]).all()):
             yield formula, slope  # a constant would be a factor
+
+
+def skipped_derivatives(op: Op) -> Iterator[tuple[int, str, str, str, Edits]]:
+    """The derivative of an activation left out on one of the paths behind it, not on the others.
+
+    Yields:
+        The slot of this operation, which is the activation; kind, key, words, and the edits.
+    """
+    if op.function is None or POINTWISE not in op.function.tags or len(op.inputs) != 1:
+        return
+    added = op.inputs[0].producer
+    if added is None or added.function is None or added.short not in ("add", "sub"):
+        return
+    name = f"{op.name}{within(op)}"
+
+    def skipping(slots: Sequence[int], path: Sequence[Op]) -> Edit:
+        """At the last operation of the path: the gradient that came without the derivative."""
+
+        def edit(at: Op, grad_outputs: Above, grad_input: Tensor) -> Tensor | None:
+            grad: Tensor | None = grad_outputs.notes[op]
+            for step, slot in zip(path, slots, strict=True):
+                grad = None if grad is None else step.vjp([grad])[slot]
+            return grad
+
+        return at_slot(slots[-1], edit)
+
+    for slot, value in enumerate(added.inputs):
+        ends: list[tuple[list[Op], list[int]]] = [([added], [slot])]
+        inner = value.producer
+        if inner is not None and inner.function is not None and inner.short == "mul":
+            ends += [([added, inner], [slot, i]) for i in range(len(inner.inputs))]
+        for path, slots in ends:
+            towards = path[-1].inputs[slots[-1]].name
+            edits: Edits = {op.index: [note_above], path[-1].index: [skipping(slots, path)]}
+            what = f"the derivative of {name} is left out on the path to {towards}"
+            yield 0, "forgotten-derivative", f"towards {slots}", what, edits
+
+
+def note_above(op: Op, grad_outputs: Above, grad_inputs: Gradients) -> Gradients:
+    """An edit that changes nothing: it keeps what came to an operation's output for later ones."""
+    grad_outputs.notes[op] = output_gradient(grad_outputs)
+    return grad_inputs
 
 
 def span_changes(span: Span) -> Iterator[Mistake]:
@@ -161,20 +227,13 @@ def span_changes(span: Span) -> Iterator[Mistake]:
 
 def on_span(span: Span, change: Callable[..., Tensor]) -> Edits:
     """The gradient at a span's input made from the one at its output."""
-    above: list[Tensor] = []
     edits: dict[int, list[Edit]] = defaultdict(list)
-
-    def note(op: Op, grad_outputs: Gradients, grad_inputs: Gradients) -> Gradients:
-        above[:] = [output_gradient(grad_outputs)]
-        return grad_inputs
-
-    edits[span.ops[-1].index].append(note)
+    edits[span.ops[-1].index].append(note_above)
     for number, (op, slot) in enumerate(span.edges):
 
-        def put(
-            op: Op, grad_outputs: Gradients, grad_input: Tensor, number: int = number
-        ) -> Tensor:
-            return torch.zeros_like(grad_input) if number else change(above[0])
+        def put(op: Op, grad_outputs: Above, grad_input: Tensor, number: int = number) -> Tensor:
+            above = grad_outputs.notes[span.ops[-1]]
+            return torch.zeros_like(grad_input) if number else change(above)
 
         edits[op.index].append(at_slot(slot, put))
     return dict(edits)

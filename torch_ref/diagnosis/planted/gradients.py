@@ -1,15 +1,28 @@
 """Mistakes made with a gradient on its way: an axis, an index, a sum, a gate, another array."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 
 import torch
 
-from ..kinds import Change, Mistake, at_slot, from_output, name_of, place_of, scaled
-from ..tape import Edit, Op, Tape, Tensor
+from ..kinds import (
+    POINTWISE,
+    Change,
+    Mistake,
+    at_slot,
+    change_gradient,
+    from_output,
+    name_of,
+    place_of,
+    scaled,
+)
+from ..operations import Edit, Op, Tensor, Value
+from ..tape import Tape
+
+SPLITS = {"split", "chunk", "unsafe_split", "unsafe_chunk", "split_with_sizes"}
 
 
 def _axes(g: Tensor) -> Iterator[int]:
@@ -68,38 +81,92 @@ def edge_changes(
 
 
 def block_changes(
-    shape: torch.Size, parts: Iterable[int], names: Mapping[int, str]
+    shape: torch.Size, parts: Iterable[int], names: Mapping[int, str], axis: int = 0
 ) -> Iterator[tuple[str, str, Callable[..., Tensor]]]:
-    """Gates, or heads: equal parts of the first axis that are taken for one another."""
+    """Gates, or heads: equal parts of an axis that are taken for one another."""
     for count in parts:
-        if not shape or shape[0] % count or shape[0] == count == 1:
+        if not shape or shape[axis] % count or shape[axis] == count == 1:
             continue
-        name = [
-            f"gate {names[count][i]}" if count in names else f"part {i + 1} of {count}"
-            for i in range(count)
-        ]
+        name = part_names(count, names)
 
         def copied(g: Tensor, count: int, a: int, b: int) -> Tensor:
-            blocks = list(g.chunk(count))
+            blocks = list(g.chunk(count, axis))
             blocks[a] = blocks[b]
-            return torch.cat(blocks)
+            return torch.cat(blocks, axis)
 
         def swapped(g: Tensor, count: int, order: tuple[int, ...]) -> Tensor:
-            blocks = g.chunk(count)
-            return torch.cat([blocks[i] for i in order])
+            blocks = g.chunk(count, axis)
+            return torch.cat([blocks[i] for i in order], axis)
 
         for a, b in permutations(range(count), 2):
             what = f"has for {name[a]} what belongs to {name[b]}"
             yield "other-gate", what, partial(copied, count=count, a=a, b=b)
         for a in range(count):
             others = [i for i in range(count) if i != a]
-            size = shape[0] // count
+            size = shape[axis] // count
             indices = [row for i in others for row in range(i * size, (i + 1) * size)]
-            yield "forgotten-path", f"lacks {name[a]}", partial(_only, axis=0, indices=indices)
+            yield "forgotten-path", f"lacks {name[a]}", partial(_only, axis=axis, indices=indices)
         for order in permutations(range(count)):
             if order != tuple(range(count)):
                 what = f"has its parts in the order {', '.join(name[i] for i in order)}"
                 yield "other-gate", what, partial(swapped, count=count, order=order)
+
+
+def part_names(count: int, names: Mapping[int, str]) -> list[str]:
+    return [
+        f"gate {names[count][i]}" if count in names else f"part {i + 1} of {count}"
+        for i in range(count)
+    ]
+
+
+def split_changes(op: Op, names: Mapping[int, str]) -> Iterator[Change]:
+    """Where a gradient is put together from those of gates, or of queries, keys and values."""
+    count = len(op.outputs)
+    if op.short not in SPLITS or not 1 < count <= 4:
+        return
+    shape, part = op.inputs[0].tensor.shape, op.outputs[0].tensor.shape
+    axis = next(a for a, (s, p) in enumerate(zip(shape, part, strict=True)) if s != p)
+    whose = f"the gradient of {name_of(op.inputs[0])}"
+    for kind, what, change in block_changes(shape, [count], names, axis):
+        yield kind, f"parts {what}", f"{whose} {what}", change_gradient(0, change)
+    slopes = [slope_behind(value) for value in op.outputs]
+    name = part_names(count, names)
+    for a, b in permutations(range(count), 2):
+        one, two = slopes[a], slopes[b]
+        if one is None or two is None:
+            continue
+        ratios = {(a, b): one / two, (b, a): two / one}
+
+        def taken(
+            g: Tensor, pairs: Sequence[tuple[int, int]], ratios: Mapping[Any, Tensor] = ratios
+        ) -> Tensor:
+            blocks = list(g.chunk(count, axis))
+            moved = {to: blocks[at] * ratios[to, at] for to, at in pairs}
+            return torch.cat([moved.get(i, block) for i, block in enumerate(blocks)], axis)
+
+        what = f"has for {name[a]} what belongs to {name[b]}, ahead of their derivatives"
+        copied = change_gradient(0, partial(taken, pairs=[(a, b)]))
+        yield "other-gate", f"ahead {a} {b}", f"{whose} {what}", copied
+        if a < b:
+            what = f"has {name[a]} and {name[b]} exchanged, ahead of their derivatives"
+            swapped = change_gradient(0, partial(taken, pairs=[(a, b), (b, a)]))
+            yield "other-gate", f"exchanged {a} {b}", f"{whose} {what}", swapped
+
+
+def slope_behind(value: Value) -> Tensor | None:
+    """The derivative of the activation that a part of a split goes into, if it goes nowhere else.
+
+    None if that is zero somewhere.
+    """
+    while len(value.consumers) == 1:
+        op = value.consumers[0][0]
+        if len(op.inputs) == 1 and POINTWISE in op.function.tags and len(op.outputs) == 1:
+            slope = op.vjp([torch.ones_like(op.outputs[0].tensor)])[0]
+            return slope if slope is not None and bool((slope != 0).all()) else None
+        if op.short != "add":
+            return None
+        value = op.outputs[0]
+    return None
 
 
 def broadcast_changes(op: Op) -> Iterator[Change]:
@@ -178,6 +245,21 @@ def at_leaves(tape: Tape) -> Iterator[Mistake]:
             yield mistake(name, "not-a-gradient", what, lambda output=output: output.tensor)
 
 
+def exchanged(tape: Tape) -> Iterator[Mistake]:
+    """Two leaves of one shape that have each other's gradient."""
+    for one, two in combinations(tape.leaves, 2):
+        if tape.leaves[one].tensor.shape != tape.leaves[two].tensor.shape:
+            continue
+        edits: dict[int, list[Edit]] = {}
+        for name, other in ((one, two), (two, one)):
+            right = partial(tape.gradient, tape.leaves[other], {})
+            edit = at_slot(0, lambda op, grad_outputs, grad_input, right=right: right())
+            edits[tape.at_leaf[name].index] = [edit]
+        what = f"{one} and {two} have each other's gradient"
+        place = place_of(tape.at_leaf[one])
+        yield Mistake("other-gradient", what, place, edits, frozenset((one, two)), 3)
+
+
 def overwritten(tape: Tape) -> Iterator[Mistake]:
     """A value used several times keeps the gradient of one use only."""
     for op in tape.ops:
@@ -198,3 +280,36 @@ def overwritten(tape: Tape) -> Iterator[Mistake]:
                     dict(edits),
                     value.reaches,
                 )
+
+
+def overwritten_at_every_step(tape: Tape) -> Iterator[Mistake]:
+    """A state that one step hands to the next keeps the gradient of one of its uses only."""
+    for ops in dict.fromkeys(op.step for op in tape.ops if op.step):
+        for number, first in enumerate(ops[0].outputs):
+            if not any(use.step and use is use.step[1] for use, _ in first.consumers):
+                continue  # the next step does not see it
+            values = [op.outputs[number] for op in ops]
+            ways = dict.fromkeys(way_of(use) for value in values for use, _ in value.consumers)
+            for way in ways if len(ways) > 1 else ():
+                edits: dict[int, list[Edit]] = defaultdict(list)
+                for value in values:
+                    uses = [(way_of(use), use, slot) for use, slot in value.consumers]
+                    if any(other == way for other, *_ in uses):
+                        for other, use, slot in uses:
+                            if other != way:
+                                edits[use.index].append(scaled(slot, 0))
+                kept = way[0] if isinstance(way, tuple) else tape.ops[way]
+                yield Mistake(
+                    "overwritten",
+                    f"{name_of(first)} is used in several ways, and at every step the gradient "
+                    f"that comes back from {kept.name} overwrites the others",
+                    place_of(ops[0]),
+                    dict(edits),
+                    frozenset().union(*(value.reaches for value in values)),
+                    3,
+                )
+
+
+def way_of(op: Op) -> Any:
+    """One way of using a value: the same operation at every step, or one behind them all."""
+    return op.step or op.index

@@ -9,7 +9,7 @@ import torch
 from torch.utils._pytree import tree_unflatten
 
 from ..kinds import Change, at_slot, output_gradient, within
-from ..tape import Gradients, Op, Tensor
+from ..operations import Gradients, Op, Tensor
 
 Taps = Sequence[tuple[tuple[int, ...], Tensor]]  # each place of the window, and what it hands back
 
@@ -39,16 +39,22 @@ class Windows:
         """Every place of the window, row after row."""
         return [*product(*map(range, self.kernel))]
 
-    def seen(self, tap: tuple[int, ...], places: Sequence[int]) -> tuple[Any, ...]:
+    def seen(
+        self, tap: tuple[int, ...], places: Sequence[int], stride: bool = True
+    ) -> tuple[Any, ...]:
         """The part of the padded input that one place of the window sees."""
+        steps = self.stride if stride else (1,) * len(self.stride)
         slices = (
             slice(k * d, k * d + s * (m - 1) + 1, s)
-            for k, d, s, m in zip(tap, self.dilation, self.stride, places, strict=True)
+            for k, d, s, m in zip(tap, self.dilation, steps, places, strict=True)
         )
         return (..., *slices)
 
-    def put(self, parts: Taps, places: Sequence[int], assign: bool) -> Tensor:
-        """The padded input's gradient from the parts, one after the other: added, or assigned."""
+    def put(self, parts: Taps, places: Sequence[int], assign: bool, stride: bool = True) -> Tensor:
+        """The padded input's gradient from the parts, one after the other: added, or assigned.
+
+        Without the stride, windows lie at steps of one.
+        """
         reach = [
             max(n + 2 * p, s * (m - 1) + d * (k - 1) + 1)
             for n, p, s, m, d, k in zip(
@@ -59,10 +65,11 @@ class Windows:
         lead = self.x.shape[: self.x.dim() - len(self.kernel)]
         padded = self.x.new_zeros((*lead, *reach))
         for tap, part in parts:
+            at = self.seen(tap, places, stride)
             if assign:
-                padded[self.seen(tap, places)] = part
+                padded[at] = part
             else:
-                padded[self.seen(tap, places)] += part
+                padded[at] += part
         return padded
 
     def cut(self, padded: Tensor, shift: int = 1) -> Tensor:
@@ -82,6 +89,8 @@ def windows_of(op: Op) -> tuple[Windows, Any] | None:
 
     None for an operation that has none.
     """
+    if op.function is None:
+        return None
     args, _ = tree_unflatten(op.flat, op.spec)
     if op.short == "convolution":
         _, _, _, stride, padding, dilation, transposed, _, groups = args
@@ -122,12 +131,18 @@ def window_changes(op: Op) -> Iterator[Change]:
     taps, name = windows.taps(), windows.name
 
     def changed(
-        op: Op, grad_outputs: Gradients, grad_input: Tensor, order: int, assign: bool, shift: int
+        op: Op,
+        grad_outputs: Gradients,
+        grad_input: Tensor,
+        order: int = 1,
+        assign: bool = False,
+        shift: int | None = 1,
+        stride: bool = True,
     ) -> Tensor:
         g = output_gradient(grad_outputs)
         parts = [(tap, back(g, tap)) for tap in taps[::order]]
-        padded = windows.put(parts, g.shape[-len(windows.sizes) :], assign)
-        return windows.cut(padded, shift)
+        padded = windows.put(parts, g.shape[-len(windows.sizes) :], assign, stride)
+        return padded if shift is None else windows.cut(padded, shift)
 
     if windows.overlap and len(taps) > 1:
         # The window that comes last over an element sees it at the earliest of its places.
@@ -137,7 +152,7 @@ def window_changes(op: Op) -> Iterator[Change]:
                 f"windows {order}",
                 f"where the windows of {name} overlap, the last {which} gradient is assigned, and "
                 "the others are lost",
-                at_slot(0, partial(changed, order=order, assign=True, shift=1)),
+                at_slot(0, partial(changed, order=order, assign=True)),
             )
     if any(windows.padding):
         for shift, where in ((0, "all of it at the end"), (2, "all of it at the beginning")):
@@ -145,8 +160,21 @@ def window_changes(op: Op) -> Iterator[Change]:
                 "padding",
                 f"cut {shift}",
                 f"the padding of {name} is cut off at the wrong place, {where}",
-                at_slot(0, partial(changed, order=1, assign=False, shift=shift)),
+                at_slot(0, partial(changed, shift=shift)),
             )
+        yield (
+            "padding",
+            "not cut",
+            f"the padding of {name} is not cut off",
+            at_slot(0, partial(changed, shift=None)),
+        )
+    if any(step > 1 for step in windows.stride):
+        yield (
+            "stride",
+            "one",
+            f"the windows of {name} are put back in steps of one: the stride is forgotten",
+            at_slot(0, partial(changed, stride=False)),
+        )
 
 
 def pooling_changes(op: Op) -> Iterator[Change]:
@@ -190,4 +218,37 @@ def pooling_changes(op: Op) -> Iterator[Change]:
             key,
             f"the gradient of {name} is {what}",
             at_slot(0, partial(changed, share=share)),
+        )
+
+
+def mixings(count: int) -> Iterator[tuple[str, Any]]:
+    """Channels of so many groups, (N, C, …), in an order that is not theirs."""
+
+    def by(g: Tensor, first: int) -> Tensor:
+        return g.reshape(len(g), first, -1, *g.shape[2:]).transpose(1, 2).reshape(g.shape)
+
+    yield "as if the groups took turns", lambda g: by(g, g.shape[1] // count)
+    yield "taken in turns from the groups", lambda g: by(g, count)
+    for shift, which in ((1, "before"), (-1, "after")):
+        yield f"taken from the group {which}", lambda g, s=shift: g.roll(s * g.shape[1] // count, 1)
+
+
+def group_changes(op: Op, slot: int) -> Iterator[Change]:
+    """Channels of a convolution's groups mixed up, towards one of its inputs."""
+    if op.short != "convolution":
+        return
+    args, _ = tree_unflatten(op.flat, op.spec)
+    groups = args[8]
+    for how, mix in mixings(groups) if groups > 1 else ():
+
+        def mixed(
+            op: Op, grad_outputs: Gradients, grad_input: Tensor, mix: Any = mix
+        ) -> Tensor | None:
+            return op.vjp([mix(output_gradient(grad_outputs))])[slot]
+
+        yield (
+            "other-group",
+            how,
+            f"towards {op.inputs[slot].name}, the channels of {op.name}{within(op)} are {how}",
+            at_slot(slot, mixed),
         )
