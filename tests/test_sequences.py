@@ -68,6 +68,29 @@ def test_what_stands_behind_an_end_changes_nothing(made: Any) -> None:
         np.testing.assert_array_equal(values, again.quantities[key])
 
 
+@pytest.mark.parametrize("lacking", ["outputs", "states", "cells"])
+@pytest.mark.parametrize("made", RECURRENT, ids=lambda made: made.__name__)
+def test_no_upstream_gradient_is_one_of_zeros(made: Any, lacking: str) -> None:
+    module = made(3, 4, 2, bidirectional=True, dtype=F64, generator=np.random.default_rng(1))
+    x, g, dh, dc = drawn(5, 2, 3), drawn(5, 2, 8), drawn(4, 2, 4), drawn(4, 2, 4)
+    states = (dh, dc) if made is manual.LSTM else dh
+    given = {
+        "outputs": (None, states),
+        "states": (g, None),
+        "cells": (g, (dh, None) if made is manual.LSTM else dh),
+    }[lacking]
+    whole = [g * (lacking != "outputs"), dh * (lacking != "states")]
+    if made is manual.LSTM:
+        whole.append(dc * (lacking == "outputs"))
+    expected = one_pass(module, [x], whole).gradients
+    module.zero_grad()
+    module(x)
+    dx = module.backward(*given)
+    np.testing.assert_array_equal(dx, expected["input 0"])
+    for name, parameter in module.named_parameters():
+        np.testing.assert_array_equal(parameter.grad, expected[name])
+
+
 @pytest.mark.parametrize("made", RECURRENT, ids=lambda made: made.__name__)
 def test_a_reversed_sequence_is_what_the_other_direction_reads(made: Any) -> None:
     module = made(3, 4, bidirectional=True, dtype=F64, generator=np.random.default_rng(1))
