@@ -166,7 +166,8 @@ def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
 
             return change
 
-        if not isinstance(first, ast.Starred) and ast.unparse(first) != "None":
+        several = isinstance(first, ast.Starred) or ast.unparse(first).startswith("tuple(")
+        if not several and ast.unparse(first) != "None":
             yield "sign", kinds("sign"), returning("-1 * E")
             yield "twice", kinds(FACTOR), returning("2 * E")
             yield "half", kinds(FACTOR), returning("E / 2")

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import manual
 from manual.layers.recurrent_steps import Step
@@ -12,7 +14,11 @@ from torch_ref.parity.distance import compare
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import twin_of
 
-from .conftest import DTYPES
+from .cases import Case
+from .cases.case import plain, typed
+from .cases.draws import normal
+from .cases.sequences import drawing
+from .conftest import DTYPES, assert_agreement, make_pair
 
 F64 = np.dtype(np.float64)
 G = np.random.default_rng(0)
@@ -138,7 +144,83 @@ def test_a_step_gives_its_mathematics() -> None:
         Unfinished().step_back(None, (drawn(2, 3),))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    made=st.sampled_from(RECURRENT),
+    sizes=st.tuples(*[st.integers(1, 4)] * 4),
+    layers=st.integers(1, 3),
+    flags=st.tuples(*[st.booleans()] * 3),
+    unbatched=st.booleans(),
+    with_state=st.booleans(),
+    dtype=st.sampled_from(DTYPES),
+)
+def test_recurrence_of_any_shape(
+    made: Any,
+    sizes: tuple[int, ...],
+    layers: int,
+    flags: tuple[bool, ...],
+    unbatched: bool,
+    with_state: bool,
+    dtype: Any,
+) -> None:
+    steps, samples, features, hidden = sizes
+    bias, batch_first, bidirectional = flags
+    options = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional}
+    first = (samples, steps) if batch_first else (steps, samples)
+    x = normal((steps, features) if unbatched else (*first, features))
+    before = layers * (1 + bidirectional), *(() if unbatched else (samples,)), hidden
+    state = normal(before, before) if made is manual.LSTM else normal(before)
+
+    def draw(g: Any) -> tuple[Any, ...]:
+        drawn_state = state(g)
+        given = (drawn_state if made is manual.LSTM else drawn_state[0],) if with_state else ()
+        return (*x(g), *given)
+
+    case = Case("-", typed(made, features, hidden, layers, **options), draw)
+    assert_agreement(make_pair(case, dtype).gradients())
+
+
 # ---- attention
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    before=st.lists(st.integers(1, 3), max_size=2).map(tuple),
+    sizes=st.tuples(*[st.integers(1, 5)] * 4),
+    is_causal=st.booleans(),
+    dtype=st.sampled_from(DTYPES),
+)
+def test_attention_of_any_shape(
+    before: tuple[int, ...], sizes: tuple[int, ...], is_causal: bool, dtype: Any
+) -> None:
+    L, S, d, d_v = sizes
+    recipe = plain(manual.ScaledDotProductAttention, is_causal=is_causal)
+    draw = normal((*before, L, d), (*before, S, d), (*before, S, d_v))
+    assert_agreement(make_pair(Case("-", recipe, draw), dtype).gradients())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    heads=st.integers(1, 3),
+    sizes=st.tuples(*[st.integers(1, 4)] * 4),
+    flags=st.tuples(*[st.booleans()] * 4),
+    unbatched=st.booleans(),
+    dtype=st.sampled_from(DTYPES),
+)
+def test_heads_of_any_shape(
+    heads: int, sizes: tuple[int, ...], flags: tuple[bool, ...], unbatched: bool, dtype: Any
+) -> None:
+    L, S, N, d = sizes
+    names = ("bias", "add_bias_kv", "add_zero_attn", "batch_first")
+    options = dict(zip(names, flags, strict=True))
+
+    def shape(length: int) -> tuple[int, ...]:
+        first = (N, length) if options["batch_first"] else (length, N)
+        return (length, heads * d) if unbatched else (*first, heads * d)
+
+    recipe = drawing(manual.MultiheadAttention, heads * d, heads, **options)
+    case = Case("-", recipe, normal(shape(L), shape(S), shape(S)))
+    assert_agreement(make_pair(case, dtype).gradients())
 
 
 def test_an_attention_s_first_place_sees_itself_alone() -> None:
