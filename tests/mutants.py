@@ -207,7 +207,7 @@ def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
             axis = next((k.value for k in node.keywords if k.arg == "axis"), None)
             if isinstance(axis, ast.Constant) and axis.value == 0:
                 inside = node.func.value
-                only = kinds("dropped-index")
+                only = kinds("dropped-index", "assigned-for-added")
                 yield "first sample only", only, lambda node: expression("E[0]", E=inside)
                 over = kinds("extra-axis")
                 yield (
