@@ -20,7 +20,7 @@
     SiLU             x σ                            σ + x σ (1 − σ)
     Mish             x t, t = tanh(softplus x)      t + x (1 − t²) σ
     GELU             x Φ                            Φ + x φ
-    GELU tanh        x σ(2u)                        σ(2u) + x σ(2u) σ(−2u) 2u′
+    GELU tanh        x Φ, Φ = σ(2u)                 Φ + x Φ (1 − Φ) 2u′
     Hardsigmoid      min(max(x + 3, 0), 6)/6        1/6 in (−3, 3), else 0
     Hardswish        x · Hardsigmoid                0, x/3 + ½, 1     below, in, above (−3, 3)
     Hardshrink       x or 0                         1 or 0            second where |x| ≤ λ
@@ -34,7 +34,7 @@ and so is which of two branches NaN takes: conditions are written so that it doe
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import Array, float_dtype
+from ..arrays import Array, float_dtype, in_blocks
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
 from ..special import (
@@ -359,9 +359,10 @@ class GELU(Elementwise):
     approximate="none":  Φ = (1 + erf(x/√2))/2, and Φ′ = φ = e^(−x²/2)/√(2π), so
                          dy/dx = Φ + x φ
     approximate="tanh":  Φ ≈ (1 + tanh u)/2 = σ(2u) with u = √(2/π) (x + 0.044715 x³), so
-                         dy/dx = σ(2u) + x σ(2u) σ(−2u) 2u′ with u′ = √(2/π) (1 + 3·0.044715 x²)
+                         dy/dx = Φ + x Φ (1 − Φ) 2u′ with u′ = √(2/π) (1 + 3·0.044715 x²)
 
-    Each has a derivative of its own: that of one form is not that of the other.
+    Each has a derivative of its own: that of one form is not that of the other. Backward needs Φ
+    again, which is dear; so forward keeps it.
     """
 
     CUBIC = 0.044715
@@ -373,22 +374,56 @@ class GELU(Elementwise):
             raise ValueError(f"GELU: approximate is {approximate!r}, expected 'none' or 'tanh'")
         self.approximate = approximate
 
-    def twice_u(self, z: Array) -> Array:
-        """2u, of which Φ is about the sigmoid."""
-        return 2 * np.sqrt(z.dtype.type(2 / PI)) * (z + self.CUBIC * z * z * z)
-
-    def value(self, x: Array) -> Array:
-        z = np.clip(x, -self.SATURATED, self.SATURATED)
-        cumulative = normal_cdf(z) if self.approximate == "none" else sigmoid(self.twice_u(z))
-        return above_minus_inf(x) * cumulative
-
-    def derivative(self, x: Array, y: Array) -> Array:
-        z = np.clip(x, -self.SATURATED, self.SATURATED)
+    def cumulative(self, z: Array) -> Array:
+        """Φ(z), or (1 + tanh u)/2."""
         if self.approximate == "none":
-            return normal_cdf(z) + z * np.exp(z * z / -2) / np.sqrt(z.dtype.type(2 * PI))
-        slope = 2 * np.sqrt(z.dtype.type(2 / PI)) * (1 + 3 * self.CUBIC * z * z)
-        above, below = sigmoid(self.twice_u(z)), sigmoid(-self.twice_u(z))
-        return above + z * above * below * slope
+            return normal_cdf(z)
+        root = np.sqrt(z.dtype.type(2 / PI))
+        u = z * z
+        u *= self.CUBIC * root
+        u += root
+        u *= z  # √(2/π) (1 + 0.044715 z²) z
+        np.tanh(u, out=u)
+        u += 1
+        u *= 0.5
+        return u
+
+    def density(self, z: Array, cumulative: Array) -> Array:
+        """dΦ/dz = φ(z), or Φ (1 − Φ) 2u′."""
+        density = z * z
+        if self.approximate == "none":
+            density /= -2
+            np.exp(density, out=density)
+            density /= np.sqrt(z.dtype.type(2 * PI))
+            return density
+        twice_root = 2 * np.sqrt(z.dtype.type(2 / PI))
+        density *= 3 * self.CUBIC * twice_root
+        density += twice_root
+        density *= cumulative
+        density *= 1 - cumulative
+        return density
+
+    def forward(self, input: Array) -> Array:
+        x = np.array(self.check_input(input), order="C", copy=None)
+        cumulative, y = np.empty_like(x), np.empty_like(x)
+        for part, cumulative_part, y_part in in_blocks(x, cumulative, y):
+            z = np.clip(part, -self.SATURATED, np.inf)
+            with np.errstate(over="ignore"):
+                cumulative_part[...] = self.cumulative(z)
+            np.multiply(z, cumulative_part, out=y_part)
+        self.save_for_backward(x, cumulative)
+        return y
+
+    def backward(self, g: Array) -> Array:
+        x, cumulative = self.take_saved(g)
+        slope = np.empty_like(x)
+        for part, cumulative_part, slope_part in in_blocks(x, cumulative, slope):
+            z = np.clip(part, -self.SATURATED, self.SATURATED)
+            # z Φ(z): Φ + z dΦ/dz
+            np.multiply(z, self.density(z, cumulative_part), out=slope_part)
+            slope_part += cumulative_part
+        slope *= g
+        return slope
 
 
 class Hardsigmoid(InplaceRefused):

@@ -39,20 +39,33 @@ from ..parameter import Parameter
 Axes = tuple[int, ...]
 
 
+def mean_over(x: Array, axes: Axes) -> Array:
+    """The mean over these axes, which stay as 1; of the last one by a product, which is faster."""
+    if axes == (x.ndim - 1,):
+        total = x @ np.ones((x.shape[-1], 1), x.dtype)
+        total /= x.shape[-1]
+        return total
+    return x.mean(axis=axes, keepdims=True)
+
+
 def normalized(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array, Array]:
     """x̂ and σ, and the mean and variance they come from, over these axes."""
-    mean = x.mean(axis=axes, keepdims=True)
+    mean = mean_over(x, axes)
     centred = x - mean
-    variance = (centred * centred).mean(axis=axes, keepdims=True)
+    variance = mean_over(centred * centred, axes)
     deviation = np.sqrt(variance + x.dtype.type(eps))
-    return centred / deviation, deviation, mean, variance
+    centred /= deviation
+    return centred, deviation, mean, variance
 
 
 def back_through_normalized(g: Array, x_hat: Array, deviation: Array, axes: Axes) -> Array:
     """∂L/∂x from g = ∂L/∂x̂."""
-    mean_path = g.mean(axis=axes, keepdims=True)
-    variance_path = x_hat * (g * x_hat).mean(axis=axes, keepdims=True)
-    return (g - mean_path - variance_path) / deviation
+    paths = g * x_hat
+    np.multiply(x_hat, mean_over(paths, axes), out=paths)  # through the variance
+    paths += mean_over(g, axes)  # and through the mean
+    grad = np.subtract(g, paths, out=paths)
+    grad /= deviation
+    return grad
 
 
 class Normalization(Module):
@@ -82,7 +95,7 @@ class Normalization(Module):
             y = y * (self.per_channel(gamma, x_hat) if channels else gamma)
         if self.bias is not None:
             beta = self.bias.data
-            y = y + (self.per_channel(beta, x_hat) if channels else beta)
+            y = np.add(y, self.per_channel(beta, x_hat) if channels else beta, out=y)
         return y.copy() if y is x_hat else y
 
     def back_through_scaled(self, g: Array, x_hat: Array, axes: Axes, channels: bool) -> Array:
@@ -243,7 +256,7 @@ class RMSNorm(Normalization):
         x = self.own_dtype(x, "x")
         axes = last_axes(self, x, self.normalized_shape)
         eps = np.finfo(x.dtype).eps if self.eps is None else x.dtype.type(self.eps)
-        size = np.sqrt((x * x).mean(axis=axes, keepdims=True) + eps)
+        size = np.sqrt(mean_over(x * x, axes) + eps)
         x_hat = x / size
         self.save_for_backward(x_hat, size, axes)
         return self.scaled(x_hat, channels=False)
@@ -252,7 +265,10 @@ class RMSNorm(Normalization):
         x_hat, size, axes = self.take_saved(g)
         others = tuple(range(g.ndim - len(axes)))
         g = self.back_through_scaled(g, x_hat, others, channels=False)
-        return (g - x_hat * (g * x_hat).mean(axis=axes, keepdims=True)) / size
+        grad = x_hat * mean_over(g * x_hat, axes)  # the path through r
+        np.subtract(g, grad, out=grad)
+        grad /= size
+        return grad
 
 
 def shape_of(module: Module, normalized_shape: Any) -> tuple[int, ...]:
