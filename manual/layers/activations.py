@@ -358,11 +358,13 @@ class GELU(Elementwise):
 
     approximate="none":  Φ = (1 + erf(x/√2))/2, and Φ′ = φ = e^(−x²/2)/√(2π), so
                          dy/dx = Φ + x φ
-    approximate="tanh":  Φ ≈ (1 + tanh u)/2 = σ(2u) with u = √(2/π) (x + 0.044715 x³), so
-                         dy/dx = Φ + x Φ (1 − Φ) 2u′ with u′ = √(2/π) (1 + 3·0.044715 x²)
+    approximate="tanh":  Φ ≈ (1 + tanh u)/2 = 1/(1 + e) with u = √(2/π) (x + 0.044715 x³) and
+                         e = e^(−2u). Φ′ = Φ (1 − Φ) 2u′ and 1 − Φ = e Φ, of which no digit is lost
+                         where Φ is almost 1, so
+                         dy/dx = Φ (1 + x e Φ 2u′) with u′ = √(2/π) (1 + 3·0.044715 x²)
 
-    Each has a derivative of its own: that of one form is not that of the other. Backward needs Φ
-    again, which is dear; so forward keeps it.
+    Each has a derivative of its own: that of one form is not that of the other. Backward needs Φ or
+    e again, and forward keeps it.
     """
 
     CUBIC = 0.044715
@@ -374,56 +376,61 @@ class GELU(Elementwise):
             raise ValueError(f"GELU: approximate is {approximate!r}, expected 'none' or 'tanh'")
         self.approximate = approximate
 
-    def cumulative(self, z: Array) -> Array:
-        """Φ(z), or (1 + tanh u)/2."""
-        if self.approximate == "none":
-            return normal_cdf(z)
-        root = np.sqrt(z.dtype.type(2 / PI))
-        u = z * z
-        u *= self.CUBIC * root
-        u += root
-        u *= z  # √(2/π) (1 + 0.044715 z²) z
-        np.tanh(u, out=u)
-        u += 1
-        u *= 0.5
-        return u
-
-    def density(self, z: Array, cumulative: Array) -> Array:
-        """dΦ/dz = φ(z), or Φ (1 − Φ) 2u′."""
-        density = z * z
-        if self.approximate == "none":
-            density /= -2
-            np.exp(density, out=density)
-            density /= np.sqrt(z.dtype.type(2 * PI))
-            return density
-        twice_root = 2 * np.sqrt(z.dtype.type(2 / PI))
-        density *= 3 * self.CUBIC * twice_root
-        density += twice_root
-        density *= cumulative
-        density *= 1 - cumulative
-        return density
-
     def forward(self, input: Array) -> Array:
         x = np.array(self.check_input(input), order="C", copy=None)
-        cumulative, y = np.empty_like(x), np.empty_like(x)
-        for part, cumulative_part, y_part in in_blocks(x, cumulative, y):
-            z = np.clip(part, -self.SATURATED, np.inf)
-            with np.errstate(over="ignore"):
-                cumulative_part[...] = self.cumulative(z)
-            np.multiply(z, cumulative_part, out=y_part)
-        self.save_for_backward(x, cumulative)
+        kept, y = np.empty_like(x), np.empty_like(x)
+        for parts in in_blocks(x, kept, y):
+            (self.exactly if self.approximate == "none" else self.by_tanh)(*parts)
+        self.save_for_backward(x, kept)
         return y
 
     def backward(self, g: Array) -> Array:
-        x, cumulative = self.take_saved(g)
+        x, kept = self.take_saved(g)
         slope = np.empty_like(x)
-        for part, cumulative_part, slope_part in in_blocks(x, cumulative, slope):
-            z = np.clip(part, -self.SATURATED, self.SATURATED)
-            # z Φ(z): Φ + z dΦ/dz
-            np.multiply(z, self.density(z, cumulative_part), out=slope_part)
-            slope_part += cumulative_part
+        for parts in in_blocks(x, kept, slope):
+            (self.exact_slope if self.approximate == "none" else self.slope_by_tanh)(*parts)
         slope *= g
         return slope
+
+    def exactly(self, x: Array, cumulative: Array, y: Array) -> None:
+        """x -> Φ, y"""
+        cumulative[...] = normal_cdf(x)
+        np.multiply(above_minus_inf(x), cumulative, out=y)
+
+    def exact_slope(self, x: Array, cumulative: Array, slope: Array) -> None:
+        """x, Φ -> dy/dx"""
+        z = np.clip(x, -self.SATURATED, self.SATURATED)
+        density = np.exp(z * z / -2) / np.sqrt(z.dtype.type(2 * PI))
+        np.add(cumulative, z * density, out=slope)
+
+    def by_tanh(self, x: Array, e: Array, y: Array) -> None:
+        """x -> e, y"""
+        z = np.clip(x, -self.SATURATED, np.inf)
+        twice_root = 2 * np.sqrt(z.dtype.type(2 / PI))
+        with np.errstate(over="ignore"):  # 1/(1 + ∞) = 0 is the right limit
+            np.multiply(z, z, out=e)
+            e *= -self.CUBIC * twice_root
+            e -= twice_root
+            e *= z  # −2u
+            np.exp(e, out=e)
+        np.add(e, 1, out=y)
+        np.divide(z, y, out=y)
+
+    def slope_by_tanh(self, x: Array, e: Array, slope: Array) -> None:
+        """x, e -> dy/dx"""
+        z = np.clip(x, -self.SATURATED, self.SATURATED)
+        twice_root = 2 * np.sqrt(z.dtype.type(2 / PI))
+        above = np.clip(e, 0, np.finfo(e.dtype).max)  # so that e/(1 + e) has a value
+        cumulative = above + 1
+        np.reciprocal(cumulative, out=cumulative)
+        above *= cumulative  # 1 − Φ
+        np.multiply(z, z, out=slope)
+        slope *= 3 * self.CUBIC * twice_root
+        slope += twice_root  # 2u′
+        slope *= z
+        slope *= above
+        slope += 1
+        slope *= cumulative
 
 
 class Hardsigmoid(InplaceRefused):

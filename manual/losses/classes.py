@@ -1,8 +1,9 @@
 """Losses that compare scores with the class that is true.
 
-Both are l = −Σ_c W_c log p_c, with one table of weights W made of all that the target says: the
-true class or the probabilities of the classes, the weight of each class, label smoothing, and what
-is to be ignored. NLLLoss is given log p; CrossEntropyLoss takes it from the scores by log softmax.
+Both are l = −Σ_c W_c log p_c, with weights W made of all that the target says: the true class or
+the probabilities of the classes, the weight of each class, label smoothing, and what is to be
+ignored. Where only the true class has a weight, it stands by itself. NLLLoss is given log p;
+CrossEntropyLoss takes it from the scores by log softmax.
 """
 
 from typing import Any
@@ -71,26 +72,26 @@ class NLLLoss(Loss):
             target = np.where(target == self.ignore_index, 0, target)
         self.check_indices(target, "target", 0, classes - 1)
 
-    def weights(self, x: Array, target: Array, smoothing: float = 0.0) -> tuple[Array, Any]:
-        """W (*, C) for classes along the last axis of x, and what mean divides by."""
+    def of_true_class(self, x: Array, target: Array) -> tuple[Array, Array, Any]:
+        """The true class (*, 1) and its weight (*, 1), and what mean divides by."""
         w = self.class_weight(x.shape[-1], x)
         counts = target != self.ignore_index
-        true = np.where(counts, target, 0)
-        onehot = (true[..., np.newaxis] == np.arange(x.shape[-1])).astype(x.dtype)
-        if smoothing:
-            onehot = onehot * (1 - smoothing) + x.dtype.type(smoothing / x.shape[-1])
-        return onehot * w * counts[..., np.newaxis], (w[true] * counts).sum()
+        true = np.where(counts, target, 0)[..., np.newaxis]
+        weight = w[true] * counts[..., np.newaxis]
+        return true, weight, weight.sum()
 
     def forward(self, input: Array, target: Array) -> Any:
         self.check_classes(input, target)
         x = np.moveaxis(input, min(1, input.ndim - 1), -1)  # classes last
-        W, count = self.weights(x, target)
-        self.save_for_backward(W, count)
-        return self.reduced(surprise(W, x), count)
+        true, weight, count = self.of_true_class(x, target)
+        self.save_for_backward(x.shape, true, weight, count)
+        return self.reduced(surprise(weight, np.take_along_axis(x, true, -1)), count)
 
     def backward(self, grad_output: Any = 1) -> Array:
-        W, count = self.take_saved(grad_output)
-        return self.to_classes(grad_output, count, -W)
+        shape, true, weight, count = self.take_saved(grad_output)
+        slopes = np.zeros(shape, weight.dtype)
+        np.put_along_axis(slopes, true, -weight, -1)
+        return self.to_classes(grad_output, count, slopes)
 
     def to_classes(self, grad_output: Any, count: Any, slopes: Array) -> Array:
         """The upstream gradient times each sample's slopes, classes back on their own axis."""
@@ -163,21 +164,34 @@ class CrossEntropyLoss(NLLLoss):
             self.check_classes(input, target)
         axis = min(1, input.ndim - 1)
         log_p = log_softmax(np.moveaxis(input, axis, -1), axis=-1)  # classes last
+        w: Any = self.class_weight(log_p.shape[-1], log_p)
         if likely:
-            w: Any = self.class_weight(log_p.shape[-1], log_p)
-            smoothing = self.label_smoothing
-            q = np.moveaxis(target, axis, -1)
-            W = w * (q * (1 - smoothing) + log_p.dtype.type(smoothing / len(w)))
+            true, W = None, w * self.smoothed(np.moveaxis(target, axis, -1))
             count = self.count(log_p[..., 0])
         else:
-            W, count = self.weights(log_p, target, self.label_smoothing)
+            true, W, count = self.of_true_class(log_p, target)
+            if self.label_smoothing:
+                onehot = (true == np.arange(len(w))).astype(log_p.dtype)
+                counts = (target != self.ignore_index)[..., np.newaxis]
+                true, W = None, w * self.smoothed(onehot) * counts
             w = None
-        self.save_for_backward(log_p, W, count, w)
-        return self.reduced(surprise(W, log_p), count)
+        self.save_for_backward(log_p, true, W, count, w)
+        terms = log_p if true is None else np.take_along_axis(log_p, true, axis=-1)
+        return self.reduced(surprise(W, terms), count)
+
+    def smoothed(self, q: Array) -> Array:
+        """q ← (1 − ε) q + ε/C"""
+        smoothing = self.label_smoothing
+        return q * (1 - smoothing) + q.dtype.type(smoothing / q.shape[-1])
 
     def backward(self, grad_output: Any = 1, with_target: bool = False) -> Any:
-        log_p, W, count, w = self.take_saved(grad_output)
-        by_x = np.exp(log_p) * W.sum(axis=-1, keepdims=True) - W
+        log_p, true, W, count, w = self.take_saved(grad_output)
+        by_x = np.exp(log_p) * W.sum(axis=-1, keepdims=True)
+        if true is None:
+            by_x -= W
+        else:  # the others have no weight
+            less = np.take_along_axis(by_x, true, axis=-1) - W
+            np.put_along_axis(by_x, true, less, axis=-1)
         grad_input = self.to_classes(grad_output, count, by_x)
         if with_target:
             return grad_input, self.to_target(grad_output, count, w, log_p)

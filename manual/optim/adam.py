@@ -71,10 +71,11 @@ class Adam(Optimizer):
 
     def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
         g = self.decay(stretch, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
-        (beta1, beta2), t, tmp = s.betas, stretch.step, stretch.scratch[1]
-        m, v = stretch.state("exp_avg"), stretch.state("exp_avg_sq")
-        largest = stretch.state("max_exp_avg_sq") if s.amsgrad else v
-        for w, g, m, v, largest, tmp in in_blocks(stretch.w, g, m, v, largest, tmp):
+        (beta1, beta2), t = s.betas, stretch.step
+        means = stretch.state("exp_avg"), stretch.state("exp_avg_sq")
+        largest = stretch.state("max_exp_avg_sq") if s.amsgrad else means[1]
+        flat = (stretch.w, g, *means, largest, stretch.scratch[1])
+        for w, g, m, v, largest, tmp in in_blocks(*flat):
             bring_up_to_date(m, v, g, s.betas, tmp)
             if s.amsgrad:
                 np.maximum(largest, v, out=largest)
