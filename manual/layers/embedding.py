@@ -29,15 +29,13 @@ def row_of_padding(module: Module, index: int | None, rows: int) -> int | None:
 def added_rows(rows: Array, place: Array, table: Array) -> Array:
     """A table of this one's shape, where row i is the sum of all rows whose place is i.
 
-    With equal places beside each other, each sum is one of neighbours; np.add.at takes them one
-    element at a time.
+    total[place] += rows would keep only one of equal places. np.add.at adds all of them; it is
+    fast for one axis only, so each number gets its place in the flat table.
     """
-    total = np.zeros_like(table)
-    if place.size:
-        order = np.argsort(place, kind="stable")
-        place = place[order]
-        first = np.append(0, np.flatnonzero(np.diff(place)) + 1)  # where another place begins
-        total[place[first]] = np.add.reduceat(rows[order], first, axis=0)
+    total = np.zeros(table.shape, table.dtype)
+    D = table.shape[1]
+    flat_place = place.astype(np.intp)[:, np.newaxis] * D + np.arange(D)
+    np.add.at(total.reshape(-1), flat_place.reshape(-1), rows.reshape(-1))
     return total
 
 

@@ -72,25 +72,26 @@ class NLLLoss(Loss):
             target = np.where(target == self.ignore_index, 0, target)
         self.check_indices(target, "target", 0, classes - 1)
 
-    def of_true_class(self, x: Array, target: Array) -> tuple[Array, Array, Any]:
-        """The true class (*, 1) and its weight (*, 1), and what mean divides by."""
+    def of_true_class(self, x: Array, target: Array) -> tuple[Any, Array, Any]:
+        """Where in x (*, C) the true classes stand, their weights (*), what mean divides by."""
         w = self.class_weight(x.shape[-1], x)
         counts = target != self.ignore_index
-        true = np.where(counts, target, 0)[..., np.newaxis]
-        weight = w[true] * counts[..., np.newaxis]
-        return true, weight, weight.sum()
+        true = np.where(counts, target, 0)
+        place = (*np.indices(true.shape, sparse=True), true)
+        weight = w[true] * counts
+        return place, weight, weight.sum()
 
     def forward(self, input: Array, target: Array) -> Any:
         self.check_classes(input, target)
         x = np.moveaxis(input, min(1, input.ndim - 1), -1)  # classes last
-        true, weight, count = self.of_true_class(x, target)
-        self.save_for_backward(x.shape, true, weight, count)
-        return self.reduced(surprise(weight, np.take_along_axis(x, true, -1)), count)
+        place, weight, count = self.of_true_class(x, target)
+        self.save_for_backward(x.shape, place, weight, count)
+        return self.reduced(-weighted(weight, x[place]), count)
 
     def backward(self, grad_output: Any = 1) -> Array:
-        shape, true, weight, count = self.take_saved(grad_output)
+        shape, place, weight, count = self.take_saved(grad_output)
         slopes = np.zeros(shape, weight.dtype)
-        np.put_along_axis(slopes, true, -weight, -1)
+        slopes[place] = -weight
         return self.to_classes(grad_output, count, slopes)
 
     def to_classes(self, grad_output: Any, count: Any, slopes: Array) -> Array:
@@ -99,10 +100,10 @@ class NLLLoss(Loss):
         return np.ascontiguousarray(np.moveaxis(gradient, -1, min(1, gradient.ndim - 1)))
 
 
-def surprise(W: Array, log_p: Array) -> Array:
-    """−Σ_c W_c log p_c, where a class of no weight counts 0 even if log p is −∞."""
+def weighted(W: Array, log_p: Array) -> Any:
+    """W log p, where a class of no weight counts 0 even if log p is −∞."""
     with np.errstate(invalid="ignore"):
-        return -np.where(W == 0, 0, W * log_p).sum(axis=-1)
+        return np.where(W == 0, 0, W * log_p)
 
 
 class CrossEntropyLoss(NLLLoss):
@@ -165,19 +166,24 @@ class CrossEntropyLoss(NLLLoss):
         axis = min(1, input.ndim - 1)
         log_p = log_softmax(np.moveaxis(input, axis, -1), axis=-1)  # classes last
         w: Any = self.class_weight(log_p.shape[-1], log_p)
+        place = None
         if likely:
-            true, W = None, w * self.smoothed(np.moveaxis(target, axis, -1))
+            W = w * self.smoothed(np.moveaxis(target, axis, -1))
             count = self.count(log_p[..., 0])
         else:
-            true, W, count = self.of_true_class(log_p, target)
-            if self.label_smoothing:
-                onehot = (true == np.arange(len(w))).astype(log_p.dtype)
-                counts = (target != self.ignore_index)[..., np.newaxis]
-                true, W = None, w * self.smoothed(onehot) * counts
+            place, W, count = self.of_true_class(log_p, target)
+            if self.label_smoothing:  # then the others have a weight as well
+                onehot = np.zeros_like(log_p)
+                onehot[place] = 1
+                place, W = (
+                    None,
+                    w * self.smoothed(onehot) * (target != self.ignore_index)[..., np.newaxis],
+                )
             w = None
-        self.save_for_backward(log_p, true, W, count, w)
-        terms = log_p if true is None else np.take_along_axis(log_p, true, axis=-1)
-        return self.reduced(surprise(W, terms), count)
+        self.save_for_backward(log_p, place, W, count, w)
+        if place is None:
+            return self.reduced(-weighted(W, log_p).sum(axis=-1), count)
+        return self.reduced(-weighted(W, log_p[place]), count)
 
     def smoothed(self, q: Array) -> Array:
         """q ← (1 − ε) q + ε/C"""
@@ -185,13 +191,13 @@ class CrossEntropyLoss(NLLLoss):
         return q * (1 - smoothing) + q.dtype.type(smoothing / q.shape[-1])
 
     def backward(self, grad_output: Any = 1, with_target: bool = False) -> Any:
-        log_p, true, W, count, w = self.take_saved(grad_output)
-        by_x = np.exp(log_p) * W.sum(axis=-1, keepdims=True)
-        if true is None:
-            by_x -= W
-        else:  # the others have no weight
-            less = np.take_along_axis(by_x, true, axis=-1) - W
-            np.put_along_axis(by_x, true, less, axis=-1)
+        log_p, place, W, count, w = self.take_saved(grad_output)
+        by_x = np.exp(log_p)
+        if place is None:
+            by_x = by_x * W.sum(axis=-1, keepdims=True) - W
+        else:  # only the true class has a weight
+            by_x *= W[..., np.newaxis]
+            by_x[place] -= W
         grad_input = self.to_classes(grad_output, count, by_x)
         if with_target:
             return grad_input, self.to_target(grad_output, count, w, log_p)
