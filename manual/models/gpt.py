@@ -15,9 +15,9 @@ from numpy.typing import DTypeLike
 from ..arrays import Array
 from ..containers import ModuleDict, ModuleList
 from ..initializers import normal_
-from ..layers.activations import GELU
 from ..layers.attention import ScaledDotProductAttention
 from ..layers.embedding import Embedding
+from ..layers.gelu import GELU
 from ..layers.linear import Conv1D, Linear
 from ..layers.normalization import LayerNorm
 from ..module import Module, check_positive
