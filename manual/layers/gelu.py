@@ -74,9 +74,9 @@ class GELU(Elementwise):
         """x, e -> dy/dx"""
         z = np.clip(x, -self.SATURATED, self.SATURATED)
         twice_root = 2 * np.sqrt(z.dtype.type(2 / PI))
-        above = np.clip(e, 0, np.finfo(e.dtype).max)  # so that e/(1 + e) has a value
-        cumulative = above + 1
+        cumulative = e + 1
         np.reciprocal(cumulative, out=cumulative)
+        above = np.clip(e, 0, np.finfo(e.dtype).max)  # ∞ · 0 has no value
         above *= cumulative  # 1 − Φ
         np.multiply(z, z, out=slope)
         slope *= 3 * self.CUBIC * twice_root

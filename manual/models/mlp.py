@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..containers import Sequential
-from ..layers import activations
-from ..layers.gelu import GELU
+from ..layers import activations, gelu
 from ..layers.linear import Identity, Linear
 from ..module import Module, check_positive
 
 # What can stand between two layers: a function of each element that needs no arguments.
 ELEMENTWISE = """
-    CELU ELU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish
+    CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish
     PReLU ReLU ReLU6 SELU SiLU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink
 """
 ACTIVATIONS: dict[str, type[Module]] = {
     "Identity": Identity,
-    "GELU": GELU,
-    **{name: getattr(activations, name) for name in ELEMENTWISE.split()},
+    **{
+        name: getattr(gelu if name == "GELU" else activations, name) for name in ELEMENTWISE.split()
+    },
 }
 
 
