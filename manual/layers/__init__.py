@@ -2,6 +2,7 @@
 
 linear                  Linear, Conv1D, Bilinear, Identity, Flatten, Unflatten
 activations             functions applied to each element, all derivatives in one table
+gelu                    GELU, both forms
 softmax                 activations that share out one axis; GLU
 embedding               rows of a table, looked up by number; EmbeddingBag, their sums
 distance                PairwiseDistance, CosineSimilarity

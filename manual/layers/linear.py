@@ -112,7 +112,9 @@ class Conv1D(Module):
             raise ValueError(f"{self!r}: input has shape {x.shape}, expected (*, {self.nx})")
         self.save_for_backward(x)
         rows = x.reshape(-1, self.nx)  # one product, whatever the axes before the last
-        return (rows @ self.weight.data + self.bias.data).reshape(*x.shape[:-1], self.nf)
+        y = rows @ self.weight.data
+        y += self.bias.data
+        return y.reshape(*x.shape[:-1], self.nf)
 
     def backward(self, g: Array) -> Array:
         (x,) = self.take_saved(g)

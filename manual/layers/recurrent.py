@@ -202,6 +202,10 @@ class Recurrent(Step):
         W_ih, W_hh, b_ih, b_hh, projection = self.of(suffix)
         zx = through_gates(x, W_ih, b_ih, self.GATES)  # (gates, T, N, H)
         W = by_gate(W_hh.data, self.GATES)
+        b = None if b_hh is None else b_hh.data.reshape(self.GATES, 1, -1)
+        if b is not None and self.SUMMED:
+            zx += b[:, np.newaxis]  # of all steps at once
+            b = None
         y = np.empty((steps, samples, self.output_size), x.dtype)
         before = np.empty_like(y)  # h as each step found it
         whole = y if projection is None else np.empty((steps, samples, self.hidden_size), x.dtype)
@@ -209,8 +213,8 @@ class Recurrent(Step):
         for t in self.order(steps, suffix):
             before[t] = state[0]
             zh = state[0] @ W  # (N, H) x (gates, H, H) -> (gates, N, H)
-            if b_hh is not None:
-                zh += b_hh.data.reshape(self.GATES, 1, -1)
+            if b is not None:
+                zh += b
             after, inside[t] = self.step(zx[:, t], zh, state)
             if projection is not None:
                 whole[t] = after[0]
@@ -267,7 +271,7 @@ class Recurrent(Step):
         W_ih, W_hh, b_ih, b_hh, projection = self.of(suffix)
         W = W_hh.data.reshape(self.GATES, self.hidden_size, -1)
         dzx = np.empty((self.GATES, steps, samples, self.hidden_size), x.dtype)
-        dzh = np.empty_like(dzx)
+        dzh = dzx if self.SUMMED else np.empty_like(dzx)
         projected = np.empty(dy.shape, x.dtype)
         for t in reversed(self.order(steps, suffix)):
             delta = carry
@@ -279,8 +283,11 @@ class Recurrent(Step):
                 # after = (whole[t] @ W_hr.T, …)
                 projected[t] = delta[0]
                 delta = (delta[0] @ projection.data, *delta[1:])
-            dzx[:, t], dzh[:, t], direct = self.step_back(inside[t], delta)
-            through = (dzh[:, t] @ W).sum(axis=0)  # (gates, N, H) x (gates, H, H)
+            of_x, of_h, direct = self.step_back(inside[t], delta)
+            dzh[:, t] = of_h
+            if not self.SUMMED:
+                dzx[:, t] = of_x
+            through = (of_h @ W).sum(axis=0)  # (gates, N, H) x (gates, H, H)
             reached = (through if direct[0] is None else through + direct[0], *direct[1:])
             if going is not None:
                 pairs = zip(reached, carry, strict=True)
@@ -289,6 +296,9 @@ class Recurrent(Step):
         if projection is not None:
             rows = projected.reshape(-1, self.output_size)
             projection.accumulate(rows.T @ whole.reshape(-1, self.hidden_size))
+        if self.SUMMED:  # both biases were added to the same sum
+            add_gradients(dzh, before, W_hh)
+            return back_through_gates(dzx, x, W_ih, b_ih, b_hh), carry
         add_gradients(dzh, before, W_hh, b_hh)
         return back_through_gates(dzx, x, W_ih, b_ih), carry
 
