@@ -114,7 +114,12 @@ EQUIVALENT: dict[Key, str] = {
         "near = size < self.beta",
         "near = size <= self.beta",
     ): "both branches are β/2 there, but for the last bit",
-    ("NLLLoss.weights", "condition true", "smoothing", "True"): "without smoothing 0 is added",
+    (
+        "CrossEntropyLoss.forward",
+        "condition true",
+        "self.label_smoothing",
+        "True",
+    ): "without smoothing 0 is added",
     (
         "CyclicLR.next",
         "comparison",

@@ -17,6 +17,7 @@ Only the state must wait for the step before it. So W_ih x is one product for al
 and each of the three sums is one product for all steps behind them.
 """
 
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,11 @@ class Recurrent(Step):
         """How many numbers h has."""
         return self.proj_size or self.hidden_size
 
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """How many numbers h has, or h and c."""
+        return (self.output_size, self.hidden_size)[: self.STATES]
+
     def suffixes(self, layer: int) -> list[str]:
         """What the names of a layer's parameters end in, for each direction."""
         return [f"_l{layer}{end}" for end in ("", "_reverse")[: 2 if self.bidirectional else 1]]
@@ -151,8 +157,7 @@ class Recurrent(Step):
             raise ValueError(f"{self!r}: input has no steps")
         going = self.going_on(lengths, steps, samples)
         count = self.num_layers * len(self.suffixes(0))
-        sizes = (self.output_size, self.hidden_size)[: self.STATES]
-        shapes = [(count, *([] if unbatched else [samples]), size) for size in sizes]
+        shapes = [(count, *([] if unbatched else [samples]), size) for size in self.state_sizes]
         given = hx is not None
         state = (
             check_state(self, hx, shapes, dtype) if given else [np.zeros(s, dtype) for s in shapes]
@@ -171,7 +176,7 @@ class Recurrent(Step):
                 last.append(after)
                 saved.append((x, kept))
             x = np.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
-        self.save_for_backward(saved, going, unbatched, given)
+        self.save_for_backward(saved, going, unbatched, given, x.shape)
         final = tuple(
             np.stack([state[k] for state in last]).reshape(shapes[k]) for k in range(self.STATES)
         )
@@ -228,20 +233,18 @@ class Recurrent(Step):
         return y, state, (before, whole, inside)
 
     def backward(self, g: Array | None, g_state: Any = None) -> Any:
-        saved, going, unbatched, given = self.take_saved(g, g_state)
-        steps, samples = saved[0][0].shape[:2]
-        dtype, count = saved[0][0].dtype, len(saved)
-        out, directions = self.output_size, self.suffixes(0)
-        if g is None:
-            delta = np.zeros((steps, samples, len(directions) * out), dtype)
-        else:
-            delta = self.time_first(g)
-        states = g_state if isinstance(g_state, tuple | list) else (g_state,) * self.STATES
+        saved, going, unbatched, given, shape = self.take_saved(g, g_state)
+        samples, dtype, count = shape[1], saved[0][0].dtype, len(saved)
+        directions, sizes = self.suffixes(0), self.state_sizes
+        out = self.output_size
+        delta = np.zeros(shape, dtype) if g is None else self.time_first(g)
+        several = g_state if isinstance(g_state, tuple | list) else (g_state,)
+        states = repeat(None) if g_state is None else several
         last = [
             np.zeros((count, samples, size), dtype)
             if values is None
             else values.reshape(count, samples, size)
-            for values, size in zip(states, (out, self.hidden_size), strict=False)
+            for values, size in zip(states, sizes, strict=False)
         ]
         first = [np.empty_like(values) for values in last]
         for layer in reversed(range(self.num_layers)):
