@@ -85,16 +85,18 @@ def test_an_error_of_a_known_size_is_found(name: str, dtype: Any, relative: floa
         assert not report.agrees, key
 
 
+BEFORE_A_NORM = Case(
+    "Sequential",
+    Chain((typed(manual.Linear, 3, 4), typed(manual.BatchNorm1d, 4))),
+    normal((7, 3)),
+)
+
+
 @pytest.mark.parametrize("dtype", [F64, F32], ids=str)
 def test_what_rounding_leaves_of_a_zero_gradient_is_no_disagreement(dtype: Any) -> None:
     """A bias ahead of a batch norm, which takes it off again: both sides have other noise there."""
-    case = Case(
-        "Sequential",
-        Chain((typed(manual.Linear, 3, 4), typed(manual.BatchNorm1d, 4))),
-        normal((7, 3)),
-    )
     for seed in range(5):
-        pair = make_pair(case, dtype, seed)
+        pair = make_pair(BEFORE_A_NORM, dtype, seed)
         mine, theirs = pair.by_hand(), pair.by_autograd().quantities
         report = compare(mine.quantities, theirs, mine.allowed, pair.scale)
         assert report.agrees, report
@@ -102,6 +104,15 @@ def test_what_rounding_leaves_of_a_zero_gradient_is_no_disagreement(dtype: Any) 
         for by in (1e-3, 1.0):  # of the upstream's size that is a wrong gradient
             off = {**mine.quantities, ("gradient", "0.bias"): np.full(4, by * pair.scale, dtype)}
             assert not compare(off, theirs, mine.allowed, pair.scale).agrees
+
+
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+def test_whole_steps_of_what_rounding_leaves_of_a_zero_are_no_disagreement(dtype: Any) -> None:
+    """Adam's step is as long as its rate, whichever way the noise of a bias points."""
+    for seed in range(6):
+        pair = make_pair(BEFORE_A_NORM, dtype, seed)
+        report = pair.training(OPTIMIZERS["Adam"](pair.mine.parameters()))
+        assert report.agrees, report
 
 
 def test_a_gradient_of_zeros_is_wrong_where_the_true_one_is_not() -> None:
