@@ -37,9 +37,11 @@ class Module:
     """
 
     training: bool
+    input_gradient: bool  # whether backward has to give the input's; see without_input_gradient
 
     def __init__(self) -> None:
         self.training = True
+        self.input_gradient = True
         self._buffers: dict[str, bool] = {}  # name, and whether it is part of the state
         self._saved: list[Saved] = []
         self._overtaken: list[str] = []  # passes that another one took the place of
@@ -273,6 +275,17 @@ class Module:
 
     def eval(self) -> "Module":
         return self.train(False)
+
+    def without_input_gradient(self) -> "Module":
+        """From now on backward may spare the input's gradient, and return None in its place.
+
+        For a network's first layer, whose input is data: nobody asks for that gradient, and it
+        costs as much as the pass forward. The parameters' gradients stay what they are. Linear
+        layers and convolutions spare it, a network hands it on to its first layer, and where there
+        is little to spare the gradient is returned as before.
+        """
+        self.input_gradient = False
+        return self
 
     def _named_buffers(self) -> Iterator[tuple[str, Array, bool]]:
         """Name, array, and whether it belongs to the state; those that are None left out."""

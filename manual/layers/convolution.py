@@ -403,7 +403,7 @@ class ForwardConvolution(Convolution):
         self.save_for_backward(padded, x.shape, batched)
         return outward(y, batched)
 
-    def backward(self, g: Array) -> Array:
+    def backward(self, g: Array) -> Any:
         padded, shape, batched = self.take_saved(g)
         g = inward(g, self.AXES)  # (*P, O, N)
         # y += b
@@ -412,6 +412,8 @@ class ForwardConvolution(Convolution):
         # y = correlate(padded, W)
         g = self.in_groups(np.ascontiguousarray(g))
         self.accumulate_kernel(weight_gradient(padded, g, *self.slide))
+        if not self.input_gradient:
+            return None
         grad = self.all_channels(spread(g, self.kernel, padded.shape[1:-2], *self.slide))
         # padded = pad(x)
         return outward(unpad(grad, shape, self.widths, self.padding_mode), batched)

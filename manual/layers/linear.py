@@ -69,7 +69,7 @@ class Linear(Module):
             y += self.bias.data
         return y
 
-    def backward(self, g: Array) -> Array:
+    def backward(self, g: Array) -> Any:
         (x,) = self.take_saved(g)
         samples_g = g.reshape(-1, self.out_features)  # (N, out)
         # y = x @ W.T
@@ -77,6 +77,8 @@ class Linear(Module):
         # y += b
         if self.bias is not None:
             self.bias.accumulate(samples_g.sum(axis=0))  # (out,)
+        if not self.input_gradient:
+            return None
         return g @ self.weight.data  # (*, out) x (out, in) -> (*, in)
 
 

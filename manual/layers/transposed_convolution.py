@@ -132,7 +132,7 @@ class TransposedConvolution(Convolution):
         self.save_for_backward(x, whole, sizes, batched)
         return outward(y, batched)
 
-    def backward(self, g: Array) -> Array:
+    def backward(self, g: Array) -> Any:
         x, whole, sizes, batched = self.take_saved(g)
         g = inward(g, self.AXES)  # (*S, O, N)
         # y += b
@@ -143,6 +143,8 @@ class TransposedConvolution(Convolution):
         uncut[self.kept(sizes)] = g
         uncut = self.in_groups(uncut)
         self.accumulate_kernel(weight_gradient(uncut, x, *self.slide))
+        if not self.input_gradient:
+            return None
         grad = correlate(uncut, self.kernel, None, *self.slide, x.shape[1:-2])
         return outward(self.all_channels(grad), batched)
 

@@ -60,6 +60,10 @@ class ConvNet(Module):
     def backward(self, g: Array) -> Array:
         return self.features.backward(self.classifier.backward(g))
 
+    def without_input_gradient(self) -> Module:
+        self.features.without_input_gradient()
+        return super().without_input_gradient()
+
 
 class ResidualBlock(Module):
     """y = ReLU(x + F(x)): two convolutions with batch normalization learn what to add to x.
@@ -145,3 +149,7 @@ class ResNet(Module):
         for part in (self.classifier, self.head, self.trunk, self.stem):
             g = part.backward(g)
         return g
+
+    def without_input_gradient(self) -> Module:
+        self.stem.without_input_gradient()
+        return super().without_input_gradient()
