@@ -17,6 +17,7 @@ the places a few rows at a time, which stay in the processor's cache.
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,15 +30,17 @@ from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
 from .padding import MODES, pad, unpad
 from .windows import (
+    CACHED,
     Sizes,
     blocks,
     check_spatial,
     count,
     inward,
     outward,
-    seen_by,
+    scratch,
     sizes_of,
     span,
+    taps,
 )
 
 
@@ -62,12 +65,17 @@ def groups_first(x: Array) -> Array:
     return x.transpose(-3, *range(x.ndim - 3), -2, -1)
 
 
-def columns_first(
-    x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes
-) -> list[Array]:
-    """What every place of the kernel sees of x (G, *S, C, N), column after column: views."""
-    rows = seen_by(kernel, stride, dilation, out)
-    return [x[:, *seen] for column in range(kernel[-1]) for seen in rows[column :: kernel[-1]]]
+def taps_last(x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> Array:
+    """What the kernel sees of x (G, *S, C, N) at every place: a view (G, *P, Kₗ, *K, C, N).
+
+    Kₗ is the kernel's last axis: its columns come one after the other.
+    """
+    group, *spatial, channel, sample = x.strides
+    places = [n * s for n, s in zip(spatial, stride, strict=True)]
+    *others, last = (n * d for n, d in zip(spatial, dilation, strict=True))
+    shape = (len(x), *out, kernel[-1], *kernel[:-1], *x.shape[-2:])
+    strides = (group, *places, last, *others, channel, sample)
+    return as_strided(x, shape, strides, writeable=False)
 
 
 def unfolded(
@@ -87,28 +95,23 @@ def unfolded(
     # one copy for each row of the kernel; for each weight where a row's pixels are not neighbours
     # in memory, because of dilation or groups
     overlapping = len(x) == 1 and dilation[-1] == 1
+    rows, steps, sizes = kernel, stride, out
     if overlapping:
+        rows, steps = (*kernel[:-1], 1), (*stride[:-1], 1)
         sizes = (*out[:-1], (out[-1] - 1) * stride[-1] + kernel[-1])  # all of a line that is seen
-        rows = seen_by((*kernel[:-1], 1), (*stride[:-1], 1), dilation, sizes)
-        lines = [x[:, *seen] for seen in rows]
-    else:
-        sizes = out
-        lines = columns_first(x, kernel, stride, dilation, out)
-    steps = [*blocks(out[0], count(out[1:]) * size)]
-    if len(lines) == 1:  # nothing to copy
-        seen = side_by_side(lines[0], kernel[-1], stride[-1]) if overlapping else lines[0]
-        yield from ((block, seen[:, block]) for block in steps)
+    lines = count(rows)
+    seen = taps_last(x, rows, steps, dilation, sizes)
+    if lines == 1:  # nothing to copy
+        seen = seen.reshape(*seen.shape[: len(out) + 1], channels, samples)
+        if overlapping:
+            seen = side_by_side(seen, kernel[-1], stride[-1])
+        yield from ((block, seen[:, block]) for block in blocks(out[0], count(out[1:]) * size))
         return
-    most = steps[0].stop if steps else 0
-    copies = np.empty((len(x), most, *sizes[1:], len(lines), channels, samples), x.dtype)
-    seen = copies.reshape(*copies.shape[:-3], len(lines) * channels, samples)
-    if overlapping:
-        seen = side_by_side(seen, kernel[-1], stride[-1])
-    for block in steps:
-        places = block.stop - block.start
-        for i, line in enumerate(lines):
-            copies[:, :places, ..., i, :, :] = line[:, block]
-        yield block, seen[:, :places]
+    for block in blocks(out[0], count(out[1:]) * size):
+        copied = scratch("seen", (len(x), block.stop - block.start, *seen.shape[2:]), x.dtype)
+        np.copyto(copied, seen[:, block])
+        blocks_ = copied.reshape(*copied.shape[: len(out) + 1], lines * channels, samples)
+        yield block, side_by_side(blocks_, kernel[-1], stride[-1]) if overlapping else blocks_
 
 
 def correlate(
@@ -137,7 +140,7 @@ def correlate(
         part = y[:, block]
         np.matmul(W, seen, out=part)  # (G, *1, O, K·C) x (G, p, *P, K·C, N)
         if bias is not None:
-            part += bias
+            np.add(part, bias, out=part)
     return y
 
 
@@ -171,7 +174,7 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
     """
     out, (groups, outputs, samples), inputs = g.shape[1:-2], (len(g), *g.shape[-2:]), x.shape[-2]
     terms = count(kernel) * inputs
-    total = np.zeros((1, groups, terms, outputs), x.dtype)  # a row for each place of a block
+    totals = []
     size = groups * (terms * outputs + (terms + outputs) * samples)
     for block, seen in unfolded(x, kernel, stride, dilation, out, size):
         turned = g[:, block].swapaxes(-1, -2)  # (G, p, *P, N, O)
@@ -180,39 +183,80 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
             seen = np.moveaxis(seen, -2, 2).reshape(groups, len(seen[0]), terms, -1)
             turned = turned.reshape(groups, len(seen[0]), -1, outputs)
         elif terms > samples:  # then it pays to have the product's smaller side as it wants it
-            turned = np.ascontiguousarray(turned)
-        each = seen @ turned  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
-        each = each.reshape(groups, -1, terms, outputs).swapaxes(0, 1)
-        if len(each) > len(total):
-            total, each = each, total
-        total[: len(each)] += each
-    return sum_in_pairs(total).swapaxes(-1, -2)
+            contiguous = scratch("turned", turned.shape, g.dtype)
+            np.copyto(contiguous, turned)
+            turned = contiguous
+        each = scratch("each", (*seen.shape[:-1], outputs), g.dtype)
+        np.matmul(seen, turned, out=each)  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
+        totals.append(sum_in_pairs(each.reshape(groups, -1, terms, outputs).swapaxes(0, 1)).copy())
+    return sum_in_pairs(np.array(totals)).swapaxes(-1, -2)
+
+
+@lru_cache
+def landings(
+    kernel: Sizes, stride: Sizes, dilation: Sizes, before: Sizes, out: Sizes, shape: Sizes
+) -> tuple[tuple[tuple[int, int, int], ...], ...]:
+    """For each weight, column after column: on each axis the first and the last place p, and one
+    more, whose p·stride + k·dilation − before is inside; and k·dilation − before.
+    """
+    every = []
+    for tap in taps((kernel[-1], *kernel[:-1])):
+        axes = []
+        sizes = zip((*tap[1:], tap[0]), stride, dilation, before, out, shape, strict=True)
+        for k, s, d, b, m, n in sizes:
+            offset = k * d - b
+            axes.append((max(0, -(offset // s)), min(m, (n - 1 - offset) // s + 1), offset))
+        every.append(tuple(axes))
+    return tuple(every)
 
 
 def spread(
-    g: Array, W: Array, shape: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes
+    g: Array,
+    W: Array,
+    shape: Sizes,
+    before: Sizes,
+    kernel: Sizes,
+    stride: Sizes,
+    dilation: Sizes,
 ) -> Array:
-    """∂L/∂x[q] = Σ W[k]ᵀ g[p] over all p and k with p·stride + k·dilation = q: the transpose.
+    """∂L/∂x[q] = Σ W[k]ᵀ g[p] over all p and k with p·stride + k·dilation − before = q.
+
+    It is the transpose of `correlate` with a padding of zeros.
 
     Args:
         g: (G, *P, O, N); W: (G, *1, O, K·C).
-        shape: of x on its spatial axes.
+        shape: of x on its spatial axes; what falls outside is left out.
+        before: the padding before each axis.
     Returns:
         (G, *S, C, N).
     """
     out, (groups, outputs, samples) = g.shape[1:-2], (len(g), *g.shape[-2:])
     turned = np.ascontiguousarray(W.swapaxes(-1, -2))  # (G, *1, K·C, O)
     channels = turned.shape[-2] // count(kernel)
-    together = -(-16 // channels)  # weights' places in one product: a narrow matrix is slow
     x = groups_first(np.zeros((*shape, groups, channels, samples), g.dtype))
-    seen = columns_first(x, kernel, stride, dilation, out)
-    size = groups * (outputs + together * channels) * samples
-    for block in blocks(out[0], count(out[1:]) * size):
-        for first in range(0, len(seen), together):
-            rows = turned[..., first * channels : (first + together) * channels, :]
-            back = rows @ g[:, block]  # (G, *1, k·C, O) x (G, p, *P, O, N)
-            for i, part in enumerate(seen[first : first + together]):
-                part[:, block] += back[..., i * channels : (i + 1) * channels, :]
+    lands = landings(kernel, stride, dilation, before, out, shape)
+    # weights' places in one product: a narrow matrix is slow, a large one leaves the cache
+    line = count(out[1:]) * groups * samples
+    together = max(-(-16 // channels), min(len(lands), CACHED // max(1, line * channels)))
+    for block in blocks(out[0], line * (outputs + together * channels)):
+        places = g[:, block]
+        for start in range(0, len(lands), together):
+            some = lands[start : start + together]
+            rows = turned[..., start * channels : (start + len(some)) * channels, :]
+            back = scratch("back", (*places.shape[:-2], rows.shape[-2], samples), g.dtype)
+            np.matmul(rows, places, out=back)  # (G, *1, k·C, O) x (G, p, *P, O, N)
+            for i, ((first, last, offset), *others) in enumerate(some):
+                first, last = max(first, block.start), min(last, block.stop)
+                inside = [(first, last, offset), *others]
+                if any(f >= n for f, n, _ in inside):
+                    continue
+                here = [
+                    slice(f * s + o, (n - 1) * s + o + 1, s)
+                    for (f, n, o), s in zip(inside, stride, strict=True)
+                ]
+                there = [slice(f, n) for f, n, _ in others]
+                part = back[:, first - block.start : last - block.start, *there]
+                x[:, *here] += part[..., i * channels : (i + 1) * channels, :]
     return x
 
 
@@ -405,18 +449,24 @@ class ForwardConvolution(Convolution):
 
     def backward(self, g: Array) -> Any:
         padded, shape, batched = self.take_saved(g)
-        g = inward(g, self.AXES)  # (*P, O, N)
+        g = np.ascontiguousarray(inward(g, self.AXES))  # (*P, O, N)
         # y += b
         if self.bias is not None:
             self.bias.accumulate(summed_over_places(g))
         # y = correlate(padded, W)
-        g = self.in_groups(np.ascontiguousarray(g))
+        g = self.in_groups(g)
         self.accumulate_kernel(weight_gradient(padded, g, *self.slide))
         if not self.input_gradient:
             return None
-        grad = self.all_channels(spread(g, self.kernel, padded.shape[1:-2], *self.slide))
+        if self.padding_mode == "zeros":  # its own gradient need not be known
+            before = tuple(width for width, _ in self.widths)
+            grad = spread(g, self.kernel, shape[:-2], before, *self.slide)
+            return outward(self.all_channels(grad), batched)
+        nothing = (0,) * self.AXES
+        grad = spread(g, self.kernel, padded.shape[1:-2], nothing, *self.slide)
         # padded = pad(x)
-        return outward(unpad(grad, shape, self.widths, self.padding_mode), batched)
+        grad = unpad(self.all_channels(grad), shape, self.widths, self.padding_mode)
+        return outward(grad, batched)
 
 
 class Conv1d(ForwardConvolution):
