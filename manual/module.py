@@ -265,8 +265,10 @@ class Module:
         return (parameter for _, parameter in self.named_parameters())
 
     def zero_grad(self) -> None:
-        for parameter in self.parameters():
-            parameter.grad = None
+        for module in self.modules():
+            for value in vars(module).values():
+                if isinstance(value, Parameter):
+                    value.grad = None
 
     def train(self, mode: bool = True) -> "Module":
         for module in self.modules():

@@ -28,7 +28,7 @@ from ..arrays import Array, float_dtype
 from ..initializers import kaiming_uniform_, uniform_
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
-from .padding import MODES, pad, unpad
+from .padding import MODES, bordered, pad, unpad
 from .windows import (
     CACHED,
     Sizes,
@@ -42,6 +42,8 @@ from .windows import (
     span,
     taps,
 )
+
+NARROW = 16  # with fewer rows a matrix product is slow
 
 
 def side_by_side(x: Array, kernel: int, stride: int) -> Array:
@@ -210,6 +212,24 @@ def landings(
     return tuple(every)
 
 
+def spread_by_correlation(
+    g: Array, W: Array, shape: Sizes, before: Sizes, kernel: Sizes, dilation: Sizes
+) -> Array:
+    """`spread` with a stride of 1: x[q] = Σ W[k]ᵀ g[q + before − k·dilation].
+
+    That is `correlate` with the kernel turned round and a border around g: so the products
+    themselves add up.
+    """
+    groups, outputs, places = len(W), W.shape[-2], g.shape[1:-2]
+    sizes = zip(span(kernel, dilation), before, shape, places, strict=True)
+    widths = [(r - 1 - b, n + b - m) for r, b, n, m in sizes]
+    around = groups_first(bordered(np.moveaxis(g, 0, -3), widths))
+    turned = W.reshape(groups, outputs, count(kernel), -1)[:, :, ::-1]
+    turned = turned.transpose(0, 3, 2, 1)  # (G, C, K, O)
+    turned = turned.reshape(*W.shape[:-2], -1, count(kernel) * outputs)
+    return correlate(around, turned, None, kernel, (1,) * len(kernel), dilation, shape)
+
+
 def spread(
     g: Array,
     W: Array,
@@ -231,13 +251,15 @@ def spread(
         (G, *S, C, N).
     """
     out, (groups, outputs, samples) = g.shape[1:-2], (len(g), *g.shape[-2:])
+    channels = W.shape[-1] // count(kernel)
+    if max(stride) == 1 and channels >= NARROW:
+        return spread_by_correlation(g, W, shape, before, kernel, dilation)
     turned = np.ascontiguousarray(W.swapaxes(-1, -2))  # (G, *1, K·C, O)
-    channels = turned.shape[-2] // count(kernel)
     x = groups_first(np.zeros((*shape, groups, channels, samples), g.dtype))
     lands = landings(kernel, stride, dilation, before, out, shape)
     # weights' places in one product: a narrow matrix is slow, a large one leaves the cache
     line = count(out[1:]) * groups * samples
-    together = max(-(-16 // channels), min(len(lands), CACHED // max(1, line * channels)))
+    together = max(-(-NARROW // channels), min(len(lands), CACHED // max(1, line * channels)))
     for block in blocks(out[0], line * (outputs + together * channels)):
         places = g[:, block]
         for start in range(0, len(lands), together):

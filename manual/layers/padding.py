@@ -56,10 +56,18 @@ def pad(module: Module, x: Array, widths: Widths, mode: str, value: float = 0.0)
         for axis, (n, width) in enumerate(zip(x.shape, widths, strict=False)):
             x = np.take(x, sources(n, *width, mode), axis)
         return x
-    padded = np.full((*sizes, *x.shape[len(widths) :]), value, x.dtype)
-    outer, inner = zip(
-        *(overlap(n, *w) for n, w in zip(x.shape, widths, strict=False)), strict=True
-    )
+    return bordered(x, widths, value)
+
+
+def bordered(x: Array, widths: Widths, value: float = 0.0) -> Array:
+    """A copy with a border of one number, contiguous; negative widths cut off."""
+    sizes = [n + a + b for n, (a, b) in zip(x.shape, widths, strict=False)]
+    padded = np.empty((*sizes, *x.shape[len(widths) :]), x.dtype)
+    outer, inner = overlaps(x.shape, widths)
+    for axis, within in enumerate(outer):
+        border = padded[outer[:axis]]
+        for beyond in (slice(within.start), slice(within.stop, None)):
+            border[(slice(None),) * axis + (beyond,)] = value
     padded[outer] = x[inner]
     return padded
 

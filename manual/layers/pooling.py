@@ -21,6 +21,7 @@ from ..module import Module
 from .windows import (
     Part,
     Sizes,
+    blocks,
     check_spatial,
     count,
     inward,
@@ -161,17 +162,22 @@ class MaxPool(Pooling):
         Args:
             values: what each place of the window sees, (*P, C, N).
         """
-        largest = values[0].copy(order="K")
+        first, *others = values
+        largest = np.empty_like(first)
         number = np.min_scalar_type(len(values))
         taken = np.zeros_like(largest, number)
+        for rows in blocks(len(first), len(values) * first[:1].size):
+            top, which = largest[rows], taken[rows]
+            top[...] = first[rows]
+            for i, value in enumerate(others, 1):
+                larger = value[rows] > top  # of equal ones the first stays
+                np.maximum(top, value[rows], out=top)
+                np.maximum(which, larger * number.type(i), out=which)
         if max(self._padding):
-            taken += self.first_inside(largest.shape[: self.AXES]).astype(number)
-        for i, value in enumerate(values[1:], 1):
-            larger = value > largest  # of equal ones the first stays
-            np.maximum(largest, value, out=largest)
-            np.maximum(taken, larger * number.type(i), out=taken)
-        if np.isnan(largest).any():  # of several NaN in a window it is the last one, as in PyTorch
-            for i, value in enumerate(values):
+            before = self.first_inside(largest.shape[: self.AXES]).astype(number)
+            np.maximum(taken, before, out=taken)
+        if np.isnan(largest.max(initial=-math.inf)):
+            for i, value in enumerate(values):  # of several NaN in a window the last, as in PyTorch
                 taken[np.isnan(value)] = i
         return largest, taken
 

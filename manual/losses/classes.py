@@ -76,10 +76,14 @@ class NLLLoss(Loss):
         w = self.class_weight(x.shape[-1], x)
         counts = target != self.ignore_index
         true = np.where(counts, target, 0)
-        onehot = (true[..., np.newaxis] == np.arange(x.shape[-1])).astype(x.dtype)
+        W = np.zeros(x.shape, x.dtype)
+        W.reshape(true.size, x.shape[-1])[np.arange(true.size), true.reshape(-1)] = 1
         if smoothing:
-            onehot = onehot * (1 - smoothing) + x.dtype.type(smoothing / x.shape[-1])
-        return onehot * w * counts[..., np.newaxis], (w[true] * counts).sum()
+            W *= 1 - smoothing
+            W += x.dtype.type(smoothing / x.shape[-1])
+        W *= w
+        W *= counts[..., np.newaxis]
+        return W, (w[true] * counts).sum()
 
     def forward(self, input: Array, target: Array) -> Any:
         self.check_classes(input, target)
