@@ -21,7 +21,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
@@ -59,12 +58,17 @@ def side_by_side(x: Array, kernel: int, stride: int) -> Array:
     pixel = channels * channel
     shape = (*others, (pixels - kernel) // stride + 1, kernel * channels, samples)
     strides = (*x.strides[: len(others)], stride * pixel, channel, x.itemsize)
-    return as_strided(x, shape, strides, writeable=False)
+    return np.ndarray(shape, x.dtype, x, 0, strides)
 
 
 def groups_first(x: Array) -> Array:
     """(*S, G, C, N) -> (G, *S, C, N): a view."""
     return x.transpose(-3, *range(x.ndim - 3), -2, -1)
+
+
+def groups_inside(x: Array) -> Array:
+    """(G, *S, C, N) -> (*S, G, C, N): a view, contiguous where `groups_first` was handed such."""
+    return x.transpose(*range(1, x.ndim - 2), 0, -2, -1)
 
 
 def taps_last(x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> Array:
@@ -77,7 +81,7 @@ def taps_last(x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Size
     *others, last = (n * d for n, d in zip(spatial, dilation, strict=True))
     shape = (len(x), *out, kernel[-1], *kernel[:-1], *x.shape[-2:])
     strides = (group, *places, last, *others, channel, sample)
-    return as_strided(x, shape, strides, writeable=False)
+    return np.ndarray(shape, x.dtype, groups_inside(x), 0, strides)
 
 
 def unfolded(
@@ -223,7 +227,7 @@ def spread_by_correlation(
     groups, outputs, places = len(W), W.shape[-2], g.shape[1:-2]
     sizes = zip(span(kernel, dilation), before, shape, places, strict=True)
     widths = [(r - 1 - b, n + b - m) for r, b, n, m in sizes]
-    around = groups_first(bordered(np.moveaxis(g, 0, -3), widths))
+    around = groups_first(bordered(groups_inside(g), widths))
     turned = W.reshape(groups, outputs, count(kernel), -1)[:, :, ::-1]
     turned = turned.transpose(0, 3, 2, 1)  # (G, C, K, O)
     turned = turned.reshape(*W.shape[:-2], -1, count(kernel) * outputs)
@@ -252,7 +256,7 @@ def spread(
     """
     out, (groups, outputs, samples) = g.shape[1:-2], (len(g), *g.shape[-2:])
     channels = W.shape[-1] // count(kernel)
-    if max(stride) == 1 and channels >= NARROW:
+    if max(stride) == 1:
         return spread_by_correlation(g, W, shape, before, kernel, dilation)
     turned = np.ascontiguousarray(W.swapaxes(-1, -2))  # (G, *1, K·C, O)
     x = groups_first(np.zeros((*shape, groups, channels, samples), g.dtype))
@@ -363,8 +367,7 @@ class Convolution(Module):
 
     def all_channels(self, y: Array) -> Array:
         """(G, *P, O, N) -> (*P, G·O, N)."""
-        together = y.transpose(*range(1, y.ndim - 2), 0, -2, -1)
-        return together.reshape(*y.shape[1:-2], len(y) * y.shape[-2], y.shape[-1])
+        return groups_inside(y).reshape(*y.shape[1:-2], len(y) * y.shape[-2], y.shape[-1])
 
     def lengths(self, inputs: int, outputs: int, places: int) -> dict[str, int]:
         """How many terms the sums have, from the channels on either side and the places."""
