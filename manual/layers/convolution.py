@@ -16,7 +16,7 @@ the places a few rows at a time, which stay in the processor's cache.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -27,7 +27,7 @@ from ..arrays import Array, float_dtype
 from ..initializers import kaiming_uniform_, uniform_
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
-from .padding import MODES, bordered, pad, unpad
+from .padding import MODES, Widths, bordered, pad, padded_sizes, unpad
 from .windows import (
     CACHED,
     Sizes,
@@ -71,16 +71,22 @@ def groups_inside(x: Array) -> Array:
     return x.transpose(*range(1, x.ndim - 2), 0, -2, -1)
 
 
+@lru_cache
+def taps_strides(strides: Sizes, stride: Sizes, dilation: Sizes) -> Sizes:
+    """Of `taps_last`, from those of its x."""
+    group, *spatial, channel, sample = strides
+    places = (n * s for n, s in zip(spatial, stride, strict=True))
+    *others, last = (n * d for n, d in zip(spatial, dilation, strict=True))
+    return (group, *places, last, *others, channel, sample)
+
+
 def taps_last(x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> Array:
     """What the kernel sees of x (G, *S, C, N) at every place: a view (G, *P, Kₗ, *K, C, N).
 
     Kₗ is the kernel's last axis: its columns come one after the other.
     """
-    group, *spatial, channel, sample = x.strides
-    places = [n * s for n, s in zip(spatial, stride, strict=True)]
-    *others, last = (n * d for n, d in zip(spatial, dilation, strict=True))
     shape = (len(x), *out, kernel[-1], *kernel[:-1], *x.shape[-2:])
-    strides = (group, *places, last, *others, channel, sample)
+    strides = taps_strides(x.strides, stride, dilation)
     return np.ndarray(shape, x.dtype, groups_inside(x), 0, strides)
 
 
@@ -226,7 +232,7 @@ def spread_by_correlation(
     """
     groups, outputs, places = len(W), W.shape[-2], g.shape[1:-2]
     sizes = zip(span(kernel, dilation), before, shape, places, strict=True)
-    widths = [(r - 1 - b, n + b - m) for r, b, n, m in sizes]
+    widths = tuple((r - 1 - b, n + b - m) for r, b, n, m in sizes)
     around = groups_first(bordered(groups_inside(g), widths))
     turned = W.reshape(groups, outputs, count(kernel), -1)[:, :, ::-1]
     turned = turned.transpose(0, 3, 2, 1)  # (G, C, K, O)
@@ -430,29 +436,30 @@ class ForwardConvolution(Convolution):
             self.padding = sizes_of(self, "padding", padding, self.AXES, 0)
 
     @property
-    def widths(self) -> list[tuple[int, int]]:
+    def widths(self) -> Widths:
         """The padding before and after each axis."""
         if self.padding == "valid":
-            return [(0, 0)] * self.AXES
+            return ((0, 0),) * self.AXES
         if self.padding == "same":
             reach = [n - 1 for n in span(self.kernel_size, self.dilation)]
-            return [(r // 2, r - r // 2) for r in reach]
-        return [(p, p) for p in self.padding]
+            return tuple((r // 2, r - r // 2) for r in reach)
+        return tuple((p, p) for p in self.padding)
 
-    def places(self, spatial: Sequence[int]) -> Sizes:
+    def places(self, spatial: Sizes) -> Sizes:
         """How many places there are on each axis of an input of these sizes.
 
         Raises:
             ValueError: the kernel is larger than the padded input.
         """
-        padded = [n + a + b for n, (a, b) in zip(spatial, self.widths, strict=True)]
+        padded = padded_sizes(spatial, self.widths)
         reach = span(self.kernel_size, self.dilation)
-        if any(r > n for r, n in zip(reach, padded, strict=True)):
-            raise ValueError(
-                f"{self!r}: the kernel reaches over {reach}, the padded input has {tuple(padded)}"
-            )
         sizes = zip(padded, reach, self.stride, strict=True)
-        return tuple((n - r) // s + 1 for n, r, s in sizes)
+        places = tuple((n - r) // s + 1 for n, r, s in sizes)
+        if min(places) < 1:
+            raise ValueError(
+                f"{self!r}: the kernel reaches over {reach}, the padded input has {padded}"
+            )
+        return places
 
     def sum_lengths(self, input: Array) -> dict[str, int]:
         samples = len(input) if input.ndim == self.AXES + 2 else 1

@@ -12,12 +12,14 @@ numbers the first one, row after row, gets the gradient; a NaN is larger than an
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
 from ..module import Module
+from .padding import Widths, bordered
 from .windows import (
     Part,
     Sizes,
@@ -31,6 +33,26 @@ from .windows import (
     sizes_of,
     span,
 )
+
+
+@lru_cache
+def places_of(
+    spatial: Sizes, reach: Sizes, stride: Sizes, padding: Sizes, ceil_mode: bool
+) -> Sizes:
+    """How many windows there are on each axis; see `Pooling`."""
+    places = []
+    for n, r, s, p in zip(spatial, reach, stride, padding, strict=True):
+        places.append((n + 2 * p - r + (s - 1 if ceil_mode else 0)) // s + 1)
+        if ceil_mode and (places[-1] - 1) * s >= n + p:
+            places[-1] -= 1  # it would begin behind the input
+    return tuple(places)
+
+
+@lru_cache
+def widths_of(spatial: Sizes, places: Sizes, reach: Sizes, stride: Sizes, padding: Sizes) -> Widths:
+    """As much before and after each axis as the windows reach over."""
+    sizes = zip(spatial, places, reach, stride, padding, strict=True)
+    return tuple((p, max(0, (m - 1) * s + r - n - p)) for n, m, r, s, p in sizes)
 
 
 class Pooling(Module):
@@ -75,17 +97,12 @@ class Pooling(Module):
         Raises:
             ValueError: there are none.
         """
-        places = []
-        for n, r, s, p in zip(spatial, self._reach, self._stride, self._padding, strict=True):
-            places.append((n + 2 * p - r + (s - 1 if self.ceil_mode else 0)) // s + 1)
-            if self.ceil_mode and (places[-1] - 1) * s >= n + p:
-                places[-1] -= 1  # it would begin behind the input
+        places = places_of(spatial, self._reach, self._stride, self._padding, self.ceil_mode)
         if min(places) < 1:
             raise ValueError(
-                f"{self!r}: the output would have the sizes {tuple(places)}, of an input of "
-                f"{tuple(spatial)}"
+                f"{self!r}: the output would have the sizes {places}, of an input of {spatial}"
             )
-        return tuple(places)
+        return places
 
     def overlaps(self) -> int:
         """In how many windows an input lies, at most."""
@@ -94,15 +111,8 @@ class Pooling(Module):
 
     def padded(self, x: Array, places: Sizes, value: float) -> Array:
         """(*S, C, N) with as much around it as the windows reach over."""
-        widths = [
-            (p, max(0, (m - 1) * s + r - n - p))
-            for n, m, s, r, p in zip(
-                x.shape, places, self._stride, self._reach, self._padding, strict=False
-            )
-        ]
-        if all(width == (0, 0) for width in widths):
-            return x
-        return np.pad(x, [*widths, (0, 0), (0, 0)], constant_values=value)
+        widths = widths_of(x.shape[:-2], places, self._reach, self._stride, self._padding)
+        return bordered(x, widths, value) if any(map(any, widths)) else x
 
     def inside(self, sizes: Sizes) -> tuple[slice, ...]:
         """Where in the padded array the input is."""

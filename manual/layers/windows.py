@@ -129,19 +129,21 @@ def seen_by(kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> tuple[
     )
 
 
+@lru_cache
 def span(kernel: Sizes, dilation: Sizes) -> Sizes:
     """How far a window reaches."""
     return tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
 
 
-def blocks(rows: int, size: int) -> Iterator[slice]:
+@lru_cache
+def blocks(rows: int, size: int) -> tuple[slice, ...]:
     """So many rows at a time as stay in the processor's cache.
 
     Args:
         size: elements of one row.
     """
     step = max(1, CACHED // max(1, size))
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+    return tuple(slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def count(sizes: Sizes) -> int:
