@@ -244,7 +244,9 @@ class Module:
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def modules(self) -> Iterator["Module"]:
-        return (module for _, module in self.named_modules())
+        yield self
+        for _, child in self.children():
+            yield from child.modules()
 
     def _named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Every name of every parameter: a shared one comes once for each of its names."""

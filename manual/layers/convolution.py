@@ -163,11 +163,11 @@ def sum_in_pairs(terms: Array) -> Array:
         terms: overwritten.
     """
     rest = len(terms)
-    while rest > 1:
+    while rest > 4:
         half = rest // 2
         terms[:half] += terms[rest - half : rest]
         rest -= half
-    return terms[0]
+    return np.add.reduce(terms[:rest])
 
 
 def summed_over_places(g: Array) -> Array:
@@ -200,7 +200,7 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
             turned = contiguous
         each = scratch("each", (*seen.shape[:-1], outputs), g.dtype)
         np.matmul(seen, turned, out=each)  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
-        totals.append(sum_in_pairs(each.reshape(groups, -1, terms, outputs).swapaxes(0, 1)).copy())
+        totals.append(sum_in_pairs(each.reshape(groups, -1, terms, outputs).swapaxes(0, 1)))
     return sum_in_pairs(np.array(totals)).swapaxes(-1, -2)
 
 
@@ -382,6 +382,23 @@ class Convolution(Module):
         return lengths | {"weight": places, "bias": places}
 
 
+@lru_cache
+def widths_of(padding: Any, reach: Sizes) -> Widths:
+    """How much `padding` is, before and after each axis."""
+    if padding == "valid":
+        return ((0, 0),) * len(reach)
+    if padding == "same":
+        return tuple(((r - 1) // 2, r - 1 - (r - 1) // 2) for r in reach)
+    return tuple((p, p) for p in padding)
+
+
+@lru_cache
+def places_of(padded: Sizes, reach: Sizes, stride: Sizes) -> Sizes:
+    """How many places there are on each axis; less than 1 where the kernel is too large."""
+    sizes = zip(padded, reach, stride, strict=True)
+    return tuple((n - r) // s + 1 for n, r, s in sizes)
+
+
 class ForwardConvolution(Convolution):
     """y[p] = b + Σₖ W[k] x[p·stride + k·dilation], x padded; of every group of channels by itself.
 
@@ -438,12 +455,7 @@ class ForwardConvolution(Convolution):
     @property
     def widths(self) -> Widths:
         """The padding before and after each axis."""
-        if self.padding == "valid":
-            return ((0, 0),) * self.AXES
-        if self.padding == "same":
-            reach = [n - 1 for n in span(self.kernel_size, self.dilation)]
-            return tuple((r // 2, r - r // 2) for r in reach)
-        return tuple((p, p) for p in self.padding)
+        return widths_of(self.padding, span(self.kernel_size, self.dilation))
 
     def places(self, spatial: Sizes) -> Sizes:
         """How many places there are on each axis of an input of these sizes.
@@ -453,8 +465,7 @@ class ForwardConvolution(Convolution):
         """
         padded = padded_sizes(spatial, self.widths)
         reach = span(self.kernel_size, self.dilation)
-        sizes = zip(padded, reach, self.stride, strict=True)
-        places = tuple((n - r) // s + 1 for n, r, s in sizes)
+        places = places_of(padded, reach, self.stride)
         if min(places) < 1:
             raise ValueError(
                 f"{self!r}: the kernel reaches over {reach}, the padded input has {padded}"
@@ -491,7 +502,7 @@ class ForwardConvolution(Convolution):
         if not self.input_gradient:
             return None
         if self.padding_mode == "zeros":  # its own gradient need not be known
-            before = tuple(width for width, _ in self.widths)
+            before, _ = zip(*self.widths, strict=True)
             grad = spread(g, self.kernel, shape[:-2], before, *self.slide)
             return outward(self.all_channels(grad), batched)
         nothing = (0,) * self.AXES

@@ -55,6 +55,12 @@ def widths_of(spatial: Sizes, places: Sizes, reach: Sizes, stride: Sizes, paddin
     return tuple((p, max(0, (m - 1) * s + r - n - p)) for n, m, r, s, p in sizes)
 
 
+@lru_cache
+def inside_of(sizes: Sizes, padding: Sizes) -> Part:
+    """Where in the padded array the input is."""
+    return tuple(slice(p, p + n) for n, p in zip(sizes, padding, strict=True))
+
+
 class Pooling(Module):
     """What pooling by a sliding window has in common.
 
@@ -85,6 +91,7 @@ class Pooling(Module):
         self._padding = sizes_of(self, "padding", padding, axes, 0)
         self._dilation = sizes_of(self, "dilation", dilation, axes, 1)
         self._reach = span(self._kernel, self._dilation)
+        self._apart = all(r <= s for r, s in zip(self._reach, self._stride, strict=True))
         if any(2 * p > r for p, r in zip(self._padding, self._reach, strict=True)):
             raise ValueError(
                 f"{type(self).__name__}: padding {padding} is more than half of the window, "
@@ -116,7 +123,7 @@ class Pooling(Module):
 
     def inside(self, sizes: Sizes) -> tuple[slice, ...]:
         """Where in the padded array the input is."""
-        return tuple(slice(p, p + n) for n, p in zip(sizes, self._padding, strict=True))
+        return inside_of(sizes, self._padding)
 
     def windows(self, places: Sizes) -> tuple[Part, ...]:
         """What each place of the window sees of the padded array, row after row."""
@@ -218,11 +225,10 @@ class MaxPool(Pooling):
         taken, padded, sizes, batched = self.take_saved(*handed)
         g = laid_out_as(inward(g, self.AXES), taken)
         places = taken.shape[: self.AXES]
-        apart = all(r <= s for r, s in zip(self._reach, self._stride, strict=True))
-        tiled = apart and count(places) * count(self._kernel) == count(padded[: self.AXES])
+        tiled = self._apart and count(places) * count(self._kernel) == count(padded[: self.AXES])
         grad = (np.empty_like if tiled else np.zeros_like)(taken, g.dtype, shape=padded)
         for i, seen in enumerate(self.windows(places)):
-            if apart:  # no two windows share an element
+            if self._apart:  # no two windows share an element
                 np.multiply(g, taken == i, out=grad[seen])
             else:
                 grad[seen] += g * (taken == i)

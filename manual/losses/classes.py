@@ -75,15 +75,17 @@ class NLLLoss(Loss):
         """W (*, C) for classes along the last axis of x, and what mean divides by."""
         w = self.class_weight(x.shape[-1], x)
         counts = target != self.ignore_index
-        true = np.where(counts, target, 0)
+        true = np.where(counts, target, 0).reshape(-1)
+        of_true = w[true] * counts.reshape(-1)
         W = np.zeros(x.shape, x.dtype)
-        W.reshape(true.size, x.shape[-1])[np.arange(true.size), true.reshape(-1)] = 1
+        onehot = W.reshape(true.size, x.shape[-1])
+        onehot[np.arange(true.size), true] = 1
         if smoothing:
             W *= 1 - smoothing
             W += x.dtype.type(smoothing / x.shape[-1])
         W *= w
         W *= counts[..., np.newaxis]
-        return W, (w[true] * counts).sum()
+        return W, of_true.sum()
 
     def forward(self, input: Array, target: Array) -> Any:
         self.check_classes(input, target)
