@@ -89,7 +89,7 @@ class NLLLoss(Loss):
 
     def forward(self, input: Array, target: Array) -> Any:
         self.check_classes(input, target)
-        x = np.moveaxis(input, min(1, input.ndim - 1), -1)  # classes last
+        x = classes_last(input)
         W, count = self.weights(x, target)
         self.save_for_backward(W, count)
         return self.reduced(surprise(W, x), count)
@@ -101,13 +101,22 @@ class NLLLoss(Loss):
     def to_classes(self, grad_output: Any, count: Any, slopes: Array) -> Array:
         """The upstream gradient times each sample's slopes, classes back on their own axis."""
         gradient = self.per_sample(grad_output, count) * slopes
-        return np.ascontiguousarray(np.moveaxis(gradient, -1, min(1, gradient.ndim - 1)))
+        if gradient.ndim <= 2:
+            return gradient
+        return np.ascontiguousarray(np.moveaxis(gradient, -1, 1))
+
+
+def classes_last(x: Array) -> Array:
+    """(N, C, …) -> (N, …, C): a view."""
+    return x if x.ndim <= 2 else np.moveaxis(x, 1, -1)
 
 
 def surprise(W: Array, log_p: Array) -> Array:
     """−Σ_c W_c log p_c, where a class of no weight counts 0 even if log p is −∞."""
     with np.errstate(invalid="ignore"):
-        return -np.where(W == 0, 0, W * log_p).sum(axis=-1)
+        terms = W * log_p
+    terms[W == 0] = 0
+    return -terms.sum(axis=-1)
 
 
 class CrossEntropyLoss(NLLLoss):
@@ -167,12 +176,11 @@ class CrossEntropyLoss(NLLLoss):
                 )
         else:
             self.check_classes(input, target)
-        axis = min(1, input.ndim - 1)
-        log_p = log_softmax(np.moveaxis(input, axis, -1), axis=-1)  # classes last
+        log_p = log_softmax(classes_last(input), axis=-1)
         if likely:
             w: Any = self.class_weight(log_p.shape[-1], log_p)
             smoothing = self.label_smoothing
-            q = np.moveaxis(target, axis, -1)
+            q = classes_last(target)
             W = w * (q * (1 - smoothing) + log_p.dtype.type(smoothing / len(w)))
             count = self.count(log_p[..., 0])
         else:
