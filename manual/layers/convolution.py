@@ -45,11 +45,12 @@ from .windows import (
 NARROW = 16  # with fewer rows a matrix product is slow
 
 
-def side_by_side(x: Array, kernel: int, stride: int) -> Array:
+def side_by_side(x: Array, kernel: int, stride: int, memory: Array) -> Array:
     """Every `kernel` pixels that are neighbours on the last spatial axis, as one block: a view.
 
     Args:
         x: (*, S, C, N), contiguous on these axes.
+        memory: the contiguous array with which x begins.
     Returns:
         (*, P, kernel·C, N), the blocks overlapping.
     """
@@ -58,7 +59,7 @@ def side_by_side(x: Array, kernel: int, stride: int) -> Array:
     pixel = channels * channel
     shape = (*others, (pixels - kernel) // stride + 1, kernel * channels, samples)
     strides = (*x.strides[: len(others)], stride * pixel, channel, x.itemsize)
-    return np.ndarray(shape, x.dtype, x, 0, strides)
+    return np.ndarray(shape, x.dtype, memory, 0, strides)
 
 
 def groups_first(x: Array) -> Array:
@@ -116,14 +117,16 @@ def unfolded(
     if lines == 1:  # nothing to copy
         seen = seen.reshape(*seen.shape[: len(out) + 1], channels, samples)
         if overlapping:
-            seen = side_by_side(seen, kernel[-1], stride[-1])
+            seen = side_by_side(seen, kernel[-1], stride[-1], groups_inside(x))
         yield from ((block, seen[:, block]) for block in blocks(out[0], count(out[1:]) * size))
         return
     for block in blocks(out[0], count(out[1:]) * size):
         copied = scratch("seen", (len(x), block.stop - block.start, *seen.shape[2:]), x.dtype)
         np.copyto(copied, seen[:, block])
-        blocks_ = copied.reshape(*copied.shape[: len(out) + 1], lines * channels, samples)
-        yield block, side_by_side(blocks_, kernel[-1], stride[-1]) if overlapping else blocks_
+        columns = copied.reshape(*copied.shape[: len(out) + 1], lines * channels, samples)
+        if overlapping:
+            columns = side_by_side(columns, kernel[-1], stride[-1], copied)
+        yield block, columns
 
 
 def correlate(
