@@ -291,7 +291,7 @@ def test_blocks_of_rows_add_up(
 ) -> None:
     """In blocks of two rows and what is left, each result is that of PyTorch."""
     monkeypatch.setattr(
-        "manual.layers.convolution.blocks",
+        "manual.layers.correlation.blocks",
         lambda rows, size: [slice(i, min(i + 2, rows)) for i in range(0, rows, 2)],
     )
     layer = getattr(manual, name)(4, 6, 3, **options, dtype=np.float64)

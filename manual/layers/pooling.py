@@ -184,12 +184,13 @@ class MaxPool(Pooling):
         number = np.min_scalar_type(len(values))
         taken = np.zeros_like(largest, number)
         for rows in blocks(len(first), len(values) * first[:1].size):
-            top, which = largest[rows], taken[rows]
-            top[...] = first[rows]
+            so_far, which = first[rows], taken[rows]
             for i, value in enumerate(others, 1):
-                larger = value[rows] > top  # of equal ones the first stays
-                np.maximum(top, value[rows], out=top)
+                larger = value[rows] > so_far  # of equal ones the first stays
+                so_far = np.maximum(so_far, value[rows], out=largest[rows])
                 np.maximum(which, larger * number.type(i), out=which)
+        if not others:
+            largest[...] = first
         if max(self._padding):
             before = self.first_inside(largest.shape[: self.AXES]).astype(number)
             np.maximum(taken, before, out=taken)

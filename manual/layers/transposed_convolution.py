@@ -6,13 +6,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import Array
-from .convolution import (
-    Convolution,
-    correlate,
-    spread,
-    summed_over_places,
-    weight_gradient,
-)
+from .convolution import Convolution
+from .correlation import correlate, spread, summed_over_places, weight_gradient
 from .windows import Sizes, check_spatial, count, inward, outward, sizes_of, span
 
 
