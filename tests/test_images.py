@@ -315,7 +315,16 @@ def test_blocks_of_rows_add_up(
         ("ConvTranspose2d", (2, 3), {"stride": (1, 2), "padding": 1, "groups": 2}),
     ],
 )
-def test_kernels_of_every_form(name: str, kernel: Any, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("small", [0, 10**6])
+def test_kernels_of_every_form(
+    name: str,
+    kernel: Any,
+    options: dict[str, Any],
+    small: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether the input's gradient comes from a correlation or is spread weight by weight."""
+    monkeypatch.setattr("manual.layers.correlation.SMALL", small)
     layer = getattr(manual, name)(4, 6, kernel, **options, dtype=np.float64)
     x = images(int(name[-2]), 3, 4, size=5)
     upstream = [G.normal(size=layer(x).shape)]

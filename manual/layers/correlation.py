@@ -20,9 +20,9 @@ import numpy as np
 
 from ..arrays import Array
 from .padding import bordered
-from .windows import CACHED, Sizes, blocks, count, scratch, span, taps
+from .windows import Part, Sizes, blocks, count, scratch, span, taps
 
-NARROW = 16  # with fewer rows a matrix product is slow
+SMALL = 10**6  # multiplications in a matrix product that needs no packing
 
 
 def side_by_side(x: Array, kernel: int, stride: int, memory: Array) -> Array:
@@ -143,14 +143,14 @@ def sum_in_pairs(terms: Array) -> Array:
     """The sum over the first axis, halves added to each other: rounding grows with log n, not n.
 
     Args:
-        terms: overwritten.
+        terms: overwritten; the sum is a part of it.
     """
     rest = len(terms)
-    while rest > 4:
+    while rest > 1:
         half = rest // 2
-        terms[:half] += terms[rest - half : rest]
+        np.add(terms[:half], terms[rest - half : rest], out=terms[:half])
         rest -= half
-    return np.add.reduce(terms[:rest])
+    return terms[0]
 
 
 def summed_over_places(g: Array) -> Array:
@@ -169,8 +169,8 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
     """
     out, (groups, outputs, samples), inputs = g.shape[1:-2], (len(g), *g.shape[-2:]), x.shape[-2]
     terms = count(kernel) * inputs
-    totals = []
     size = groups * (terms * outputs + (terms + outputs) * samples)
+    total = np.zeros((groups, terms, outputs), g.dtype)
     for block, seen in unfolded(x, kernel, stride, dilation, out, size):
         turned = g[:, block].swapaxes(-1, -2)  # (G, p, *P, N, O)
         if outputs > samples:
@@ -183,26 +183,38 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
             turned = contiguous
         each = scratch("each", (*seen.shape[:-1], outputs), g.dtype)
         np.matmul(seen, turned, out=each)  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
-        totals.append(sum_in_pairs(each.reshape(groups, -1, terms, outputs).swapaxes(0, 1)))
-    return sum_in_pairs(np.array(totals)).swapaxes(-1, -2)
+        total += sum_in_pairs(each.reshape(groups, -1, terms, outputs).swapaxes(0, 1))
+    return total.swapaxes(-1, -2)
+
+
+Landing = tuple[int, int, int, Part, Part]
 
 
 @lru_cache
 def landings(
     kernel: Sizes, stride: Sizes, dilation: Sizes, before: Sizes, out: Sizes, shape: Sizes
-) -> tuple[tuple[tuple[int, int, int], ...], ...]:
-    """For each weight, column after column: on each axis the first and the last place p, and one
-    more, whose p·stride + k·dilation − before is inside; and k·dilation − before.
+) -> tuple[Landing, ...]:
+    """For each weight, column after column, the places p whose p·stride + k·dilation − before is
+    inside, and where that is: on the first axis as the first p, one more than the last, and
+    k·dilation − before; on the others as slices of the input, and of the places.
     """
     every = []
     for tap in taps((kernel[-1], *kernel[:-1])):
-        axes = []
-        sizes = zip((*tap[1:], tap[0]), stride, dilation, before, out, shape, strict=True)
+        axes, sizes = [], zip((*tap[1:], tap[0]), stride, dilation, before, out, shape, strict=True)
         for k, s, d, b, m, n in sizes:
             offset = k * d - b
-            axes.append((max(0, -(offset // s)), min(m, (n - 1 - offset) // s + 1), offset))
-        every.append(tuple(axes))
+            first, last = max(0, -(offset // s)), min(m, (n - 1 - offset) // s + 1)
+            axes.append((first, max(first, last), offset))
+        here = [every_between(*axis, s) for axis, s in zip(axes[1:], stride[1:], strict=True)]
+        there = [slice(first, last) for first, last, _ in axes[1:]]
+        every.append((*axes[0], (*here,), (*there,)))
     return tuple(every)
+
+
+def every_between(first: int, last: int, offset: int, stride: int) -> slice:
+    """p·stride + offset for all places p from `first` to before `last`."""
+    start = first * stride + offset
+    return slice(start, start + max(0, (last - 1 - first) * stride + 1), stride)
 
 
 def spread_by_correlation(
@@ -245,31 +257,25 @@ def spread(
     """
     out, (groups, outputs, samples) = g.shape[1:-2], (len(g), *g.shape[-2:])
     channels = W.shape[-1] // count(kernel)
-    if max(stride) == 1:
+    if max(stride) == 1 and W[0].size * samples <= SMALL:
         return spread_by_correlation(g, W, shape, before, kernel, dilation)
     turned = np.ascontiguousarray(W.swapaxes(-1, -2))  # (G, *1, K·C, O)
     x = groups_first(np.zeros((*shape, groups, channels, samples), g.dtype))
     lands = landings(kernel, stride, dilation, before, out, shape)
-    # weights' places in one product: a narrow matrix is slow, a large one leaves the cache
-    line = count(out[1:]) * groups * samples
-    together = max(-(-NARROW // channels), min(len(lands), CACHED // max(1, line * channels)))
-    for block in blocks(out[0], line * (outputs + together * channels)):
+    together = -(-16 // channels)  # weights' places in one product: a narrow matrix is slow
+    for block in blocks(
+        out[0], count(out[1:]) * groups * samples * (outputs + together * channels)
+    ):
         places = g[:, block]
         for start in range(0, len(lands), together):
             some = lands[start : start + together]
             rows = turned[..., start * channels : (start + len(some)) * channels, :]
             back = scratch("back", (*places.shape[:-2], rows.shape[-2], samples), g.dtype)
             np.matmul(rows, places, out=back)  # (G, *1, k·C, O) x (G, p, *P, O, N)
-            for i, ((first, last, offset), *others) in enumerate(some):
+            for i, (first, last, offset, here, there) in enumerate(some):
                 first, last = max(first, block.start), min(last, block.stop)
-                inside = [(first, last, offset), *others]
-                if any(f >= n for f, n, _ in inside):
-                    continue
-                here = [
-                    slice(f * s + o, (n - 1) * s + o + 1, s)
-                    for (f, n, o), s in zip(inside, stride, strict=True)
-                ]
-                there = [slice(f, n) for f, n, _ in others]
-                part = back[:, first - block.start : last - block.start, *there]
-                x[:, *here] += part[..., i * channels : (i + 1) * channels, :]
+                if first < last:
+                    at = every_between(first, last, offset, stride[0])
+                    part = back[:, first - block.start : last - block.start, *there]
+                    x[:, at, *here] += part[..., i * channels : (i + 1) * channels, :]
     return x
