@@ -9,6 +9,7 @@ distance                PairwiseDistance, CosineSimilarity
 dropout                 leaving out a random part
 windows                 how images lie in memory, and windows that slide over them
 padding                 a border around an image
+correlation             the sums of a convolution, as matrix products
 convolution             Conv1d, Conv2d, Conv3d
 transposed_convolution  ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 pooling                 MaxPool, AvgPool, LPPool: one number from every window

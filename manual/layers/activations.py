@@ -102,7 +102,7 @@ class ReLU(Gate):
         return np.maximum(x, 0)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return ~(y <= 0)
+        return y != 0  # what is not a number passes too
 
 
 class Hardtanh(Gate):

@@ -83,7 +83,7 @@ class NLLLoss(Loss):
 
     def forward(self, input: Array, target: Array) -> Any:
         self.check_classes(input, target)
-        x = np.moveaxis(input, min(1, input.ndim - 1), -1)  # classes last
+        x = classes_last(input)
         place, weight, count = self.of_true_class(x, target)
         self.save_for_backward(x.shape, place, weight, count)
         return self.reduced(-weighted(weight, x[place]), count)
@@ -97,13 +97,22 @@ class NLLLoss(Loss):
     def to_classes(self, grad_output: Any, count: Any, slopes: Array) -> Array:
         """The upstream gradient times each sample's slopes, classes back on their own axis."""
         gradient = self.per_sample(grad_output, count) * slopes
-        return np.ascontiguousarray(np.moveaxis(gradient, -1, min(1, gradient.ndim - 1)))
+        if gradient.ndim <= 2:
+            return gradient
+        return np.ascontiguousarray(np.moveaxis(gradient, -1, 1))
+
+
+def classes_last(x: Array) -> Array:
+    """(N, C, …) -> (N, …, C): a view."""
+    return x if x.ndim <= 2 else np.moveaxis(x, 1, -1)
 
 
 def weighted(W: Array, log_p: Array) -> Any:
     """W log p, where a class of no weight counts 0 even if log p is −∞."""
     with np.errstate(invalid="ignore"):
-        return np.where(W == 0, 0, W * log_p)
+        terms = np.asarray(W * log_p)
+    terms[W == 0] = 0
+    return terms
 
 
 class CrossEntropyLoss(NLLLoss):
@@ -163,22 +172,19 @@ class CrossEntropyLoss(NLLLoss):
                 )
         else:
             self.check_classes(input, target)
-        axis = min(1, input.ndim - 1)
-        log_p = log_softmax(np.moveaxis(input, axis, -1), axis=-1)  # classes last
+        log_p = log_softmax(classes_last(input), axis=-1)
         w: Any = self.class_weight(log_p.shape[-1], log_p)
         place = None
         if likely:
-            W = w * self.smoothed(np.moveaxis(target, axis, -1))
+            W = w * self.smoothed(classes_last(target))
             count = self.count(log_p[..., 0])
         else:
             place, W, count = self.of_true_class(log_p, target)
             if self.label_smoothing:  # then the others have a weight as well
                 onehot = np.zeros_like(log_p)
                 onehot[place] = 1
-                place, W = (
-                    None,
-                    w * self.smoothed(onehot) * (target != self.ignore_index)[..., np.newaxis],
-                )
+                counts = (target != self.ignore_index)[..., np.newaxis]
+                place, W = None, w * self.smoothed(onehot) * counts
             w = None
         self.save_for_backward(log_p, place, W, count, w)
         if place is None:

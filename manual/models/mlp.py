@@ -72,3 +72,7 @@ class MLP(Module):
 
     def backward(self, g: Any) -> Any:
         return self.layers.backward(g)
+
+    def without_input_gradient(self) -> Module:
+        self.layers.without_input_gradient()
+        return super().without_input_gradient()
