@@ -2,6 +2,7 @@
 
 operations     one operation of a forward pass, its values, its backward
 tape           all of them, and the backward pass through them replayed
+regions        functions within a forward pass, each of several operations
 formulas       recurrent layers and attention, written out
 steps          what is done again at every time step
 recording      a reference's forward pass -> its tape

@@ -84,7 +84,17 @@ def fits(evidence: Evidence, firsts: Sequence[Explaining]) -> list[Suspect]:
             spares = evidence.spares(planted)
             fitting.append(replace(suspect, distance=distance, spares=spares))
     sparing = [suspect for suspect in fitting if suspect.spares]
-    return sparing or fitting
+    return fewest_places(sparing or fitting)
+
+
+def fewest_places(suspects: Sequence[Suspect]) -> list[Suspect]:
+    """Those that are not one of the others planted in further places, where it changes nothing."""
+
+    def goes_further(one: Suspect, other: Suspect) -> bool:
+        alike = (one.tape, one.mistake.kind) == (other.tape, other.mistake.kind)
+        return alike and set(one.mistake.edits) > set(other.mistake.edits)
+
+    return [one for one in suspects if not any(goes_further(one, other) for other in suspects)]
 
 
 def wrong_shape(evidence: Evidence) -> Verdict | None:
