@@ -29,6 +29,7 @@ from .reference import (
     random_like,
 )
 from .report import Note
+from .settling import Nearby, settle
 
 
 @dataclass
@@ -197,6 +198,25 @@ class Sides:
             self.order = self.backward_order(trial)
         order = {("gradient", name): i for i, name in enumerate(self.order)}
         report.rows.sort(key=lambda row: order.get((row.kind, row.name), -1))
+        return report if report.agrees or not outputs_agree(report) else self.settled(trial, report)
+
+    def settled(self, trial: Trial, report: Report) -> Report:
+        """A report in which what is no mistake agrees, with a warning that says why."""
+        mine = {n: v for (kind, n), v in trial.mine.items() if kind == "gradient"}
+        try:
+            sample: Sample | None = self.sample(trial)
+        except NotImplementedError:
+            sample = None
+        near = Nearby(trial.reference, trial.inputs, trial.upstream)
+        try:
+            report, excuses = settle(report, mine, sample, near)
+        except RuntimeError:
+            return report  # it does not run in float64, so that nothing is known of it nearby
+        for name, words in excuses.items():
+            about = f"gradient of {name}: {words}"
+            kind = about.partition(",")[0].rstrip("0123456789 ")
+            if not any(warning.startswith(kind) for warning in self.warnings):
+                self.warnings.append(about)
         return report
 
     def backward_order(self, trial: Trial) -> list[str]:
