@@ -9,6 +9,7 @@ import torch
 
 from torch_ref.checking import check
 
+from . import faulty
 from .test_diagnosis_of_formulas import Formula, hardswish, normal
 
 Array = np.ndarray
@@ -199,3 +200,45 @@ def test_a_confident_softmax_is_rounded_as_its_parts_are_in_float32() -> None:
     mine = Formula(lambda x, t: -log_softmax(x)[range(len(t)), t].mean(), backward)
     result = check(mine, torch.nn.functional.cross_entropy, x.astype(np.float32), target)
     assert result.agrees, str(result)
+
+
+def test_a_piece_that_was_never_visited_is_visited() -> None:
+    """Random inputs lie where Hardsigmoid rises; its flat ends need wider ones."""
+    x = normal(5, 3) / 2
+    forward = lambda x: np.clip(x / 6 + 0.5, 0, 1)  # noqa: E731
+    right = Formula(forward, lambda x, y, g: g * ((x > -3) & (x < 3)) / 6)
+    assert check(right, torch.nn.Hardsigmoid(), 2 * x).agrees
+    result = check(Formula(forward, lambda x, y, g: g / 6), torch.nn.Hardsigmoid(), 2 * x)
+    assert [note.name for note in result.notes if not note.passed] == [
+        "where these inputs have not been"
+    ]
+    assert result.diagnosis.verdicts[0].kind == "forgotten-derivative"
+
+
+def test_a_last_digit_of_the_output_does_not_hide_a_sign() -> None:
+    mine = Formula(lambda x: np.tanh(x) + 1e-12, lambda x, y, g: -g * (1 - np.tanh(x) ** 2))
+    result = check(mine, torch.tanh, normal(5, 3))
+    assert not result.agrees
+    assert [verdict.kind for verdict in result.diagnosis.verdicts] == ["sign"]
+    right = Formula(lambda x: np.tanh(x) + 1e-12, lambda x, y, g: g * (1 - np.tanh(x) ** 2))
+    assert not check(right, torch.tanh, normal(5, 3)).diagnosis.verdicts
+
+
+@pytest.mark.parametrize(("bug", "agrees"), [("", True), ("mask forgotten", False)])
+def test_dropout_of_zeros(bug: str, agrees: bool) -> None:
+    """Behind a ReLU half of the output is zero, dropped or not."""
+    x = np.maximum(normal(8, 5), 0)
+    assert check(faulty.Dropout(0.4, bug), torch.nn.Dropout(0.4), x).agrees == agrees
+
+
+ELU_FAR_LEFT = np.array([[-40.0, -30.0, -20.0], [-10.0, -1.0, 1.0], [-25.0, -35.0, -28.0]])
+
+
+def test_a_formula_that_cancels_loses_digits_and_no_term_is_wrong() -> None:
+    """1 + y for eˣ, where y is nearly −1."""
+    elu = lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))  # noqa: E731
+    mine = Formula(elu, lambda x, y, g: g * np.where(y > 0, 1, y + 1))
+    assert check(mine, torch.nn.ELU(), normal(5, 3)).agrees
+    result = check(mine, torch.nn.ELU(), ELU_FAR_LEFT[:1])
+    assert [verdict.kind for verdict in result.diagnosis.verdicts] == ["lost-digits"]
+    assert "1 + y" in result.diagnosis.verdicts[0].what

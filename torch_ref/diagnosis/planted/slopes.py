@@ -16,7 +16,7 @@ from ..kinds import POINTWISE, Mistake, name_of, within
 from ..operations import Op, Tensor
 from ..regions import regions_of
 from ..tape import Span, Tape
-from .derivatives import diagonal_of, on_span
+from .derivatives import diagonal_of, is_linear, on_span
 
 NEAR = 16  # how far along the tape another array is looked for
 SMALL = 4096  # elements, up to which it is looked for
@@ -172,6 +172,9 @@ class Written:
                 what = f"stands that at {name}, and the upstream gradient is left out"
                 yield Slope(kind, what, own, rank, times_upstream=False)
 
+        if len(self.span.ops) == 1 and self.last.short == "pow":
+            yield from power_slopes(self.last)
+
     def mistake(self, slope: Slope) -> Mistake:
         def change(g: Tensor) -> Tensor:
             return g * slope.value if slope.times_upstream else slope.value
@@ -186,12 +189,35 @@ class Written:
         )
 
 
+def power_slopes(op: Op) -> Iterator[Slope]:
+    """Of xⁿ or nˣ: another exponent, or the one's derivative for the other."""
+    x = op.inputs[0].tensor
+    number = next((a for a in op.flat if isinstance(a, int | float)), None)
+    if number is None:
+        return
+    n = float(number)
+    of_exponent = op.slots[0][0] == 1
+    forms = {
+        "n xⁿ": n * x**n,
+        "n x^(n + 1)": n * x ** (n + 1),
+        "n x^(n − 2)": n * x ** (n - 2),
+        "(n − 1) x^(n − 1)": (n - 1) * x ** (n - 1),
+        "(n + 1) xⁿ": (n + 1) * x**n,
+        "x n^(x − 1)": x * abs(n) ** (x - 1),
+        "nˣ": abs(n) ** x,
+        "xⁿ ln x": x**n * x.log(),
+    }
+    for formula, value in forms.items():
+        what = f"stands {formula}, n being {n:.6g}" + (", as if of xⁿ" if of_exponent else "")
+        yield Slope("wrong-derivative", what, value, 1)
+
+
 def written(tape: Tape) -> list[Written]:
     """Every function of one value, element by element: one operation, a module, a formula."""
     found = []
     for op in tape.ops:
-        if op.function is None or POINTWISE not in op.function.tags or op.step:
-            continue
+        if op.function is None or POINTWISE not in op.function.tags or op.step or is_linear(op):
+            continue  # of a sum nobody writes a derivative
         if len(op.slots) == 1 and op.inputs[0].tensor.shape == op.outputs[0].tensor.shape:
             span = Span(op.name, op.place or op.line, [op])
             span.find_edges()
