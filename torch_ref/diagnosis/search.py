@@ -245,16 +245,26 @@ def formula_by_formula(
 ) -> None:
     """A mistake of its own in the formula for each wrong quantity, where each has one."""
     said: list[Verdict] = []
-    for name in evidence.wrong:
-        alone = copy.copy(evidence)
-        alone.wrong = [name]
-        fitting = fits(alone, explaining[name])
-        if not fitting:
+    left = list(evidence.wrong)
+    while left:
+        covered = {
+            i: [n for n in left if evidence.distance(n, planted) <= evidence.allowed]
+            for i, (_, planted) in enumerate(explaining[left[0]])
+        }
+        if not covered:
             return
+        most = max(covered.values(), key=len)
+        alone = copy.copy(evidence)
+        alone.wrong = most
+        fitting = fits(
+            alone, [explaining[left[0]][i] for i, names in covered.items() if names == most]
+        )
+        alone.order = most  # of what it gives elsewhere nothing is said
         groups, _ = tell_apart(alone, others, fitting, gates)
         if len(groups) > 1:
             return  # which of them it is would be a guess
         said.append(verdict(alone, *groups[0]))
+        left = [name for name in left if name not in most]
     kinds = list(dict.fromkeys(one.kind for one in said))
     diagnosis.verdicts = [
         Verdict(

@@ -229,6 +229,9 @@ def span_changes(span: Span) -> Iterator[Mistake]:
             f"of the Jacobian of {name} only the diagonal is used",
             lambda g: g * entries,
         )
+    last = span.ops[-1]
+    if last.short in ("add", "sub", "rsub") and span.input in last.inputs:
+        del each["one"]  # it is the other path that is left out
     for kind, what, change in each.values():
         yield Mistake(kind, what, span.place, on_span(span, change), span.input.reaches, 1)
     if span.is_pointwise:

@@ -56,6 +56,26 @@ def operand_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
         yield kind, f"upstream {label}", what, made(partial(instead, other))
 
 
+def cut_off(op: Op) -> Iterator[Change]:
+    """Towards all factors of a product: the gradient of one turn of the loop alone."""
+    if op.short not in MATRICES or len(op.outputs) != 1 or len(op.slots) < 2:
+        return
+    for axes, which in parts_of(op, op.outputs[0].tensor):
+        for end in ("first", "last"):
+
+            def changed(
+                op: Op,
+                grad_outputs: Gradients,
+                grad_inputs: Gradients,
+                axes: list[int] = axes,
+                last: bool = end == "last",
+            ) -> Gradients:
+                return op.vjp([cut_to(output_gradient(grad_outputs), axes, last)])
+
+            what = f"the gradient of {op.name}{within(op)} is that of the {end} {which} alone"
+            yield "dropped-index", f"{end} {which}, all", what, changed
+
+
 def instead(other: Tensor, g: Tensor) -> Tensor:
     """Another array, whatever the gradient is."""
     return other
