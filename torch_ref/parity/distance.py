@@ -18,7 +18,11 @@ from .tolerance import EPS
 
 @dataclass(frozen=True)
 class Comparison:
-    """One quantity of a report. `distance` and `tolerance` are in eps."""
+    """One quantity of a report. `distance` and `tolerance` are in eps.
+
+    Attributes:
+        excuse: why a difference is none that counts, if it is not.
+    """
 
     kind: str
     name: str
@@ -33,10 +37,11 @@ class Comparison:
     reference: float = math.nan
     proves: bool = True
     problem: str = ""
+    excuse: str = ""
 
     @property
     def agrees(self) -> bool:
-        return not self.problem and self.distance <= self.tolerance
+        return not self.problem and (self.distance <= self.tolerance or bool(self.excuse))
 
     @property
     def share(self) -> float:
@@ -54,6 +59,8 @@ class Comparison:
             return self.problem
         if not self.agrees:
             return "DISAGREES"
+        if self.excuse:
+            return self.excuse.partition(",")[0]
         return "agrees" if self.proves else "agrees, proves nothing"
 
 
