@@ -21,7 +21,7 @@ from ..module import Module
 
 Sizes = tuple[int, ...]
 Part = tuple[slice, ...]
-CACHED = 2**17  # so many elements stay in the processor's cache
+CACHED = 2**18  # so many elements stay in the processor's cache
 
 
 class Scratch(threading.local):
@@ -44,7 +44,7 @@ def scratch(name: str, shape: Sizes, dtype: np.dtype[Any]) -> Array:
     memory = _scratch.memory.get(name)
     if memory is None or memory.size < size:
         memory = np.empty(size, np.uint8)
-        if size <= 64 * CACHED:  # bytes
+        if size <= 32 * CACHED:  # bytes
             _scratch.memory[name] = memory
     return np.ndarray(shape, dtype, memory)
 
