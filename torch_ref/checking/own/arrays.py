@@ -1,0 +1,313 @@
+"""The array that stands in for NumPy's while a forward pass is traced: a tensor inside.
+
+It is PyTorch's own (`torch._numpy`), with three things mended. A write into it gives a new tensor,
+so that nothing that autograd has saved changes, and views see it; writes that fill an array element
+by element become one stack. What would drop the gradient without a word, `float(x)`, `x.item()`,
+keeps it. And a sigmoid, a softmax or a relu written out is noted as what it is.
+"""
+
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch._numpy import _dtypes, _dtypes_impl, _ndarray, _ufuncs, _util
+
+from . import idioms
+
+Key = Any
+Tensor = torch.Tensor
+Plain = _ndarray.ndarray
+
+
+class UntraceableError(Exception):
+    """What a forward pass does cannot be followed; the message says what."""
+
+
+class Array(Plain):
+    """An array whose writes are seen by its views, and never change what was read before.
+
+    Attributes:
+        mark: how it came about, where that may be part of a function written out.
+    """
+
+    __hash__ = object.__hash__
+    __array_priority__ = 1000.0
+
+    def __init__(
+        self, tensor: Tensor | None = None, base: "Array | None" = None, key: Key = None
+    ) -> None:
+        self._held = torch.zeros(0) if tensor is None else tensor
+        self._pending: list[tuple[Key, Any]] = []
+        self._writes, self._base, self._key = 0, base, key
+        self._seen: Any = base.stamp if base is not None else None
+        self.mark: idioms.Mark | None = None
+
+    @property
+    def stamp(self) -> tuple[Any, ...]:
+        """Changes whenever what it holds does."""
+        return (self._writes, self._base.stamp if self._base is not None else None)
+
+    @property
+    def tensor(self) -> Tensor:
+        if self._base is not None and self._seen != self._base.stamp:
+            self._held = self._base.read(self._key)
+            self._seen = self._base.stamp
+        if self._pending:
+            pending, self._pending = self._pending, []
+            self._held = written(self._held, pending)
+        return self._held
+
+    @tensor.setter
+    def tensor(self, value: Tensor) -> None:
+        self.assign(value)
+
+    def read(self, key: Key) -> Tensor:
+        part: Tensor = Plain(self.tensor)[key].tensor
+        return part
+
+    def assign(self, value: Tensor) -> "Array":
+        """Hold another tensor, as `x[...] = value` does."""
+        held = self.tensor
+        self._held = value.to(held.dtype).expand(held.shape)
+        self._note(...)
+        return self
+
+    def _note(self, key: Key) -> None:
+        self._writes += 1
+        self.mark = None
+        if self._base is not None:
+            self._base[self._key] = Array(self.tensor)
+            self._seen = self._base.stamp
+
+    def __setitem__(self, key: Key, value: Any) -> None:
+        key = numbers_in(key)
+        if isinstance(value, Array):
+            value = value.tensor
+        elif not _dtypes_impl.is_scalar(value):
+            value = _ndarray.asarray(value).tensor
+        tensor = self._held if self._base is None else self.tensor
+        if torch.is_tensor(value):
+            value = value.to(tensor.dtype)
+        self._pending.append((_util.ndarrays_to_tensors(key), value))
+        self._note(key)
+
+    def __getitem__(self, key: Key) -> "Array":
+        key = numbers_in(key)
+        if self._pending and is_basic(key):
+            last, value = self._pending[-1]  # what has just been written there
+            if type(last) is type(key) and is_basic(last) and last == key and is_whole(last):
+                shape = self._held[key].shape
+                if torch.is_tensor(value):
+                    return Array(value.expand(shape), self, key)
+        tensor = self.read(key)
+        return self.carried(Array(tensor, self, key) if is_basic(key) else Array(tensor))
+
+    def carried(self, moved: "Array") -> "Array":
+        """The same numbers in another shape: how they came about is carried over."""
+        if self.mark is not None and self.mark.kind in idioms.REDUCTIONS:
+            moved.mark = self.mark if moved.size == self.size else None
+        return moved
+
+    def __iter__(self) -> Iterator["Array"]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def flat(self) -> "Array":
+        return Array(self.tensor.reshape(-1))
+
+    def __float__(self) -> float:
+        raise UntraceableError("float() of it where a number is needed")
+
+    def item(self, *args: Any) -> Any:
+        if not self.tensor.is_floating_point():
+            return self.tensor.item() if not args else super().item(*args)
+        return Array(self.tensor.reshape(()) if not args else super().item(*args).tensor)
+
+    def tolist(self) -> Any:
+        if not self.tensor.is_floating_point():
+            return self.tensor.tolist()
+        return Array(self.tensor) if not self.ndim else [part.tolist() for part in self]
+
+    def __round__(self, digits: int = 0) -> "Array":
+        return Array(torch.round(self.tensor, decimals=digits))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.tensor.detach().tolist(), "" if self.ndim else spec)
+
+    def __str__(self) -> str:
+        return str(self.tensor.detach().tolist())
+
+    __repr__ = __str__
+
+    def __copy__(self) -> "Array":
+        return Array(self.tensor)
+
+    def __deepcopy__(self, memo: Any) -> "Array":
+        return Array(self.tensor)
+
+    def astype(self, dtype: Any, *_: Any, **__: Any) -> "Array":
+        return Array(self.tensor.to(_dtypes.dtype(dtype).torch_dtype))
+
+    def copy(self, order: str = "C") -> "Array":
+        return Array(self.tensor.clone())
+
+    def flatten(self, order: str = "C") -> "Array":
+        return Array(in_order(self.tensor, order).reshape(-1))
+
+    ravel = flatten
+
+    def reshape(self, *shape: Any, order: str = "C") -> "Array":
+        wanted = tuple(shape[0]) if len(shape) == 1 and hasattr(shape[0], "__len__") else shape
+        sizes = [int(size) for size in wanted]
+        if order == "F":
+            return Array(in_order(in_order(self.tensor, "F").reshape(sizes[::-1]), "F"))
+        return self.carried(Array(self.tensor.reshape(sizes)))
+
+    def sort(self, axis: int = -1, kind: Any = None, order: Any = None) -> None:
+        self.assign(torch.sort(self.tensor, dim=axis)[0])
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **named: Any) -> Any:
+        from .names import function_of
+
+        function = function_of(ufunc)
+        if method != "__call__":
+            function = getattr(function, method)
+        return function(*args, **named)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, named: Any) -> Any:
+        from .names import function_of
+
+        return function_of(function)(*args, **named)
+
+
+def numbers_in(key: Key) -> Key:
+    """An index with plain numbers for arrays of one integer."""
+    if isinstance(key, tuple):
+        return tuple(map(numbers_in, key))
+    alone = isinstance(key, np.integer) or (isinstance(key, Array) and not key.ndim)
+    if alone and not (isinstance(key, Array) and key.tensor.dtype in (torch.bool, torch.float64)):
+        return operator.index(key)
+    return key
+
+
+def in_order(tensor: Tensor, order: str) -> Tensor:
+    """Read in this order: "F" runs through the first axis first."""
+    return tensor.permute(*range(tensor.ndim)[::-1]) if order == "F" else tensor
+
+
+def is_basic(key: Key) -> bool:
+    """Whether this index gives a view."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(
+        part is None or part is ... or isinstance(part, slice) or type(part) is int
+        for part in parts
+    )
+
+
+def is_whole(key: Key) -> bool:
+    """Whether this index consists of numbers and whole axes."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(type(part) is int or part == slice(None) for part in parts)
+
+
+def written(held: Tensor, pending: list[tuple[Key, Any]]) -> Tensor:
+    """A tensor after these writes, in their order."""
+    stacked = stack_of(held, pending)
+    if stacked is not None:
+        return stacked
+    array = Plain(held.clone())
+    for key, value in pending:
+        Plain.__setitem__(array, key, value)
+    copied: Tensor = array.tensor
+    return copied
+
+
+def stack_of(held: Tensor, pending: list[tuple[Key, Any]]) -> Tensor | None:
+    """One stack of all elements, if the writes fill some axes one index after another."""
+    if not held.is_floating_point() or len(pending) < 2:
+        return None
+    axes: list[int] | None = None
+    last: dict[tuple[int, ...], Any] = {}
+    for key, value in pending:
+        parts = key if isinstance(key, tuple) else (key,)
+        if parts and parts[-1] is ...:
+            parts = parts[:-1]
+        if not is_whole(parts):
+            return None
+        numbered = [i for i, part in enumerate(parts) if type(part) is int]
+        if axes not in (None, numbered):
+            return None
+        axes = numbered
+        last[tuple(parts[i] % held.shape[i] for i in numbered)] = value
+    sizes = [held.shape[i] for i in axes or ()]
+    if not axes or 2 * len(last) < torch.Size(sizes).numel():
+        return None
+    front = held.movedim(axes, list(range(len(axes))))
+    shape = front.shape[len(axes) :]
+    elements = []
+    for index in np.ndindex(*sizes):
+        value = last.get(index, None)
+        value = front[index] if value is None else value
+        value = value if torch.is_tensor(value) else torch.tensor(value)
+        elements.append(value.to(held.dtype).expand(shape))
+    stack = torch.stack(elements).reshape([*sizes, *shape])
+    return stack.movedim(list(range(len(axes))), axes)
+
+
+def finished(name: str, args: Any, result: Any, axis: Any = None) -> Any:
+    """A result with its mark, or what it is known as."""
+    if not isinstance(result, Array) or not any(isinstance(x, Array) for x in args[:3]):
+        return result
+    known, mark = idioms.after(name, args, axis)
+    if known is not None and known.shape == result.tensor.shape:
+        result = Array(known)
+    result.mark = mark
+    return result
+
+
+def _binary(name: str) -> Any:
+    function = getattr(_ufuncs, name)
+    return lambda self, other: finished(name, (self, other), function(self, other))
+
+
+def _reflected(name: str) -> Any:
+    function = getattr(_ufuncs, name)
+    return lambda self, other: finished(name, (other, self), function(other, self))
+
+
+def _in_place(name: str) -> Any:
+    function = getattr(_ufuncs, name)
+
+    def changed(self: Array, other: Any) -> Array:
+        result = finished(name, (self, other), function(self, other))
+        self.assign(result.tensor)
+        self.mark = result.mark
+        return self
+
+    return changed
+
+
+def _reduction(name: str) -> Any:
+    function = getattr(Plain, name)
+
+    def reduced(self: Array, axis: Any = None, *args: Any, **named: Any) -> Any:
+        return finished(name, (self,), function(self, axis, *args, **named), axis)
+
+    return reduced
+
+
+for _operator, _name in _ndarray.ri_dunder.items():
+    _full = _name or _operator
+    setattr(Array, f"__{_operator}__", _binary(_full))
+    setattr(Array, f"__r{_operator}__", _reflected(_full))
+    setattr(Array, f"__i{_operator}__", _in_place(_full))
+for _operator, _name in {"gt": "greater", "ge": "greater_equal"}.items():
+    setattr(Array, f"__{_operator}__", _binary(_name))
+for _name in ("sum", "max"):
+    setattr(Array, _name, _reduction(_name))
+Array.__neg__ = lambda self: finished("negative", (self,), _ufuncs.negative(self))  # type: ignore

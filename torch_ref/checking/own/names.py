@@ -1,0 +1,412 @@
+"""What stands in for NumPy's names: PyTorch's own interface of NumPy, and what it lacks.
+
+A name that neither has raises `UntraceableError` where it would be handed a traced array.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import _numpy as tnp
+from torch._numpy import _dtypes, _ndarray
+
+from .arrays import Array, Tensor, UntraceableError, finished, in_order
+
+
+def tensor_of(value: Any) -> Tensor:
+    """A tensor of an array, a number, or nested lists of them, traced ones among them."""
+    if isinstance(value, Array):
+        return value.tensor
+    if torch.is_tensor(value):
+        return value
+    if isinstance(value, list | tuple) and any(holds_array(part) for part in value):
+        parts = [tensor_of(part) for part in value]
+        dtype = parts[0].dtype
+        for part in parts[1:]:
+            dtype = torch.promote_types(dtype, part.dtype)
+        return torch.stack([part.to(dtype) for part in parts])
+    tensor: Tensor = _ndarray.asarray(np.asarray(value)).tensor
+    return tensor
+
+
+def holds_array(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(holds_array, value))
+    return isinstance(value, Array)
+
+
+def real(value: Any) -> Any:
+    """A constant as NumPy has it; a traced number cannot be had."""
+    if isinstance(value, Array):
+        if value.tensor.is_floating_point():
+            raise UntraceableError("its numbers are needed")
+        return np.array(value.tensor.tolist(), dtype=value.dtype.name)
+    if isinstance(value, list | tuple):
+        return type(value)(map(real, value))
+    if isinstance(value, dict):
+        return {key: real(part) for key, part in value.items()}
+    return value
+
+
+def standing(value: Any) -> Any:
+    """What real NumPy gave, as stand-ins."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        return Array(torch.from_numpy(np.array(value)))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return type(value)(map(standing, value))
+    return value
+
+
+class Real:
+    """An object or module of NumPy's, such as a random generator, whose results are stand-ins."""
+
+    def __init__(self, inside: Any) -> None:
+        self.inside = inside
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.inside, name)
+        return through(value, name) if callable(value) else standing(value)
+
+
+def through(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function of NumPy's that is only handed constants."""
+
+    def called(*args: Any, **named: Any) -> Any:
+        try:
+            constants = real(args), real(named)
+        except UntraceableError:
+            raise UntraceableError(f"{name} of a traced array") from None
+        result = function(*constants[0], **constants[1])
+        return Real(result) if type(result).__module__.startswith("numpy.random") else (
+            standing(result)
+        )
+
+    return called
+
+
+class Ufunc:
+    """A function of NumPy's with its methods `at`, `reduce`, `outer`, `accumulate`."""
+
+    REDUCED = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"}
+    RUNNING = {"add": "cumsum", "multiply": "cumprod"}
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self.__name__, self.function = name, function
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        where, out = named.pop("where", True), named.pop("out", None)
+        if isinstance(out, tuple):
+            (out,) = out
+        result = finished(self.__name__, args, self.function(*args, **named))
+        if where is not True:
+            before = tensor_of(0.0 if out is None else out)
+            result = Array(torch.where(tensor_of(where), result.tensor, before))
+        return result if out is None else out.assign(result.tensor)
+
+    def at(self, array: Array, index: Any, values: Any = None) -> None:
+        if self.__name__ not in ("add", "subtract"):
+            raise UntraceableError(f"np.{self.__name__}.at")
+        sign = 1 if self.__name__ == "add" else -1
+        tensor = array.tensor
+        places = torch.arange(tensor.numel()).reshape(tensor.shape)
+        wanted = _ndarray.ndarray(places)[index].tensor
+        moved = (sign * tensor_of(values)).to(tensor.dtype).expand(wanted.shape)
+        flat = tensor.reshape(-1).index_add(0, wanted.reshape(-1), moved.reshape(-1))
+        array.assign(flat.reshape(tensor.shape))
+
+    def reduce(self, array: Any, axis: Any = 0, **named: Any) -> Any:
+        return self._named(self.REDUCED)(array, axis=axis, **named)
+
+    def accumulate(self, array: Any, axis: int = 0) -> Any:
+        return self._named(self.RUNNING)(array, axis=axis)
+
+    def outer(self, one: Any, two: Any) -> Any:
+        left, right = tensor_of(one), tensor_of(two)
+        return self(Array(left.reshape([*left.shape] + [1] * right.ndim)), Array(right))
+
+    def _named(self, names: dict[str, str]) -> Callable[..., Any]:
+        if self.__name__ not in names:
+            raise UntraceableError(f"a method of np.{self.__name__}")
+        return function_named(names[self.__name__])
+
+
+# ---- what torch._numpy lacks
+
+
+def array(value: Any, dtype: Any = None, *, ndmin: int = 0, **_: Any) -> Array:
+    tensor = tensor_of(value).clone()
+    if dtype is not None and dtype is not object:
+        tensor = tensor.to(_dtypes.dtype(dtype).torch_dtype)
+    return Array(tensor.reshape([1] * max(0, ndmin - tensor.ndim) + [*tensor.shape]))
+
+
+def asarray(value: Any, dtype: Any = None, **_: Any) -> Array:
+    if isinstance(value, Array) and dtype is None:
+        return value
+    return array(value, dtype)
+
+
+def pad(value: Any, width: Any, mode: str = "constant", **named: Any) -> Array:
+    tensor = tensor_of(value)
+    widths = np.broadcast_to(np.asarray(real(width)), (tensor.ndim, 2)).tolist()
+    if mode == "constant":
+        fill = float(real(named.get("constant_values", 0)))
+        ends = [int(w) for pair in widths[::-1] for w in pair]
+        return Array(torch.nn.functional.pad(tensor, ends, value=fill))
+    for axis, ends in enumerate(widths):
+        places = np.pad(np.arange(tensor.shape[axis]), ends, mode=mode)  # type: ignore[call-overload]
+        tensor = tensor.index_select(axis, torch.from_numpy(places))
+    return Array(tensor)
+
+
+def vectorize(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
+    def each(*args: Any) -> Any:
+        tensors = torch.broadcast_tensors(*map(tensor_of, args))
+        try:
+            return function(*map(Array, tensors))
+        except (RuntimeError, ValueError):  # it asks whether a number is above another
+            elements = zip(*(t.reshape(-1).unbind() for t in tensors), strict=True)
+            values = [tensor_of(function(*map(Array, one))) for one in elements]
+            return Array(torch.stack(values).reshape(tensors[0].shape))
+
+    return each
+
+
+def apply_along_axis(function: Any, axis: int, value: Any, *args: Any, **named: Any) -> Array:
+    last = tensor_of(value).movedim(axis, -1)
+    rows = [tensor_of(function(Array(row), *args, **named)) for row in last.reshape(-1, last.shape[-1])]
+    stack = torch.stack(rows).reshape([*last.shape[:-1], *rows[0].shape])
+    return Array(stack.movedim(-1, axis) if rows[0].ndim else stack)
+
+
+def select(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0) -> Array:
+    result = tensor_of(default)
+    for condition, choice in zip(conditions[::-1], choices[::-1], strict=True):
+        result = where(Array(tensor_of(condition)), choice, Array(result)).tensor
+    return Array(result)
+
+
+def piecewise(x: Any, conditions: Sequence[Any], functions: Sequence[Any]) -> Array:
+    values = [f(x) if callable(f) else f for f in functions]
+    default = values.pop() if len(values) > len(conditions) else 0
+    return select(list(conditions), values, default)
+
+
+def where(condition: Any, *choices: Any) -> Any:
+    chosen = [Array(tensor_of(c)) if isinstance(c, list | tuple) else c for c in choices]
+    return finished("where", (condition, *chosen), tnp.where(condition, *chosen))
+
+
+def reduction(name: str) -> Callable[..., Any]:
+    """A reduction; `where` leaves elements out."""
+    function = getattr(tnp, name)
+
+    def called(value: Any, axis: Any = None, **named: Any) -> Any:
+        value, chosen = asarray(value), named.pop("where", None)
+        if chosen is not None:
+            value = where(chosen, value, 0.0)
+        return finished(name, (value,), function(value, axis=axis, **named), axis)
+
+    return called
+
+
+def reshape(value: Any, shape: Any, order: str = "C") -> Array:
+    return Array(tensor_of(value)).reshape(shape, order=order)
+
+
+def ravel(value: Any, order: str = "C") -> Array:
+    return Array(in_order(tensor_of(value), order).reshape(-1))
+
+
+def sliding_window_view(value: Any, window: Any, axis: Any = None, **_: Any) -> Array:
+    tensor = tensor_of(value)
+    sizes = tuple(window) if isinstance(window, list | tuple) else (window,)
+    axes = range(tensor.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for one, size in zip(axes, sizes, strict=True):
+        tensor = tensor.unfold(one % tensor_of(value).ndim, int(size), 1)
+    return Array(tensor)
+
+
+def as_strided(value: Any, shape: Any = None, strides: Any = None, **_: Any) -> Array:
+    tensor = tensor_of(value)
+    steps = [int(step) // tensor.element_size() for step in strides]
+    return Array(torch.as_strided(tensor.contiguous(), [int(s) for s in shape], steps))
+
+
+def ndenumerate(value: Any) -> Iterator[tuple[tuple[int, ...], Array]]:
+    held = asarray(value)
+    return ((index, held[index]) for index in np.ndindex(*held.shape))
+
+
+def logsumexp(value: Any, axis: Any = None, keepdims: bool = False) -> Array:
+    tensor = tensor_of(value)
+    axes = list(range(tensor.ndim)) if axis is None else axis
+    return Array(torch.logsumexp(tensor, axes, keepdim=keepdims))
+
+
+def softmax(value: Any, axis: Any = None) -> Array:
+    tensor = tensor_of(value)
+    if axis is None:
+        return Array(torch.softmax(tensor.reshape(-1), 0).reshape(tensor.shape))
+    return Array(torch.softmax(tensor, axis))
+
+
+def log_softmax(value: Any, axis: int = -1) -> Array:
+    return Array(torch.log_softmax(tensor_of(value), axis))
+
+
+def unary(function: Callable[[Tensor], Tensor]) -> Callable[..., Array]:
+    def called(value: Any, **named: Any) -> Array:
+        tensor = tensor_of(value)
+        return Array(function(tensor if tensor.is_floating_point() else tensor.double()))
+
+    return called
+
+
+class Joined:
+    """`np.c_[…]` and `np.r_[…]`."""
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def __getitem__(self, parts: Any) -> Array:
+        tensors = [tensor_of(p) for p in (parts if isinstance(parts, tuple) else (parts,))]
+        if self.axis:
+            tensors = [t.reshape(-1, 1) if t.ndim == 1 else t for t in tensors]
+        return Array(torch.cat([torch.atleast_1d(t) for t in tensors], self.axis))
+
+
+class _FloatType(type):
+    def __call__(cls, value: Any = 0.0) -> Any:
+        return value.item() if isinstance(value, Array) else float(value)
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, float)
+
+
+class Float(metaclass=_FloatType):
+    """`float` in someone's modules: of a traced number it is that number, its gradient kept."""
+
+    dtype = _dtypes.DType("float64")
+
+
+class Space:
+    """A module of stand-ins; what it lacks is the real one's, for constants only."""
+
+    def __init__(self, module: ModuleType, *places: Any) -> None:
+        self.__dict__.update(module=module, places=places, __name__=module.__name__)
+
+    def __getattr__(self, name: str) -> Any:
+        for place in self.places:
+            value = place.get(name) if isinstance(place, dict) else getattr(place, name, None)
+            if value is not None:
+                return value
+        value = getattr(self.module, name)
+        if isinstance(value, ModuleType):
+            return Real(value)
+        if isinstance(value, type) or not callable(value):
+            return value
+        return through(value, f"{self.module.__name__.partition('.')[0]}.{name}")
+
+
+def function_named(name: str) -> Any:
+    """What stands in for NumPy's function of this name."""
+    return getattr(SPACES["numpy"], name)
+
+
+def function_of(value: Any) -> Any:
+    """What stands in for a function or class that was taken from NumPy, SciPy or math."""
+    name = getattr(value, "__name__", "")
+    for space in (SPACES["numpy"], SPECIAL):
+        for place in space.places:
+            known = place.get(name) if isinstance(place, dict) else getattr(place, name, None)
+            if known is not None:
+                return known
+    return through(value, f"np.{name}")
+
+
+SPECIAL = Space(
+    np,
+    {
+        **{n: unary(getattr(torch.special, n)) for n in ("expit", "erf", "erfc", "logit", "expm1")},
+        **{n: unary(getattr(torch.special, n)) for n in ("log1p", "digamma", "gammaln", "xlogy")},
+        **{"softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp},
+    },
+)
+MATH = {
+    name: unary(getattr(torch, name))
+    for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "tan", "sinh", "cosh", "atan", "asin")
+    + ("acos", "log2", "log10", "log1p", "expm1", "erf", "fabs")
+    if hasattr(torch, name)
+} | {"fabs": unary(torch.abs), "pow": lambda x, y: x**y}
+OWN: dict[str, Any] = {
+    "array": array,
+    "asarray": asarray,
+    "asanyarray": asarray,
+    "ascontiguousarray": asarray,
+    "asfarray": asarray,
+    "copy": lambda value, **_: Array(tensor_of(value).clone()),
+    "pad": pad,
+    "vectorize": vectorize,
+    "apply_along_axis": apply_along_axis,
+    "select": select,
+    "piecewise": piecewise,
+    "where": where,
+    "sum": reduction("sum"),
+    "max": reduction("max"),
+    "amax": reduction("max"),
+    "reshape": reshape,
+    "ravel": ravel,
+    "ndindex": np.ndindex,
+    "ndenumerate": ndenumerate,
+    "errstate": lambda **_: contextlib.nullcontext(),
+    "seterr": lambda **_: {},
+    "c_": Joined(1),
+    "r_": Joined(0),
+    "ndarray": Array,
+    "erf": unary(torch.erf),
+    "newaxis": None,
+}
+LIBRARY = Space(
+    np.lib,
+    {
+        "stride_tricks": Space(
+            np.lib.stride_tricks,
+            {"sliding_window_view": sliding_window_view, "as_strided": as_strided},
+        )
+    },
+)
+OWN["lib"] = LIBRARY
+_UFUNCS = {
+    name: Ufunc(name, getattr(tnp, name))
+    for name in dir(np)
+    if isinstance(getattr(np, name), np.ufunc) and hasattr(tnp, name)
+}
+
+
+def math_function(name: str) -> Callable[..., Any]:
+    """A function of `math`: of traced numbers PyTorch's, of others its own."""
+
+    def called(*args: Any) -> Any:
+        return (MATH[name] if holds_array(args) else getattr(math, name))(*args)
+
+    return called
+
+
+SPACES: dict[str, Any] = {
+    "math": Space(math, {name: math_function(name) for name in MATH if hasattr(math, name)}),
+}
+SPACES["numpy"] = Space(np, OWN, _UFUNCS, tnp)
+OWN["random"] = Real(np.random)
+OWN["linalg"] = Space(np.linalg, tnp.linalg)
+OWN["fft"] = Space(np.fft, tnp.fft)
+SPACES["numpy.random"], SPACES["numpy.linalg"] = OWN["random"], OWN["linalg"]
+SPACES["numpy.lib"] = LIBRARY
+SPACES["numpy.lib.stride_tricks"] = LIBRARY.stride_tricks
+SPACES["scipy.special"] = SPECIAL

@@ -1,0 +1,218 @@
+"""Someone's code as a program: its forward and backward, called on any copy of what it holds."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..candidates.base import call_code
+from ..layouts import CandidateError
+from .arrays import Array
+from .swapping import Globals, modules_of
+
+RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
+SWITCHES = {"training": True, "train": True, "is_training": True, "mode": "train"}
+OUTPUTS = ("output", "outputs", "out", "y", "a", "A", "result")
+
+
+@dataclass
+class Forwarded:
+    """What a forward pass gave: its outputs, and what a backward function is handed of it."""
+
+    outputs: list[Any]
+    cache: Any = None
+
+
+class Program:
+    """A forward and a backward.
+
+    Attributes:
+        root: what the code holds, an object or nothing.
+        spaces: the globals of its modules.
+        arguments: the names of forward's arguments.
+        tensors: whether it is written in PyTorch.
+    """
+
+    def __init__(self, name: str, root: Any, forward: Any, backward: Any) -> None:
+        self.name, self.root = name, root
+        self.spaces: list[Globals] = modules_of(forward, *([backward] if backward else []))
+        self.arguments = [p.name for p in parameters_of(forward)]
+        self.tensors = in_torch(forward, root)
+        self.takes_upstream = True
+
+    def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(
+        self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
+    ) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+
+def parameters_of(function: Any) -> list[inspect.Parameter]:
+    """The positional parameters of a function or method."""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    try:
+        known = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p for p in known if p.kind in positional]
+
+
+def required(function: Any) -> list[str]:
+    return [p.name for p in parameters_of(function) if p.default is p.empty]
+
+
+def in_torch(forward: Any, root: Any) -> bool:
+    """Whether code computes with tensors: it names torch, or holds tensors, and does not name np."""
+    code = getattr(getattr(forward, "__func__", forward), "__code__", None)
+    names = set(code.co_names) if code is not None else set()
+    held = vars(root).values() if hasattr(root, "__dict__") else ()
+    holds = any(torch.is_tensor(value) for value in held)
+    return ("torch" in names or holds) and not names & {"np", "numpy"}
+
+
+def is_float(value: Any) -> bool:
+    if isinstance(value, Array):
+        return value.tensor.is_floating_point()
+    if torch.is_tensor(value):
+        return value.is_floating_point()
+    return isinstance(value, float) or (
+        isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f"
+    )
+
+
+def floats_in(returned: Any) -> list[Any]:
+    """The floating-point arrays in what was returned, nested tuples and lists one by one."""
+    if isinstance(returned, tuple | list):
+        return [one for part in returned for one in floats_in(part)]
+    return [returned] if is_float(returned) else []
+
+
+class ObjectProgram(Program):
+    """An object with `forward` (or a call) and `backward`."""
+
+    def __init__(self, name: str, root: Any) -> None:
+        forward = getattr(root, "forward", None) or root.__call__
+        self.method = "forward" if hasattr(root, "forward") else "__call__"
+        super().__init__(name, root, forward, root.backward)
+        self.wanted = [p.name for p in parameters_of(root.backward)]
+        self.needed = required(root.backward)
+        known = {*self.arguments[1:], *RATES}
+        self.upstreams = [n for n in self.wanted if n not in known]
+        self.takes_upstream = bool(self.upstreams)
+        self.extra = [n for n in required(forward) if n in SWITCHES]
+
+    def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
+        switches = {name: SWITCHES[name] for name in self.extra}
+        if len(inputs) >= len(self.arguments):
+            switches = {}
+        method = getattr(root, self.method)
+        before = {name: id(getattr(root, name)) for name in OUTPUTS if hasattr(root, name)}
+        returned = call_code(f"{self.name}.forward", lambda: method(*inputs, **switches))
+        outputs = floats_in(returned)
+        if returned is None:
+            kept = [
+                getattr(root, name)
+                for name in OUTPUTS
+                if hasattr(root, name) and before.get(name) != id(getattr(root, name))
+            ]
+            outputs = floats_in(kept[:1])
+        if not outputs:
+            raise CandidateError(f"{self.name}.forward gives no array of floating-point numbers")
+        return Forwarded(outputs)
+
+    def backward(
+        self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
+    ) -> Any:
+        by_name = dict(zip(self.arguments, inputs, strict=False)) | dict.fromkeys(RATES, lr)
+        given, left = [], list(upstream)
+        for name in self.wanted:
+            if name in self.upstreams:
+                if not left and name not in self.needed:
+                    break
+                given.append(left.pop(0) if left else None)
+            elif name in self.needed or name in self.arguments:
+                if name not in by_name:
+                    raise CandidateError(f"{self.name}.backward takes {name}: it is not known")
+                given.append(by_name[name])
+        return call_code(f"{self.name}.backward", root.backward, *given)
+
+
+class FunctionsProgram(Program):
+    """Two functions: backward takes the upstream gradients and a cache, or what forward took."""
+
+    def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+        super().__init__(getattr(forward, "__name__", "forward"), None, forward, backward)
+        self.functions = forward, backward
+        self.wanted = required(backward)
+
+    def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
+        returned = call_code(f"{self.name}: forward", self.functions[0], *inputs)
+        if not isinstance(returned, tuple):
+            self.takes_upstream = any(self._is_upstream(n) for n in self.wanted)
+            return Forwarded(floats_in(returned), returned)
+        if len(returned) < 2:
+            raise CandidateError(f"{self.name}: forward must return y, or (y, cache)")
+        return Forwarded(floats_in(returned[:-1]), returned[-1])
+
+    def _is_upstream(self, name: str) -> bool:
+        return name not in self.arguments and name not in (*OUTPUTS, *RATES)
+
+    def backward(
+        self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
+    ) -> Any:
+        by_name = dict(zip(self.arguments, inputs, strict=False)) | dict.fromkeys(RATES, lr)
+        left, given = list(upstream), []
+        for i, name in enumerate(self.wanted):
+            cached = "cache" in name.lower() or i == len(upstream)
+            if name in by_name:
+                given.append(by_name[name])
+            elif cached or name in OUTPUTS or not left:
+                given.append(done.cache)
+            else:
+                given.append(left.pop(0))
+        return call_code(f"{self.name}: backward", self.functions[1], *given)
+
+
+class LossAndGradients(Program):
+    """One function that returns a loss, and after it its gradients."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(getattr(function, "__name__", "function"), None, function, None)
+        self.function, self.takes_upstream = function, False
+
+    def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
+        returned = call_code(self.name, self.function, *inputs)
+        if not isinstance(returned, tuple) or len(returned) < 2 or not floats_in(returned[0]):
+            raise CandidateError(
+                f"{self.name} cannot be checked by itself: expected FORWARD,BACKWARD, or a function "
+                "that returns a loss and its gradients"
+            )
+        return Forwarded(floats_in(returned[0]), returned[1:])
+
+    def backward(
+        self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
+    ) -> Any:
+        return done.cache[0] if len(done.cache) == 1 else done.cache
+
+
+def program_of(mine: Any) -> Program:
+    """The program that someone's code is.
+
+    Raises:
+        CandidateError: it has no forward and backward.
+    """
+    if isinstance(mine, tuple) and len(mine) == 2 and all(map(callable, mine)):
+        return FunctionsProgram(*mine)
+    if not isinstance(mine, type) and callable(getattr(mine, "backward", None)):
+        return ObjectProgram(type(mine).__name__, mine)
+    if callable(mine) and not isinstance(mine, type) and hasattr(mine, "__code__"):
+        return LossAndGradients(mine)
+    raise CandidateError(
+        f"{getattr(mine, '__name__', type(mine).__name__)} cannot be checked: expected an object "
+        "with forward and backward, or a pair of functions (forward, backward)"
+    )
