@@ -21,7 +21,7 @@ Tensor = torch.Tensor
 Plain = _ndarray.ndarray
 
 
-class UntraceableError(Exception):
+class UntraceableError(NotImplementedError):
     """What a forward pass does cannot be followed; the message says what."""
 
 

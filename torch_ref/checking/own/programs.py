@@ -103,7 +103,8 @@ class ObjectProgram(Program):
         self.needed = required(root.backward)
         known = {*self.arguments[1:], *RATES}
         self.upstreams = [n for n in self.wanted if n not in known]
-        self.takes_upstream = bool(self.upstreams)
+        # `backward(dout=1)`: nothing comes after a loss.
+        self.takes_upstream = any(n in self.needed for n in self.upstreams)
         self.extra = [n for n in required(forward) if n in SWITCHES]
 
     def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
@@ -132,7 +133,7 @@ class ObjectProgram(Program):
         given, left = [], list(upstream)
         for name in self.wanted:
             if name in self.upstreams:
-                if not left and name not in self.needed:
+                if name not in self.needed:
                     break
                 given.append(left.pop(0) if left else None)
             elif name in self.needed or name in self.arguments:

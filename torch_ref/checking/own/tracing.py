@@ -34,15 +34,27 @@ def real_copy(program: Program, values: Mapping[str, Any], leaves: Leaves) -> Co
     by_id, floats = found(program, leaves)
 
     def convert(value: Any) -> Any:
-        if id(value) in by_id and by_id[id(value)] in values:
-            return np.array(values[by_id[id(value)]])
+        name = by_id.get(id(value))
         if isinstance(value, torch.Tensor):
-            return value.detach().clone()
+            kept = value.detach().clone()
+            return kept if name not in values else torch.as_tensor(values[name])
         if isinstance(value, np.ndarray):
-            return value.copy()
+            base = value.base
+            kept = value.copy()
+            if isinstance(base, np.ndarray) and base.base is None and base.flags.c_contiguous:
+                memory = copy(base)
+                start = value.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+                kept = np.ndarray(value.shape, value.dtype, memory, start, value.strides)
+            if name in values:
+                new = np.asarray(values[name])
+                if new.dtype != kept.dtype:
+                    return new.copy()
+                kept[...] = new
+            return kept
         return value if isinstance(value, np.generic) else generator_copy(value)
 
-    return Copy(convert, {k: float(values[n]) for k, n in floats.items() if n in values})
+    copy = Copy(convert, {k: float(values[n]) for k, n in floats.items() if n in values})
+    return copy
 
 
 def found(

@@ -1,0 +1,221 @@
+"""Check someone's backward pass against their own forward pass: no reference is needed.
+
+PyTorch traces the forward pass and says what its backward should give; differences of the real
+forward pass watch over that. Where it cannot be traced, they decide alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...diagnosis.samples import Sample
+from ...diagnosis.verdict import Diagnosis, where
+from ...parity.distance import Report, compare
+from ...parity.tolerance import EPS, Allowed
+from ...twin import to_numpy, to_torch
+from ..check import examine
+from ..comparing import Sides, Trial
+from ..layouts import CandidateError
+from ..reference import autograd, is_array, random_like
+from ..report import Checked
+from .arrays import UntraceableError
+from .differences import (
+    TOLD,
+    Slopes,
+    at_kink,
+    gradient_by_differences,
+    in_double,
+    unfit,
+)
+from .programs import Program, program_of
+from .sides import OwnCandidate, OwnForward
+from .study import Study, study
+from .tracing import outputs_at, trace
+
+MOST = 400  # elements of a leaf that differences look at
+KINKS = 100  # wrong elements of a gradient that are looked at for a kink
+
+
+def check_own(
+    mine: Any, *inputs: Any, lr: float | None = None, steps: int = 0, seed: int = 0
+) -> Checked:
+    """Check someone's backward pass against their own forward pass.
+
+    Args:
+        mine: an object with `forward` and `backward`, a pair of functions, a function that returns a
+            loss and its gradients.
+        inputs: arrays or tensors, float32 or float64; integers where their code takes them.
+        lr: the learning rate, if their backward updates weights.
+        steps: compare also the weights after as many steps of gradient descent.
+    Raises:
+        CandidateError: mine cannot be run, or gives no gradient.
+    """
+    program = program_of(mine)
+    arrays = [np.asarray(to_numpy(x)) if is_array(x) else x for x in inputs]
+    known = study(program, arrays, 0.1 if lr is None else lr)
+    try:
+        sides = traced_sides(known, arrays, seed)
+    except UntraceableError as error:
+        checked = check_by_differences(known, arrays, seed, str(error))
+    else:
+        checked = examine(sides, lr, steps, single_precision=False)
+    checked.warnings[:0] = unjudged(known)
+    return checked
+
+
+def unjudged(known: Study) -> list[str]:
+    """What was not judged, and why."""
+    said = list(known.unfit)
+    named = [name for name in known.unmatched if not any(f" {name} " in text for text in said)]
+    if named:
+        said.append(f"not judged, for no gradient of it was found: {', '.join(named)}")
+    return said
+
+
+class OwnSides(Sides):
+    """A program and its own forward pass traced."""
+
+    def __init__(self, known: Study, reference: OwnForward, inputs: Sequence[Any], seed: int):
+        self.known = known
+        super().__init__(OwnCandidate(known), reference, inputs, seed=seed)
+        self.at_kinks: list[tuple[Trial, str, np.ndarray]] = []
+
+    def compare(self, trial: Trial) -> Report:
+        report = super().compare(trial)
+        bad = [row for row in report.rows if row.kind == "gradient" and not row.agrees]
+        if any(row.kind == "output" and not row.agrees for row in report.rows):
+            return report
+        hit = [self.forgive_kinks(trial, row.name) for row in bad if not row.problem]
+        return super().compare(trial) if any(hit) else report
+
+    def sample(self, trial: Trial) -> Sample:
+        sample = super().sample(trial)
+        for judged, name, there in self.at_kinks:
+            if judged is trial and sample.mine is not None:
+                mine, at_kink = sample.mine[name], torch.from_numpy(there)
+                sample.mine[name] = torch.where(at_kink, sample.right[name], mine)
+        return sample
+
+    def forgive_kinks(self, trial: Trial, name: str) -> bool:
+        """Let theirs stand at a kink, where another slope than PyTorch's is right, too."""
+        mine = np.asarray(trial.mine["gradient", name])
+        right = to_numpy(trial.theirs["gradient", name])
+        size = float(np.abs(right).max(initial=0)) or 1.0
+        off = np.argwhere(np.abs(mine - right) > TOLD * size)[:KINKS]
+        if not len(off):
+            return False
+        slopes = Slopes(
+            self.known.program,
+            self.known.paths,
+            self.loaded,
+            in_double(trial.inputs),
+            [to_numpy(g) for g in trial.upstream],
+        )
+        there = np.zeros(mine.shape, bool)
+        for place in off:
+            index = tuple(int(i) for i in place)
+            f = slopes.element(self.known.leaves[name], index)
+            if at_kink(f, float(mine[index]), size, slopes.noise):
+                there[index] = True
+            elif not there.any():
+                break
+        if there.any():
+            trial.theirs["gradient", name] = np.where(there, mine, right)
+            self.at_kinks.append((trial, name, there))
+            text = (
+                f"the gradient of {name} is taken at a kink in places, where every slope between "
+                "the two sides is right"
+            )
+            self.warnings += [text] if text not in self.warnings else []
+        return bool(there.any())
+
+
+def traced_sides(known: Study, inputs: Sequence[Any], seed: int) -> OwnSides:
+    """Both sides, once differences of the real forward pass have confirmed the traced one.
+
+    Raises:
+        UntraceableError: it cannot be traced, or what is traced is not what really runs.
+    """
+    program, paths = known.program, known.paths
+    values = {name: to_torch(np.asarray(value)) for name, value in known.values.items()}
+    tensors = [to_torch(x) if is_array(x) else x for x in inputs]
+    with torch.no_grad():
+        traced = trace(program, paths, values, tensors)
+    real = outputs_at(program, paths, known.values, inputs)
+    if len(traced) != len(real) or not all(
+        close(t.numpy(), y) for t, y in zip(traced, real, strict=True)
+    ):
+        raise UntraceableError("traced, the forward pass gives other outputs than it does in NumPy")
+    sides = OwnSides(known, OwnForward(program, paths, values), inputs, seed)
+    try:
+        passed = autograd(sides.reference, sides.inputs, sides.upstream)
+    except CandidateError as error:
+        raise UntraceableError(f"no gradient comes through its forward pass ({error})") from error
+    except RuntimeError as error:
+        raise UntraceableError(str(error).splitlines()[0]) from error
+    slopes = Slopes(
+        program, paths, sides.start, in_double(sides.inputs), [to_numpy(g) for g in passed.upstream]
+    )
+    gradients = {name: to_numpy(passed.gradients[name]) for name in known.leaves}
+    lost = unfit(slopes, known.leaves, gradients, seed)
+    if lost:
+        raise UntraceableError(
+            f"traced, the gradient of {', '.join(lost)} is not the slope of the forward pass"
+        )
+    return sides
+
+
+def close(traced: np.ndarray, real: np.ndarray) -> bool:
+    size = float(np.abs(real).max(initial=0)) or 1.0
+    eps = 1e-4 if traced.dtype == np.float32 else 1e-9
+    return traced.shape == real.shape and bool(
+        np.allclose(traced, real, rtol=0, atol=eps * size, equal_nan=True)
+    )
+
+
+def check_by_differences(
+    known: Study, inputs: Sequence[Any], seed: int, why: str
+) -> Checked:
+    """Compare with differences of the real forward pass; a mistake gets no name."""
+    program: Program = known.program
+    candidate = OwnCandidate(known)
+    doubles = in_double(inputs)
+    candidate.load({name: np.asarray(value) for name, value in known.values.items()})
+    candidate.zero_grad()
+    outputs = candidate.forward([x.copy() if is_array(x) else x for x in doubles])
+    if program.takes_upstream:
+        upstream = [to_numpy(g) for g in random_like([to_torch(np.asarray(y)) for y in outputs], seed + 1)]
+    else:
+        upstream = [np.ones_like(y) for y in outputs]
+    gradients = candidate.backward([np.array(g) for g in upstream])
+    slopes = Slopes(program, known.paths, known.values, doubles, upstream)
+    warnings = [
+        f"the forward pass cannot be traced ({why}): compared with differences of it, which are "
+        f"good to {TOLD:.0e}; a mistake gets no name"
+    ]
+    mine, theirs = {}, {}
+    for name, value in gradients.items():
+        leaf = known.leaves[name]
+        key = ("gradient", name)
+        mine[key] = np.asarray(value, float)
+        if mine[key].shape != leaf.shape:
+            theirs[key] = np.zeros(leaf.shape)
+            continue
+        theirs[key], looked_at, kinks = gradient_by_differences(slopes, leaf, mine[key], MOST)
+        if looked_at < mine[key].size:
+            warnings.append(f"of the gradient of {name}, {looked_at} elements are compared")
+        if kinks:
+            warnings.append(f"{kinks} elements of the gradient of {name} lie within a step of a kink")
+    allowed = Allowed(backward=2 * TOLD / EPS[np.dtype(np.float64)])
+    scale = max((float(np.abs(g).max(initial=0)) for g in upstream), default=1.0)
+    report = compare(mine, theirs, allowed, scale)
+    checked = Checked(report, warnings=warnings)
+    bad = [row for row in report.rows if not row.agrees]
+    if bad:
+        key = ("gradient", bad[0].name)
+        tensors = torch.from_numpy(mine[key]), torch.from_numpy(theirs[key])
+        sits = where(bad[0].name, *tensors, allowed.backward * EPS[np.dtype(np.float64)])
+        checked.diagnosis = Diagnosis(tuple(row.name for row in bad), sits)
+    return checked
