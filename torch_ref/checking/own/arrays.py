@@ -40,6 +40,8 @@ class Array(Plain):
     ) -> None:
         self._held = torch.zeros(0) if tensor is None else tensor
         self._pending: list[tuple[Key, Any]] = []
+        self._form: tuple[int, ...] = ()  # the axes that have a number in all pending writes
+        self._places: dict[tuple[int, ...], Any] = {}
         self._writes, self._base, self._key = 0, base, key
         self._seen: Any = base.stamp if base is not None else None
         self.mark: idioms.Mark | None = None
@@ -56,7 +58,8 @@ class Array(Plain):
             self._seen = self._base.stamp
         if self._pending:
             pending, self._pending = self._pending, []
-            self._held = written(self._held, pending)
+            stacked = stack_of(self._held, self._form, self._places)
+            self._held = written(self._held, pending) if stacked is None else stacked
         return self._held
 
     @tensor.setter
@@ -90,19 +93,38 @@ class Array(Plain):
         tensor = self._held if self._base is None else self.tensor
         if torch.is_tensor(value):
             value = value.to(tensor.dtype)
+        place = place_of(key, tensor.shape)
+        if not self._pending:
+            self._form, self._places = (place or ((),))[0], {}
+        if place is not None and place[0] == self._form:
+            self._places[place[1]] = value
+        else:
+            self._form = ()
         self._pending.append((_util.ndarrays_to_tensors(key), value))
         self._note(key)
 
     def __getitem__(self, key: Key) -> "Array":
         key = numbers_in(key)
         if self._pending and is_basic(key):
-            last, value = self._pending[-1]  # what has just been written there
-            if type(last) is type(key) and is_basic(last) and last == key and is_whole(last):
-                shape = self._held[key].shape
-                if torch.is_tensor(value):
-                    return Array(value.expand(shape), self, key)
+            known = self.unread(key)
+            if known is not None:
+                return Array(known, self, key)
         tensor = self.read(key)
         return self.carried(Array(tensor, self, key) if is_basic(key) else Array(tensor))
+
+    def unread(self, key: Key) -> Tensor | None:
+        """What stands at a key, where all writes since the last reading were to whole places.
+
+        Those are of one form: the same axes have a number, the others are taken whole.
+        """
+        place = place_of(key, self._held.shape)
+        if place is None or self._form != place[0]:
+            return None
+        value = self._places.get(place[1])
+        if value is None:
+            return self._held[key]
+        value = value if torch.is_tensor(value) else torch.tensor(value, dtype=self._held.dtype)
+        return value.expand(self._held[key].shape)
 
     def carried(self, moved: "Array") -> "Array":
         """The same numbers in another shape: how they came about is carried over."""
@@ -209,17 +231,21 @@ def is_basic(key: Key) -> bool:
     )
 
 
-def is_whole(key: Key) -> bool:
-    """Whether this index consists of numbers and whole axes."""
+def place_of(key: Key, shape: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """An index of numbers and whole axes: which axes have a number, and the numbers."""
     parts = key if isinstance(key, tuple) else (key,)
-    return all(type(part) is int or part == slice(None) for part in parts)
+    if parts and parts[-1] is ...:
+        parts = parts[:-1]
+    if len(parts) > len(shape):
+        return None
+    if not all(type(part) is int or (isinstance(part, slice) and part == slice(None)) for part in parts):
+        return None
+    axes = tuple(i for i, part in enumerate(parts) if type(part) is int)
+    return (axes, tuple(parts[i] % shape[i] for i in axes)) if axes else None
 
 
 def written(held: Tensor, pending: list[tuple[Key, Any]]) -> Tensor:
     """A tensor after these writes, in their order."""
-    stacked = stack_of(held, pending)
-    if stacked is not None:
-        return stacked
     array = Plain(held.clone())
     for key, value in pending:
         Plain.__setitem__(array, key, value)
@@ -227,31 +253,17 @@ def written(held: Tensor, pending: list[tuple[Key, Any]]) -> Tensor:
     return copied
 
 
-def stack_of(held: Tensor, pending: list[tuple[Key, Any]]) -> Tensor | None:
-    """One stack of all elements, if the writes fill some axes one index after another."""
-    if not held.is_floating_point() or len(pending) < 2:
-        return None
-    axes: list[int] | None = None
-    last: dict[tuple[int, ...], Any] = {}
-    for key, value in pending:
-        parts = key if isinstance(key, tuple) else (key,)
-        if parts and parts[-1] is ...:
-            parts = parts[:-1]
-        if not is_whole(parts):
-            return None
-        numbered = [i for i, part in enumerate(parts) if type(part) is int]
-        if axes not in (None, numbered):
-            return None
-        axes = numbered
-        last[tuple(parts[i] % held.shape[i] for i in numbered)] = value
-    sizes = [held.shape[i] for i in axes or ()]
-    if not axes or 2 * len(last) < torch.Size(sizes).numel():
+def stack_of(held: Tensor, axes: tuple[int, ...], places: dict[tuple[int, ...], Any]) -> Any:
+    """One stack of all elements, if the writes fill most of some axes; else None."""
+    sizes = [held.shape[i] for i in axes]
+    whole = torch.Size(sizes).numel()
+    if not axes or not held.is_floating_point() or len(places) < max(2, whole / 2):
         return None
     front = held.movedim(axes, list(range(len(axes))))
     shape = front.shape[len(axes) :]
     elements = []
     for index in np.ndindex(*sizes):
-        value = last.get(index, None)
+        value = places.get(index)
         value = front[index] if value is None else value
         value = value if torch.is_tensor(value) else torch.tensor(value)
         elements.append(value.to(held.dtype).expand(shape))

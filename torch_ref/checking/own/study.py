@@ -97,7 +97,7 @@ def study(program: Program, inputs: Sequence[Any], lr: float) -> Study:
         before = numbers_of(root)
         first = program.forward(root, handed(inputs))
         after = numbers_of(root)
-        if not set(after) <= set(before):  # parameters may be made at the first forward
+        if not any(array.ndim for array in before.values()):  # made at the first forward, if any
             program.forward(root, handed(other_inputs(inputs)))
             again = numbers_of(root)
             made = [p for p in after if p not in before and same(after[p], again.get(p))]
