@@ -61,9 +61,7 @@ def check(
         sides.mine.restore(sides.theirs)  # what was handed in gets its own parameters back
 
 
-def examine(
-    sides: Sides, lr: float | None, steps: int, single_precision: bool = True
-) -> Checked:
+def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool = True) -> Checked:
     """Run all parts of a check, in the order in which they build on each other."""
     trial, report = sides.run_first_trial()
     warn_of_zero_gradients(sides, report)

@@ -11,9 +11,10 @@ matching     which numbers are the gradient of which array
 study        what a program holds and gives, found out by running it
 sides        the traced forward pass, and the code as it is
 differences  slopes of the real forward pass, by differences
+torch_code   PyTorch code, with its own backward and with autograd's
 check        the check
 """
 
-from .check import check_own
+from .check import check_both, check_own
 
-__all__ = ["check_own"]
+__all__ = ["check_both", "check_own"]

@@ -238,7 +238,9 @@ def place_of(key: Key, shape: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | 
         parts = parts[:-1]
     if len(parts) > len(shape):
         return None
-    if not all(type(part) is int or (isinstance(part, slice) and part == slice(None)) for part in parts):
+    if not all(
+        type(part) is int or (isinstance(part, slice) and part == slice(None)) for part in parts
+    ):
         return None
     axes = tuple(i for i, part in enumerate(parts) if type(part) is int)
     return (axes, tuple(parts[i] % shape[i] for i in axes)) if axes else None

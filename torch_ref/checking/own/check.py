@@ -15,8 +15,8 @@ from ...diagnosis.verdict import Diagnosis, where
 from ...parity.distance import Report, compare
 from ...parity.tolerance import EPS, Allowed
 from ...twin import to_numpy, to_torch
-from ..check import examine
-from ..comparing import Sides, Trial
+from ..check import check, examine
+from ..comparing import Sides, Trial, outputs_agree
 from ..layouts import CandidateError
 from ..reference import autograd, is_array, random_like
 from ..report import Checked
@@ -31,7 +31,9 @@ from .differences import (
 )
 from .programs import Program, program_of
 from .sides import OwnCandidate, OwnForward
-from .study import Study, study
+from .state import at
+from .study import Study, number, study
+from .torch_code import ByAutograd, Own, forward_of
 from .tracing import outputs_at, trace
 
 MOST = 400  # elements of a leaf that differences look at
@@ -44,34 +46,77 @@ def check_own(
     """Check someone's backward pass against their own forward pass.
 
     Args:
-        mine: an object with `forward` and `backward`, a pair of functions, a function that returns a
-            loss and its gradients.
+        mine: an object with `forward` and `backward`; a pair of functions; a function that returns
+            a loss and its gradients; a `torch.autograd.Function` or an `nn.Module` with such in it.
         inputs: arrays or tensors, float32 or float64; integers where their code takes them.
         lr: the learning rate, if their backward updates weights.
         steps: compare also the weights after as many steps of gradient descent.
     Raises:
         CandidateError: mine cannot be run, or gives no gradient.
     """
+    if isinstance(mine, type) and issubclass(mine, torch.autograd.Function):
+        return check(mine, forward_of(mine), *inputs, lr=lr, steps=steps, seed=seed)
+    if isinstance(mine, torch.nn.Module):
+        return check(Own(mine), ByAutograd(mine), *inputs, lr=lr, steps=steps, seed=seed)
     program = program_of(mine)
     arrays = [np.asarray(to_numpy(x)) if is_array(x) else x for x in inputs]
     known = study(program, arrays, 0.1 if lr is None else lr)
+    reached: list[str] | None = None
     try:
         sides = traced_sides(known, arrays, seed)
+        reached = reached_by(known, arrays)
     except UntraceableError as error:
         checked = check_by_differences(known, arrays, seed, str(error))
     else:
         checked = examine(sides, lr, steps, single_precision=False)
-    checked.warnings[:0] = unjudged(known)
+    checked.warnings[:0] = unjudged(known, reached)
     return checked
 
 
-def unjudged(known: Study) -> list[str]:
-    """What was not judged, and why."""
+def check_both(mine: Any, reference: Any, *inputs: Any, **options: Any) -> Checked:
+    """Check against a reference; where the forward passes differ, also against mine's own.
+
+    So both questions are answered: whether mine computes what the reference does, and whether its
+    backward fits its forward.
+    """
+    checked = check(mine, reference, *inputs, **options)
+    if not outputs_agree(checked.report):
+        try:
+            checked.own = check_own(
+                mine, *inputs, lr=options.get("lr"), seed=options.get("seed", 0)
+            )
+        except CandidateError as error:
+            checked.warnings.append(f"not checked against its own forward pass: {error}")
+    return checked
+
+
+def unjudged(known: Study, reached: Sequence[str] | None) -> list[str]:
+    """What was not judged, and why.
+
+    Args:
+        reached: the arrays that a gradient reaches; None if that is not known.
+    """
     said = list(known.unfit)
-    named = [name for name in known.unmatched if not any(f" {name} " in text for text in said)]
+    names = known.unmatched if reached is None else reached
+    named = [name for name in names if not any(f" {name} " in text for text in said)]
     if named:
         said.append(f"not judged, for no gradient of it was found: {', '.join(named)}")
     return said
+
+
+def reached_by(known: Study, inputs: Sequence[Any]) -> list[str]:
+    """Of the arrays that no gradient was found of, those that have one."""
+    program, others = known.program, known.unmatched
+    paths = {name: leaf.path for name, leaf in others.items() if leaf.path is not None}
+    values = {name: to_torch(number(at(program.root, path))) for name, path in paths.items()}
+    for value in values.values():
+        value.requires_grad_()
+    outputs = trace(program, paths, values, [to_torch(x) if is_array(x) else x for x in inputs])
+    total = sum((y * y).sum() for y in outputs if y.requires_grad)
+    if not values or not torch.is_tensor(total):
+        return []
+    found = torch.autograd.grad(total, list(values.values()), allow_unused=True)
+    return [name for name, g in zip(values, found, strict=True) if g is not None]
 
 
 class OwnSides(Sides):
@@ -175,9 +220,7 @@ def close(traced: np.ndarray, real: np.ndarray) -> bool:
     )
 
 
-def check_by_differences(
-    known: Study, inputs: Sequence[Any], seed: int, why: str
-) -> Checked:
+def check_by_differences(known: Study, inputs: Sequence[Any], seed: int, why: str) -> Checked:
     """Compare with differences of the real forward pass; a mistake gets no name."""
     program: Program = known.program
     candidate = OwnCandidate(known)
@@ -186,7 +229,9 @@ def check_by_differences(
     candidate.zero_grad()
     outputs = candidate.forward([x.copy() if is_array(x) else x for x in doubles])
     if program.takes_upstream:
-        upstream = [to_numpy(g) for g in random_like([to_torch(np.asarray(y)) for y in outputs], seed + 1)]
+        upstream = [
+            to_numpy(g) for g in random_like([to_torch(np.asarray(y)) for y in outputs], seed + 1)
+        ]
     else:
         upstream = [np.ones_like(y) for y in outputs]
     gradients = candidate.backward([np.array(g) for g in upstream])
@@ -207,7 +252,9 @@ def check_by_differences(
         if looked_at < mine[key].size:
             warnings.append(f"of the gradient of {name}, {looked_at} elements are compared")
         if kinks:
-            warnings.append(f"{kinks} elements of the gradient of {name} lie within a step of a kink")
+            warnings.append(
+                f"{kinks} elements of the gradient of {name} lie within a step of a kink"
+            )
     allowed = Allowed(backward=2 * TOLD / EPS[np.dtype(np.float64)])
     scale = max((float(np.abs(g).max(initial=0)) for g in upstream), default=1.0)
     report = compare(mine, theirs, allowed, scale)

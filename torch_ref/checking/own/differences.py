@@ -22,7 +22,7 @@ Function = Callable[[float], float]
 
 
 class Slopes:
-    """A program's forward pass as a function of each leaf, with the outputs weighed into one number.
+    """A program's forward pass as a function of each leaf, its outputs weighed into one number.
 
     Args:
         values: the numbers of the leaves that the code holds, by name.
@@ -41,7 +41,9 @@ class Slopes:
         self.inputs, self.weights = list(inputs), [np.asarray(w, float) for w in weights]
         self.size = self.at({}, self.inputs, absolute=True)
 
-    def at(self, changed: Mapping[str, Any], inputs: Sequence[Any], absolute: bool = False) -> float:
+    def at(
+        self, changed: Mapping[str, Any], inputs: Sequence[Any], absolute: bool = False
+    ) -> float:
         outputs = outputs_at(self.program, self.paths, self.values | dict(changed), inputs)
         pairs = list(zip(outputs, self.weights, strict=False))
         if absolute:

@@ -67,7 +67,9 @@ def is_gradient_of(found: str, name: str) -> bool:
     """Whether `found` is what somebody calls the gradient of `name`."""
     low, stem = found.lower().replace("_", ""), plain(name)
     stems = {stem, str(name).lower().replace("_", "")}
-    candidates = {pre + s for pre in BEFORE for s in stems} | {s + post for post in AFTER for s in stems}
+    candidates = {pre + s for pre in BEFORE for s in stems} | {
+        s + post for post in AFTER for s in stems
+    }
     aliased = any(low.startswith(p) and plain(low[len(p) :]) == stem for p in BEFORE)
     return low in candidates or found == f"B{name}" or (aliased and stem in SAME.values())
 
@@ -125,9 +127,7 @@ def arrays_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 def given_by(returned: Any, root: Any, leaves: Sequence[Leaf]) -> list[Given]:
     """All that a backward gave: what it returned, and what the code holds now."""
     own = {leaf.path for leaf in leaves}
-    found = [
-        Given(Source("returned", path), tuple(np.shape(v))) for path, v in arrays_in(returned)
-    ]
+    found = [Given(Source("returned", path), tuple(np.shape(v))) for path, v in arrays_in(returned)]
     held = [Given(Source("held", p.path), np.shape(p.value)) for p in survey(root)]
     return found + [g for g in held if g.source.path not in own]
 

@@ -7,7 +7,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -31,6 +31,10 @@ def tensor_of(value: Any) -> Tensor:
         return torch.stack([part.to(dtype) for part in parts])
     tensor: Tensor = _ndarray.asarray(np.asarray(value)).tensor
     return tensor
+
+
+def function_in(module: Any, name: str) -> Any:
+    return getattr(module, name)
 
 
 def holds_array(value: Any) -> bool:
@@ -83,8 +87,10 @@ def through(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         except UntraceableError:
             raise UntraceableError(f"{name} of a traced array") from None
         result = function(*constants[0], **constants[1])
-        return Real(result) if type(result).__module__.startswith("numpy.random") else (
-            standing(result)
+        return (
+            Real(result)
+            if type(result).__module__.startswith("numpy.random")
+            else (standing(result))
         )
 
     return called
@@ -93,8 +99,8 @@ def through(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 class Ufunc:
     """A function of NumPy's with its methods `at`, `reduce`, `outer`, `accumulate`."""
 
-    REDUCED = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"}
-    RUNNING = {"add": "cumsum", "multiply": "cumprod"}
+    REDUCED: ClassVar = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"}
+    RUNNING: ClassVar = {"add": "cumsum", "multiply": "cumprod"}
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self.__name__, self.function = name, function
@@ -180,7 +186,9 @@ def vectorize(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[...,
 
 def apply_along_axis(function: Any, axis: int, value: Any, *args: Any, **named: Any) -> Array:
     last = tensor_of(value).movedim(axis, -1)
-    rows = [tensor_of(function(Array(row), *args, **named)) for row in last.reshape(-1, last.shape[-1])]
+    rows = [
+        tensor_of(function(Array(row), *args, **named)) for row in last.reshape(-1, last.shape[-1])
+    ]
     stack = torch.stack(rows).reshape([*last.shape[:-1], *rows[0].shape])
     return Array(stack.movedim(-1, axis) if rows[0].ndim else stack)
 
@@ -200,7 +208,7 @@ def piecewise(x: Any, conditions: Sequence[Any], functions: Sequence[Any]) -> Ar
 
 def where(condition: Any, *choices: Any) -> Any:
     chosen = [Array(tensor_of(c)) if isinstance(c, list | tuple) else c for c in choices]
-    return finished("where", (condition, *chosen), tnp.where(condition, *chosen))
+    return finished("where", (condition, *chosen), function_in(tnp, "where")(condition, *chosen))
 
 
 def reduction(name: str) -> Callable[..., Any]:
@@ -339,11 +347,12 @@ SPECIAL = Space(
         **{"softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp},
     },
 )
-MATH = {
+MATH: dict[str, Any] = {
     name: unary(getattr(torch, name))
-    for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "tan", "sinh", "cosh", "atan", "asin")
-    + ("acos", "log2", "log10", "log1p", "expm1", "erf", "fabs")
-    if hasattr(torch, name)
+    for name in (
+        *("exp", "log", "log2", "log10", "log1p", "expm1", "sqrt", "erf"),
+        *("sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan"),
+    )
 } | {"fabs": unary(torch.abs), "pow": lambda x, y: x**y}
 OWN: dict[str, Any] = {
     "array": array,

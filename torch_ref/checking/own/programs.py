@@ -67,7 +67,7 @@ def required(function: Any) -> list[str]:
 
 
 def in_torch(forward: Any, root: Any) -> bool:
-    """Whether code computes with tensors: it names torch, or holds tensors, and does not name np."""
+    """Whether code computes with tensors: it names torch or holds tensors, without NumPy."""
     code = getattr(getattr(forward, "__func__", forward), "__code__", None)
     names = set(code.co_names) if code is not None else set()
     held = vars(root).values() if hasattr(root, "__dict__") else ()
@@ -190,8 +190,8 @@ class LossAndGradients(Program):
         returned = call_code(self.name, self.function, *inputs)
         if not isinstance(returned, tuple) or len(returned) < 2 or not floats_in(returned[0]):
             raise CandidateError(
-                f"{self.name} cannot be checked by itself: expected FORWARD,BACKWARD, or a function "
-                "that returns a loss and its gradients"
+                f"{self.name} cannot be checked by itself: expected FORWARD,BACKWARD, or a "
+                "function that returns a loss and its gradients"
             )
         return Forwarded(floats_in(returned[0]), returned[1:])
 

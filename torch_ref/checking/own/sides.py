@@ -110,9 +110,7 @@ class OwnCandidate(Candidate):
     def backward(self, upstream: Sequence[Numbers]) -> dict[str, Numbers]:
         given = [torch.from_numpy(g) if self.program.tensors else g for g in upstream]
         start = {p: number(at(self.root, p)) for p in self.known.paths.values()}
-        returned = self.program.backward(
-            self.root, given, self.inputs, self.done, self.known.rate
-        )
+        returned = self.program.backward(self.root, given, self.inputs, self.done, self.known.rate)
         gradients = {}
         for name, source in self.known.sources.items():
             try:
@@ -144,5 +142,3 @@ def reset_generators(root: Any, pristine: Any) -> None:
     for name, value in vars(pristine).items() if hasattr(pristine, "__dict__") else ():
         if isinstance(value, np.random.Generator | np.random.RandomState):
             object.__setattr__(root, name, generator_copy(value))
-
-

@@ -1,4 +1,4 @@
-"""What someone's code holds: its arrays by path, and a copy of it with other arrays in their place."""
+"""What someone's code holds: its arrays by path, and copies of it with others in their place."""
 
 import collections
 import types
@@ -29,7 +29,9 @@ def is_theirs(value: Any) -> bool:
     kind = type(value)
     module = kind.__module__.partition(".")[0]
     known = module in ("builtins", "numpy", "torch", "collections", "functools", "types", "typing")
-    return not known and hasattr(value, "__dict__") and not isinstance(value, type)
+    if isinstance(value, dict | list | tuple | set | type | types.ModuleType):
+        return False
+    return not known and (hasattr(value, "__dict__") or hasattr(kind, "__slots__"))
 
 
 def attributes(value: Any) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def survey(root: Any) -> list[Place]:
 def at(root: Any, path: Path) -> Any:
     """What stands at a path."""
     for key in path:
-        root = root[key] if isinstance(root, CONTAINERS) else getattr(root, key)
+        root = getattr(root, key) if is_theirs(root) else root[key]
     return root
 
 
@@ -90,10 +92,10 @@ def put(root: Any, path: Path, value: Any) -> None:
         return
     if isinstance(there, float):
         value = float(value)
-    if isinstance(holder, CONTAINERS):
-        holder[path[-1]] = value
-    else:
+    if is_theirs(holder):
         setattr(holder, path[-1], value)
+    else:
+        holder[path[-1]] = value
 
 
 class Copy:
@@ -113,9 +115,9 @@ class Copy:
         self.alive: list[Any] = []
 
     def __call__(self, value: Any) -> Any:
-        if isinstance(value, str | bytes | int | float | complex | type(None) | type):
-            if not isinstance(value, np.generic):
-                return value
+        simple = isinstance(value, str | bytes | int | float | complex | type(None) | type)
+        if simple and not isinstance(value, np.generic):
+            return value
         if id(value) in self.memo:
             return self.memo[id(value)]
         self.alive.append(value)

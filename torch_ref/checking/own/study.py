@@ -1,7 +1,7 @@
 """What someone's code holds and gives, found out by running it on copies."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..reference import is_array, is_floating
 from .matching import (
     GRADIENTS,
     INPUTS,
+    Given,
     Leaf,
     Source,
     could_fit,
@@ -50,7 +51,6 @@ class Study:
     stateful: bool
     adds: bool
     rate: float
-    notes: list[str] = field(default_factory=list)
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -87,84 +87,98 @@ def study(program: Program, inputs: Sequence[Any], lr: float) -> Study:
     """Run a program's forward and backward on copies, and find its leaves and their gradients.
 
     Raises:
-        CandidateError: it does not run.
+        CandidateError: it does not run, or gives no gradient.
     """
-    def handed(values: Sequence[Any]) -> list[Any]:
-        return [to_theirs(program, x) for x in values]
-
-    with same_draws(), copied_modules(program.spaces, real_copy(program, {}, {})):
-        root = fresh(program)
-        before = numbers_of(root)
-        first = program.forward(root, handed(inputs))
-        after = numbers_of(root)
-        if not any(array.ndim for array in before.values()):  # made at the first forward, if any
-            program.forward(root, handed(other_inputs(inputs)))
-            again = numbers_of(root)
-            made = [p for p in after if p not in before and same(after[p], again.get(p))]
-            if made:
-                before |= {p: after[p] for p in made}
-                program.root = root
-        kept = [p for p in before if same(before[p], after.get(p))]
-    places = {p.path: p for p in survey(program.root)}
-    held = [Leaf(name_of(p), before[p].shape, p) for p in kept if p in places]
-    held = [leaf for leaf in held if not is_a_gradient(leaf, held)]
-    wanted = [Leaf(f"input {i}", np.shape(x), None, names(program, i)) for i, x in enumerate(inputs) if is_floating(x)]
+    held = held_leaves(program, inputs)
+    fed = [
+        Leaf(f"input {i}", np.shape(x), None, names(program, i))
+        for i, x in enumerate(inputs)
+        if is_floating(x)
+    ]
     rate = next((getattr(program.root, n) for n in RATES if hasattr(program.root, n)), lr)
     rate = float(rate) if isinstance(rate, float | int) else lr
     with copied_modules(program.spaces, real_copy(program, {}, {})):
         root = fresh(program)
-        done = run(program, root, handed(inputs))
+        done = run(program, root, handed(program, inputs))
         generator = np.random.default_rng(1)
         upstream = [drawn(program, y, generator) for y in done.outputs]
+        outputs = [number(y) for y in done.outputs]
         start = numbers_of(root)
-        returned = program.backward(root, upstream, handed(inputs), done, lr)
+        returned = program.backward(root, upstream, handed(program, inputs), done, lr)
         now = numbers_of(root)
-        moved = [x.name for x in held if x.path is not None and not same(start.get(x.path), now.get(x.path))]
-        given = given_by(returned, root, [x for x in held if x.name not in moved or True])
-        usable = [x for x in held if not isinstance(places[x.path].value, float) or x.path is None]
-        floats = [x for x in held if x not in usable]
-        sources = match([*wanted, *usable, *floats], given, moved, returned)
-        gradient = {n: read(root, returned, s, start, rate) for n, s in sources.items()}
-        program_outputs = [number(y) for y in first.outputs]
-        second = run(program, root, handed(inputs)) if not moved else first
-        stateful = not moved and not all(
-            same(a, number(b)) for a, b in zip([number(y) for y in done.outputs], second.outputs, strict=True)
-        )
-        adds = False
+        moved = [x.name for x in held if x.path and not same(start[x.path], now.get(x.path))]
+        given = given_by(returned, root, held)
+        arrays_first = sorted(held, key=lambda leaf: leaf.shape == ())
+        sources = match([*fed, *arrays_first], given, moved, returned)
+        once = {n: read(root, returned, s, start, rate) for n, s in sources.items()}
+        stateful = adds = False
         if not moved:
-            returned = program.backward(root, upstream, handed(inputs), second, lr)
+            again = run(program, root, handed(program, inputs))
+            stateful = not all(map(same, outputs, again.outputs))
+            returned = program.backward(root, upstream, handed(program, inputs), again, lr)
             adds = any(
-                s.kind == "held" and doubled(gradient[n], read(root, returned, s, start, rate))
+                s.kind == "held" and doubled(once[n], read(root, returned, s, start, rate))
                 for n, s in sources.items()
             )
-    del program_outputs
-    leaves = {x.name: x for x in [*wanted, *usable, *floats] if x.name in sources}
-    unmatched = {x.name: x for x in usable if x.name not in sources}
-    unfit = [
-        f"{g.source.path[-1]} has the shape {g.shape}, {x.name} {x.shape}: not judged"
-        for x in unmatched.values()
-        for g in given
-        if g.source.path
-        and isinstance(g.source.path[-1], str)
-        and x.path is not None
-        and g.source.path[:-1] == x.path[:-1]
-        and is_gradient_of(g.source.path[-1], str(x.path[-1]))
-        and not could_fit(g.shape, x.shape)
-    ]
-    values = {n: np.asarray(before[x.path]) for n, x in leaves.items() if x.path is not None}
+    leaves = {leaf.name: leaf for leaf in [*fed, *arrays_first] if leaf.name in sources}
     if not leaves:
         raise CandidateError(
             f"{program.name}: no gradient was found in what backward returned or left behind"
         )
+    unmatched = {x.name: x for x in held if x.shape and x.name not in sources}
+    values = {n: start[leaf.path] for n, leaf in leaves.items() if leaf.path is not None}
+    unfit = named_but_unfit(unmatched.values(), given)
     return Study(program, leaves, sources, unmatched, unfit, values, stateful, adds, rate)
+
+
+def handed(program: Program, inputs: Sequence[Any]) -> list[Any]:
+    """Copies of the inputs as a program takes them."""
+    return [to_theirs(program, x) for x in inputs]
+
+
+def held_leaves(program: Program, inputs: Sequence[Any]) -> list[Leaf]:
+    """The arrays and numbers that a program holds and that its forward leaves as they are.
+
+    Where it holds no array before its first forward, it makes them there: then what it holds after
+    that one is the program's root from now on.
+    """
+    copy = real_copy(program, {}, {})
+    with same_draws(), copied_modules(program.spaces, copy):
+        root = copy(program.root)
+        before = numbers_of(root)
+        program.forward(root, handed(program, inputs))
+        after = numbers_of(root)
+        if not any(array.ndim for array in before.values()) and any(a.ndim for a in after.values()):
+            program.forward(root, handed(program, other_inputs(inputs)))
+            before, after = after, numbers_of(root)
+            if any(a.ndim and same(a, after.get(p)) for p, a in before.items()):
+                program.root = root
+    there = {place.path for place in survey(program.root)}
+    kept = [p for p, a in before.items() if p in there and same(a, after.get(p))]
+    held = [Leaf(name_of(path), before[path].shape, path) for path in kept]
+    return [leaf for leaf in held if not is_a_gradient(leaf, held)]
+
+
+def named_but_unfit(leaves: Iterable[Leaf], given: Sequence[Given]) -> list[str]:
+    """What is called the gradient of an array beside it, and has another number of elements."""
+    return [
+        f"{last} has the shape {g.shape}, {leaf.name} {leaf.shape}: not judged"
+        for leaf in leaves
+        for g in given
+        for last in g.source.path[-1:]
+        if leaf.path is not None
+        and isinstance(last, str)
+        and g.source.path[:-1] == leaf.path[:-1]
+        and is_gradient_of(last, str(leaf.path[-1]))
+        and not could_fit(g.shape, leaf.shape)
+    ]
 
 
 def is_a_gradient(leaf: Leaf, others: Sequence[Leaf]) -> bool:
     """Whether an array is called the gradient of another one."""
-    assert leaf.path is not None
-    return any(key in GRADIENTS for key in leaf.path) or any(
-        other.path is not None and rank(other.path, leaf.path, False) is not None
-        for other in others
+    path = leaf.path or ()
+    return any(key in GRADIENTS for key in path) or any(
+        rank(other.path, path, False) is not None for other in others if other.path is not None
     )
 
 
@@ -192,8 +206,10 @@ def same(one: Any, other: Any) -> bool:
 
 
 def doubled(once: Any, twice: Any) -> bool:
-    return bool(np.any(once)) and np.shape(once) == np.shape(twice) and np.allclose(
-        twice, 2 * np.asarray(once), rtol=1e-5, atol=0
+    return (
+        bool(np.any(once))
+        and np.shape(once) == np.shape(twice)
+        and np.allclose(twice, 2 * np.asarray(once), rtol=1e-5, atol=0)
     )
 
 

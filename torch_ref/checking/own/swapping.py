@@ -55,7 +55,10 @@ def modules_of(*code: Any) -> list[Globals]:
             if is_their_module(value):
                 spaces[id(value)] = value
                 queue += [v for v in value.values() if not isinstance(v, dict | list)]
-        elif hasattr(type(value), "__mro__") and type(value).__module__ not in ("builtins", "numpy"):
+        elif hasattr(type(value), "__mro__") and type(value).__module__ not in (
+            "builtins",
+            "numpy",
+        ):
             queue.append(type(value))
     return list(spaces.values())
 
@@ -95,8 +98,9 @@ def stand_in_for(value: Any) -> Any:
         callable(value) and module.partition(".")[0] in ("numpy", "scipy")
     ):
         return function_of(value)
-    if value is not None and getattr(math, getattr(value, "__name__", ""), None) is value:
-        return getattr(SPACES["math"], value.__name__)
+    name = getattr(value, "__name__", "")
+    if value is not None and getattr(math, name, None) is value:
+        return getattr(SPACES["math"], name)
     return None
 
 
@@ -137,11 +141,11 @@ def stand_ins(spaces: list[Globals]) -> Iterator[None]:
                 if known is not None:
                     space[name] = known
             space.setdefault("float", Float)
-        builtins.__import__ = imported
+        setattr(builtins, "__import__", imported)  # noqa: B010
         with arrays_of_ours():
             yield
     finally:
-        builtins.__import__ = original
+        setattr(builtins, "__import__", original)  # noqa: B010
         for space, before in zip(spaces, saved, strict=True):
             space.clear()
             space.update(before)
@@ -150,14 +154,7 @@ def stand_ins(spaces: list[Globals]) -> Iterator[None]:
 @contextmanager
 def arrays_of_ours() -> Iterator[None]:
     """Within this block `torch._numpy` makes arrays of our class, float64 where NumPy does."""
-    before = (
-        _ndarray.ndarray,
-        _normalizations.maybe_copy_to,
-        _dtypes.dtype,
-        _dtypes_impl._default_dtypes,
-        torch.get_default_dtype(),
-    )
-    plain_dtype = _dtypes.dtype
+    plain_dtype, default = _dtypes.dtype, torch.get_default_dtype()
 
     def copy_to(out: Any, result: Any, *_: Any) -> Any:
         return result if out is None else out.assign(result)
@@ -167,17 +164,23 @@ def arrays_of_ours() -> Iterator[None]:
             kind = np.dtype(kind).name
         return plain_dtype(kind)
 
-    _ndarray.ndarray, _normalizations.maybe_copy_to, _dtypes.dtype = Array, copy_to, dtype
-    _dtypes_impl._default_dtypes = _dtypes_impl.DefaultDTypes(
-        float_dtype=torch.float64, complex_dtype=torch.complex128, int_dtype=torch.int64
-    )
-    torch.set_default_dtype(torch.float64)
+    defaults = _dtypes_impl.DefaultDTypes(torch.float64, torch.complex128, torch.int64)
+    changes: list[tuple[Any, str, Any]] = [
+        (_ndarray, "ndarray", Array),
+        (_normalizations, "maybe_copy_to", copy_to),
+        (_dtypes, "dtype", dtype),
+        (_dtypes_impl, "_default_dtypes", defaults),
+    ]
+    before = [(module, name, getattr(module, name)) for module, name, _ in changes]
     try:
+        for module, name, value in changes:
+            setattr(module, name, value)
+        torch.set_default_dtype(torch.float64)
         yield
     finally:
-        _ndarray.ndarray, _normalizations.maybe_copy_to, _dtypes.dtype = before[:3]
-        _dtypes_impl._default_dtypes = before[3]
-        torch.set_default_dtype(before[4])
+        for module, name, value in before:
+            setattr(module, name, value)
+        torch.set_default_dtype(default)
 
 
 @contextmanager
@@ -206,5 +209,3 @@ def generator_copy(generator: Any) -> Any:
 
 def standing_generator(generator: Any) -> Any:
     return Real(generator_copy(generator))
-
-

@@ -34,10 +34,9 @@ def real_copy(program: Program, values: Mapping[str, Any], leaves: Leaves) -> Co
     by_id, floats = found(program, leaves)
 
     def convert(value: Any) -> Any:
-        name = by_id.get(id(value))
+        new = values.get(by_id.get(id(value), ""))
         if isinstance(value, torch.Tensor):
-            kept = value.detach().clone()
-            return kept if name not in values else torch.as_tensor(values[name])
+            return value.detach().clone() if new is None else torch.as_tensor(new)
         if isinstance(value, np.ndarray):
             base = value.base
             kept = value.copy()
@@ -45,10 +44,9 @@ def real_copy(program: Program, values: Mapping[str, Any], leaves: Leaves) -> Co
                 memory = copy(base)
                 start = value.__array_interface__["data"][0] - base.__array_interface__["data"][0]
                 kept = np.ndarray(value.shape, value.dtype, memory, start, value.strides)
-            if name in values:
-                new = np.asarray(values[name])
-                if new.dtype != kept.dtype:
-                    return new.copy()
+            if new is not None and np.asarray(new).dtype != kept.dtype:
+                return np.array(new)
+            if new is not None:
                 kept[...] = new
             return kept
         return value if isinstance(value, np.generic) else generator_copy(value)
@@ -57,9 +55,7 @@ def real_copy(program: Program, values: Mapping[str, Any], leaves: Leaves) -> Co
     return copy
 
 
-def found(
-    program: Program, leaves: Leaves
-) -> tuple[dict[int, str], dict[tuple[int, Any], str]]:
+def found(program: Program, leaves: Leaves) -> tuple[dict[int, str], dict[tuple[int, Any], str]]:
     """The leaves by the identity of their array; those that are numbers, by holder and key."""
     arrays: dict[int, str] = {}
     floats: dict[tuple[int, Any], str] = {}
