@@ -7,7 +7,9 @@ keeps it. And a sigmoid, a softmax or a relu written out is noted as what it is.
 """
 
 import operator
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,9 @@ from . import idioms
 Key = Any
 Tensor = torch.Tensor
 Plain = _ndarray.ndarray
+
+
+cuts: list[str] = []  # the lines of this forward at which traced numbers became text
 
 
 class UntraceableError(NotImplementedError):
@@ -156,9 +161,11 @@ class Array(Plain):
         return Array(torch.round(self.tensor, decimals=digits))
 
     def __format__(self, spec: str) -> str:
+        note_cut()
         return format(self.tensor.detach().tolist(), "" if self.ndim else spec)
 
     def __str__(self) -> str:
+        note_cut()
         return str(self.tensor.detach().tolist())
 
     __repr__ = __str__
@@ -205,6 +212,12 @@ class Array(Plain):
         from .names import function_of
 
         return function_of(function)(*args, **named)
+
+
+def note_cut() -> None:
+    """Note that no gradient comes back from here, and the line of the code that came here."""
+    frame = sys._getframe(2)
+    cuts.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
 
 
 def numbers_in(key: Key) -> Key:

@@ -20,7 +20,7 @@ from ..comparing import Sides, Trial, outputs_agree
 from ..layouts import CandidateError
 from ..reference import autograd, is_array, random_like
 from ..report import Checked
-from .arrays import UntraceableError
+from .arrays import UntraceableError, cuts
 from .differences import (
     TOLD,
     Slopes,
@@ -206,8 +206,10 @@ def traced_sides(known: Study, inputs: Sequence[Any], seed: int) -> OwnSides:
     gradients = {name: to_numpy(passed.gradients[name]) for name in known.leaves}
     lost = unfit(slopes, known.leaves, gradients, seed)
     if lost:
+        cut = f"{cuts[0]}: numbers become text; " if cuts else ""
+        names = ", ".join(lost)
         raise UntraceableError(
-            f"traced, the gradient of {', '.join(lost)} is not the slope of the forward pass"
+            f"{cut}traced, the gradient of {names} is not the slope of the forward pass"
         )
     return sides
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..candidates.base import call_code
 from ..layouts import CandidateError
 from .arrays import Array
+from .state import is_floating
 from .swapping import Globals, modules_of
 
 RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
@@ -76,13 +76,7 @@ def in_torch(forward: Any, root: Any) -> bool:
 
 
 def is_float(value: Any) -> bool:
-    if isinstance(value, Array):
-        return value.tensor.is_floating_point()
-    if torch.is_tensor(value):
-        return value.is_floating_point()
-    return isinstance(value, float) or (
-        isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f"
-    )
+    return value.tensor.is_floating_point() if isinstance(value, Array) else is_floating(value)
 
 
 def floats_in(returned: Any) -> list[Any]:
@@ -105,6 +99,9 @@ class ObjectProgram(Program):
         self.upstreams = [n for n in self.wanted if n not in known]
         # `backward(dout=1)`: nothing comes after a loss.
         self.takes_upstream = any(n in self.needed for n in self.upstreams)
+        # A loss's `backward(dvalues, y_true)` is handed what its forward was.
+        same = [a == b for a, b in zip(self.needed, self.arguments, strict=False)]
+        self.as_forward = len(self.needed) == len(self.arguments) > 1 and any(same)
         self.extra = [n for n in required(forward) if n in SWITCHES]
 
     def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
@@ -124,6 +121,8 @@ class ObjectProgram(Program):
             outputs = floats_in(kept[:1])
         if not outputs:
             raise CandidateError(f"{self.name}.forward gives no array of floating-point numbers")
+        if self.as_forward and outputs[0].ndim < inputs[0].ndim:
+            self.upstreams, self.takes_upstream = [], False
         return Forwarded(outputs)
 
     def backward(
@@ -131,6 +130,8 @@ class ObjectProgram(Program):
     ) -> Any:
         by_name = dict(zip(self.arguments, inputs, strict=False)) | dict.fromkeys(RATES, lr)
         given, left = [], list(upstream)
+        if self.as_forward and not self.upstreams:
+            return call_code(f"{self.name}.backward", root.backward, *inputs)
         for name in self.wanted:
             if name in self.upstreams:
                 if name not in self.needed:
@@ -187,18 +188,40 @@ class LossAndGradients(Program):
         self.function, self.takes_upstream = function, False
 
     def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
-        returned = call_code(self.name, self.function, *inputs)
-        if not isinstance(returned, tuple) or len(returned) < 2 or not floats_in(returned[0]):
-            raise CandidateError(
-                f"{self.name} cannot be checked by itself: expected FORWARD,BACKWARD, or a "
-                "function that returns a loss and its gradients"
-            )
-        return Forwarded(floats_in(returned[0]), returned[1:])
+        return loss_and_gradients(self.name, self.function, inputs)
 
     def backward(
         self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
     ) -> Any:
-        return done.cache[0] if len(done.cache) == 1 else done.cache
+        return done.cache
+
+
+def loss_and_gradients(name: str, function: Any, inputs: Sequence[Any]) -> Forwarded:
+    """What a function gives that returns both."""
+    returned = call_code(name, function, *inputs)
+    if not isinstance(returned, tuple) or len(returned) < 2 or not floats_in(returned[0]):
+        raise CandidateError(
+            f"{name} cannot be checked by itself: expected FORWARD,BACKWARD, or a function that "
+            "returns a loss and its gradients"
+        )
+    gradients = returned[1] if len(returned) == 2 else returned[1:]
+    return Forwarded(floats_in(returned[0]), gradients)
+
+
+class LossMethod(Program):
+    """An object whose `loss` returns a loss, and after it its gradients."""
+
+    def __init__(self, name: str, root: Any) -> None:
+        super().__init__(name, root, root.loss, None)
+        self.takes_upstream = False
+
+    def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
+        return loss_and_gradients(f"{self.name}.loss", root.loss, inputs)
+
+    def backward(
+        self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
+    ) -> Any:
+        return done.cache
 
 
 def program_of(mine: Any) -> Program:
@@ -211,6 +234,8 @@ def program_of(mine: Any) -> Program:
         return FunctionsProgram(*mine)
     if not isinstance(mine, type) and callable(getattr(mine, "backward", None)):
         return ObjectProgram(type(mine).__name__, mine)
+    if not isinstance(mine, type) and callable(getattr(mine, "loss", None)):
+        return LossMethod(type(mine).__name__, mine)
     if callable(mine) and not isinstance(mine, type) and hasattr(mine, "__code__"):
         return LossAndGradients(mine)
     raise CandidateError(

@@ -60,6 +60,8 @@ class OwnCandidate(Candidate):
         self.known, self.program, self.adds = known, known.program, known.adds
         self.root = fresh(known.program)
         self.inputs: list[Any] = []
+        self.start: dict[str, Numbers] = {}
+        self.moves = any(source.kind == "moved" for source in known.sources.values())
 
     @property
     def partial(self) -> bool:
@@ -95,9 +97,9 @@ class OwnCandidate(Candidate):
 
     def forward(self, inputs: Sequence[Any]) -> list[Numbers]:
         if self.known.stateful:
-            start = getattr(self, "start", {})
             self.root = fresh(self.program)
-            self.load(start)
+        if self.known.stateful or self.moves:
+            self.load(self.start)
         self.handed = list(inputs)
         self.inputs = [
             torch.from_numpy(x) if self.program.tensors and isinstance(x, np.ndarray) else x

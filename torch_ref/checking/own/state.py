@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 Path = tuple[Any, ...]
 DEPTH = 8
 MOST = 20_000  # places looked at; a scalar engine's graph has more than anybody's layer
+CONVERTED = (
+    *(np.ndarray, np.generic, torch.Tensor),
+    *(np.random.Generator, np.random.RandomState),
+)
 CONTAINERS = (dict, list, tuple, set, collections.deque)
 
 
@@ -22,6 +27,15 @@ class Place:
     holder: Any
     key: Any
     value: Any
+
+
+def is_floating(value: Any) -> bool:
+    """Whether a number, array or tensor is of floating-point numbers."""
+    if torch.is_tensor(value):
+        return bool(value.is_floating_point())
+    return isinstance(value, float) or (
+        isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f"
+    )
 
 
 def is_theirs(value: Any) -> bool:
@@ -64,9 +78,8 @@ def survey(root: Any) -> list[Place]:
         path, holder = queue.popleft()
         for key, value in children(holder):
             steps += 1
-            if isinstance(value, np.ndarray | np.floating | float):
-                floating = isinstance(value, float) or value.dtype.kind == "f"
-                if floating and (np.ndim(value) == 0 or id(value) not in seen):
+            if isinstance(value, np.ndarray | np.floating | float | torch.Tensor):
+                if is_floating(value) and (isinstance(value, float) or id(value) not in seen):
                     seen.add(id(value))
                     places.append(Place((*path, key), holder, key, value))
             elif id(value) not in seen and len(path) < DEPTH:
@@ -129,7 +142,7 @@ class Copy:
         return self.floats.get((id(holder), key), None) or self(value)
 
     def _copy(self, value: Any) -> Any:
-        if isinstance(value, np.ndarray | np.generic | np.random.Generator | np.random.RandomState):
+        if isinstance(value, CONVERTED):
             return self.convert(value)
         if isinstance(value, types.MethodType):
             return types.MethodType(value.__func__, self(value.__self__))

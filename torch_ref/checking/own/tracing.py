@@ -10,7 +10,7 @@ import torch
 
 from ...safe_files import one_line
 from ..layouts import CandidateError
-from .arrays import Array, UntraceableError
+from .arrays import Array, UntraceableError, cuts
 from .names import standing, tensor_of
 from .programs import Program
 from .state import Copy, at
@@ -113,6 +113,7 @@ def trace(
         return standing(value)
 
     copy = Copy(convert, {key: wrap(values[name]) for key, name in floats.items()})
+    cuts.clear()
     handed = [wrap(x.view_as(x)) if torch.is_tensor(x) else x for x in inputs]
     try:
         with same_draws(), copied_modules(program.spaces, copy):
