@@ -2,6 +2,7 @@
 
 idioms       a sigmoid or a softmax written out, recognized
 arrays       the array that stands in for NumPy's, a tensor inside
+lacking      functions of NumPy's that PyTorch's own interface of it lacks
 names        what stands in for NumPy's functions
 swapping     someone's modules with stand-ins in NumPy's place
 state        what someone's code holds, by path, and copies of it

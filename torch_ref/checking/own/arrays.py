@@ -8,7 +8,7 @@ keeps it. And a sigmoid, a softmax or a relu written out is noted as what it is.
 
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ Plain = _ndarray.ndarray
 
 
 cuts: list[str] = []  # the lines of this forward at which traced numbers became text
+
+
+stands_in: list[Callable[[Any], Any]] = []  # from NumPy's own function to ours; names.py puts it
 
 
 class UntraceableError(NotImplementedError):
@@ -201,17 +204,11 @@ class Array(Plain):
         self[...] = value
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **named: Any) -> Any:
-        from .names import function_of
-
-        function = function_of(ufunc)
-        if method != "__call__":
-            function = getattr(function, method)
-        return function(*args, **named)
+        function = stands_in[0](ufunc)
+        return (function if method == "__call__" else getattr(function, method))(*args, **named)
 
     def __array_function__(self, function: Any, types: Any, args: Any, named: Any) -> Any:
-        from .names import function_of
-
-        return function_of(function)(*args, **named)
+        return stands_in[0](function)(*args, **named)
 
 
 def note_cut() -> None:
@@ -274,7 +271,8 @@ def stack_of(held: Tensor, axes: tuple[int, ...], places: dict[tuple[int, ...], 
     whole = torch.Size(sizes).numel()
     if not axes or not held.is_floating_point() or len(places) < max(2, whole / 2):
         return None
-    front = held.movedim(axes, list(range(len(axes))))
+    leading = list(range(len(axes)))
+    front = held.movedim(axes, leading)
     shape = front.shape[len(axes) :]
     elements = []
     for index in np.ndindex(*sizes):
@@ -283,7 +281,7 @@ def stack_of(held: Tensor, axes: tuple[int, ...], places: dict[tuple[int, ...], 
         value = value if torch.is_tensor(value) else torch.tensor(value)
         elements.append(value.to(held.dtype).expand(shape))
     stack = torch.stack(elements).reshape([*sizes, *shape])
-    return stack.movedim(list(range(len(axes))), axes)
+    return stack if list(axes) == leading else stack.movedim(leading, axes)
 
 
 def finished(name: str, args: Any, result: Any, axis: Any = None) -> Any:
@@ -335,6 +333,7 @@ for _operator, _name in _ndarray.ri_dunder.items():
     setattr(Array, f"__i{_operator}__", _in_place(_full))
 for _operator, _name in {"gt": "greater", "ge": "greater_equal"}.items():
     setattr(Array, f"__{_operator}__", _binary(_name))
+_negative = getattr(_ufuncs, "negative")  # noqa: B009
+setattr(Array, "__neg__", lambda x: finished("negative", (x,), _negative(x)))  # noqa: B010
 for _name in ("sum", "max"):
     setattr(Array, _name, _reduction(_name))
-Array.__neg__ = lambda self: finished("negative", (self,), _ufuncs.negative(self))  # type: ignore

@@ -59,7 +59,7 @@ class Study:
 
 
 def number(value: Any) -> np.ndarray:
-    return np.array(value.detach() if torch.is_tensor(value) else value)
+    return np.array(value.detach().numpy() if torch.is_tensor(value) else value)
 
 
 def fresh(program: Program) -> Any:

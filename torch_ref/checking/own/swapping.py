@@ -1,7 +1,6 @@
 """Someone's modules with stand-ins in the place of NumPy, for the time of one forward pass."""
 
 import builtins
-import math
 import random
 import sysconfig
 import types
@@ -15,6 +14,7 @@ import torch
 from torch._numpy import _dtypes, _dtypes_impl, _ndarray, _normalizations
 
 from .arrays import Array
+from .lacking import of_math
 from .names import SPACES, Float, Real, function_of
 
 Globals = dict[str, Any]
@@ -98,10 +98,7 @@ def stand_in_for(value: Any) -> Any:
         callable(value) and module.partition(".")[0] in ("numpy", "scipy")
     ):
         return function_of(value)
-    name = getattr(value, "__name__", "")
-    if value is not None and getattr(math, name, None) is value:
-        return getattr(SPACES["math"], name)
-    return None
+    return of_math(value)
 
 
 @contextmanager

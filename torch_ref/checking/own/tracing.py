@@ -11,7 +11,7 @@ import torch
 from ...safe_files import one_line
 from ..layouts import CandidateError
 from .arrays import Array, UntraceableError, cuts
-from .names import standing, tensor_of
+from .lacking import standing, tensor_of
 from .programs import Program
 from .state import Copy, at
 from .state import Path as Steps
