@@ -5,6 +5,7 @@ forward pass watch over that. Where it cannot be traced, they decide alone.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ def check_own(
     Args:
         mine: an object with `forward` and `backward`; a pair of functions; a function that returns
             a loss and its gradients; a `torch.autograd.Function` or an `nn.Module` with such in it.
-        inputs: arrays or tensors, float32 or float64; integers where their code takes them.
+        inputs: arrays or tensors, integers where their code takes them; NumPy code is run in
+            float64.
         lr: the learning rate, if their backward updates weights.
         steps: compare also the weights after as many steps of gradient descent.
     Raises:
@@ -59,12 +61,13 @@ def check_own(
     if isinstance(mine, torch.nn.Module):
         return check(Own(mine), ByAutograd(mine), *inputs, lr=lr, steps=steps, seed=seed)
     program = program_of(mine)
-    arrays = [np.asarray(to_numpy(x)) if is_array(x) else x for x in inputs]
+    arrays = in_double([np.asarray(to_numpy(x)) if is_array(x) else x for x in inputs])
     known = study(program, arrays, 0.1 if lr is None else lr)
     reached: list[str] | None = None
     try:
-        sides = traced_sides(known, arrays, seed)
         reached = reached_by(known, arrays)
+        leave_out_unused(known, reached, arrays, seed)
+        sides = traced_sides(known, arrays, seed)
     except UntraceableError as error:
         checked = check_by_differences(known, arrays, seed, str(error))
     else:
@@ -97,26 +100,62 @@ def unjudged(known: Study, reached: Sequence[str] | None) -> list[str]:
         reached: the arrays that a gradient reaches; None if that is not known.
     """
     said = list(known.unfit)
-    names = known.unmatched if reached is None else reached
-    named = [name for name in names if not any(f" {name} " in text for text in said)]
-    if named:
-        said.append(f"not judged, for no gradient of it was found: {', '.join(named)}")
+    names = [n for n in known.unmatched if reached is None or n in reached]
+    names = [name for name in names if not any(f" {name} " in text for text in said)]
+    if names:
+        said.append(f"not judged, for no gradient of it was found: {', '.join(names)}")
+    if known.unused:
+        said.append(f"not judged, for the forward pass does not use it: {', '.join(known.unused)}")
     return said
 
 
 def reached_by(known: Study, inputs: Sequence[Any]) -> list[str]:
-    """Of the arrays that no gradient was found of, those that have one."""
-    program, others = known.program, known.unmatched
-    paths = {name: leaf.path for name, leaf in others.items() if leaf.path is not None}
-    values = {name: to_torch(number(at(program.root, path))) for name, path in paths.items()}
-    for value in values.values():
-        value.requires_grad_()
-    outputs = trace(program, paths, values, [to_torch(x) if is_array(x) else x for x in inputs])
-    total = sum((y * y).sum() for y in outputs if y.requires_grad)
-    if not values or not torch.is_tensor(total):
+    """Of the arrays and numbers that the code holds, those that the traced forward pass uses.
+
+    Raises:
+        UntraceableError: it cannot be traced.
+    """
+    paths = {n: x.path for n, x in (known.leaves | known.unmatched).items() if x.path is not None}
+    values = {n: to_torch(number(at(known.program.root, path))) for n, path in paths.items()}
+    leaves = {name: value.requires_grad_() for name, value in values.items()}
+    tensors = [to_torch(x) if is_array(x) else x for x in inputs]
+    outputs = [y for y in trace(known.program, paths, leaves, tensors) if y.requires_grad]
+    if not outputs:
         return []
-    found = torch.autograd.grad(total, list(values.values()), allow_unused=True)
-    return [name for name, g in zip(values, found, strict=True) if g is not None]
+    ones = [torch.ones_like(y) for y in outputs]
+    found = torch.autograd.grad(outputs, list(leaves.values()), ones, allow_unused=True)
+    return [name for name, g in zip(leaves, found, strict=True) if g is not None]
+
+
+def leave_out_unused(
+    known: Study, reached: Sequence[str], inputs: Sequence[Any], seed: int
+) -> None:
+    """Do not judge what their forward pass does not use, if that does not move with it, either.
+
+    Raises:
+        UntraceableError: it does.
+    """
+    unused = {n: leaf for n, leaf in known.leaves.items() if leaf.path and n not in reached}
+    if not unused:
+        return
+    program, paths = known.program, known.paths
+    outputs = outputs_at(program, paths, known.values, inputs)
+    weights = [np.random.default_rng(seed).normal(size=y.shape) for y in outputs]
+    slopes = Slopes(program, paths, known.values, inputs, weights)
+    zeros = {name: np.zeros(leaf.shape) for name, leaf in unused.items()}
+    refuse_if_lost(unfit(slopes, unused, zeros, seed))
+    for name in unused:
+        del known.leaves[name], known.sources[name], known.values[name]
+    known.unused += list(unused)
+
+
+def refuse_if_lost(names: Sequence[str]) -> None:
+    """Refuse a trace in which these gradients are not what differences show."""
+    if names:
+        cut = f"{cuts[0]}: numbers become text; " if cuts else ""
+        raise UntraceableError(
+            f"{cut}traced, the gradient of {', '.join(names)} is not the slope of the forward pass"
+        )
 
 
 class OwnSides(Sides):
@@ -125,20 +164,45 @@ class OwnSides(Sides):
     def __init__(self, known: Study, reference: OwnForward, inputs: Sequence[Any], seed: int):
         self.known = known
         super().__init__(OwnCandidate(known), reference, inputs, seed=seed)
+        self.right: tuple[Trial | None, set[str]] = (None, set())
         self.at_kinks: list[tuple[Trial, str, np.ndarray]] = []
 
+    def allowed(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Allowed:
+        """Their formulas may lose digits, as 1 − y² does near y = 1: no mistake is as small."""
+        allowed = super().allowed(inputs, outputs)
+        return Allowed(allowed.forward, max(allowed.backward, TOLD / EPS[self.dtype]))
+
     def compare(self, trial: Trial) -> Report:
-        report = super().compare(trial)
+        for key, right in trial.theirs.items():
+            if key[0] == "output" and close(to_numpy(right), trial.mine[key]):
+                trial.theirs[key] = trial.mine[key]  # one forward pass, rounded otherwise
+        report = self.forgiving(super().compare(trial), trial)
         bad = [row for row in report.rows if row.kind == "gradient" and not row.agrees]
         if any(row.kind == "output" and not row.agrees for row in report.rows):
             return report
         hit = [self.forgive_kinks(trial, row.name) for row in bad if not row.problem]
-        return super().compare(trial) if any(hit) else report
+        return self.forgiving(super().compare(trial), trial) if any(hit) else report
+
+    def forgiving(self, report: Report, trial: Trial) -> Report:
+        """The report; what is off by no more than the upstream gradient's rounding agrees."""
+        outputs = [y for (kind, _), y in trial.theirs.items() if kind == "output"]
+        rounding = super().allowed(trial.inputs, outputs).backward * EPS[self.dtype]
+        size = max((float(np.abs(g).max(initial=0)) for g in trial.handed_upstream), default=1.0)
+        for i, row in enumerate(report.rows):
+            if row.kind == "gradient" and row.largest_difference <= rounding * size:
+                report.rows[i] = replace(row, tolerance=max(row.tolerance, row.distance))
+        self.right = trial, {row.name for row in report.rows if row.agrees}
+        return report
 
     def sample(self, trial: Trial) -> Sample:
         sample = super().sample(trial)
+        if sample.mine is None:
+            return sample
+        judged, agree = self.right
+        for name in agree & set(sample.mine) if judged is trial else ():
+            sample.mine[name] = sample.right[name]  # but for digits that their formula loses
         for judged, name, there in self.at_kinks:
-            if judged is trial and sample.mine is not None:
+            if judged is trial:
                 mine, at_kink = sample.mine[name], torch.from_numpy(there)
                 sample.mine[name] = torch.where(at_kink, sample.right[name], mine)
         return sample
@@ -204,13 +268,7 @@ def traced_sides(known: Study, inputs: Sequence[Any], seed: int) -> OwnSides:
         program, paths, sides.start, in_double(sides.inputs), [to_numpy(g) for g in passed.upstream]
     )
     gradients = {name: to_numpy(passed.gradients[name]) for name in known.leaves}
-    lost = unfit(slopes, known.leaves, gradients, seed)
-    if lost:
-        cut = f"{cuts[0]}: numbers become text; " if cuts else ""
-        names = ", ".join(lost)
-        raise UntraceableError(
-            f"{cut}traced, the gradient of {names} is not the slope of the forward pass"
-        )
+    refuse_if_lost(unfit(slopes, known.leaves, gradients, seed))
     return sides
 
 

@@ -1,14 +1,14 @@
 """What someone's code holds and gives, found out by running it on copies."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..layouts import CandidateError
-from ..reference import is_array, is_floating
+from ..reference import is_floating
 from .matching import (
     GRADIENTS,
     INPUTS,
@@ -40,6 +40,7 @@ class Study:
         stateful: whether a forward pass depends on the one before.
         adds: whether each backward adds to what the one before left.
         rate: the learning rate of a backward that updates weights.
+        unused: arrays whose gradient it gives, though its forward does not use them.
     """
 
     program: Program
@@ -51,6 +52,7 @@ class Study:
     stateful: bool
     adds: bool
     rate: float
+    unused: list[str] = field(default_factory=list)
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -80,7 +82,11 @@ def name_of(path: Path) -> str:
 
 
 def other_inputs(inputs: Sequence[Any]) -> list[Any]:
-    return [x * x.dtype.type(0.9) if is_array(x) and x.dtype.kind == "f" else x for x in inputs]
+    """Inputs of the same shapes, near these but nowhere the same."""
+    generator = np.random.default_rng(2)
+    return [
+        0.9 * x + 0.001 * generator.uniform(size=x.shape) if is_floating(x) else x for x in inputs
+    ]
 
 
 def study(program: Program, inputs: Sequence[Any], lr: float) -> Study:
@@ -155,8 +161,23 @@ def held_leaves(program: Program, inputs: Sequence[Any]) -> list[Leaf]:
                 program.root = root
     there = {place.path for place in survey(program.root)}
     kept = [p for p, a in before.items() if p in there and same(a, after.get(p))]
-    held = [Leaf(name_of(path), before[path].shape, path) for path in kept]
-    return [leaf for leaf in held if not is_a_gradient(leaf, held)]
+    kept = [path for path in kept if not is_a_gradient(path, kept)]
+    called = [name_of(path) for path in kept]
+    return [
+        Leaf(name if clear(name, called) else "_".join(map(str, path)), before[path].shape, path)
+        for name, path in zip(called, kept, strict=True)
+    ]
+
+
+def clear(name: str, others: Sequence[str]) -> bool:
+    """Whether one array has this name, and none stands inside it."""
+    return others.count(name) == 1 and not any(other.startswith(f"{name}.") for other in others)
+
+
+def is_a_gradient(path: Path, others: Iterable[Path]) -> bool:
+    """Whether an array is called the gradient of another one."""
+    named = any(rank(other, path, False) is not None for other in others)
+    return named or any(key in GRADIENTS for key in path)
 
 
 def named_but_unfit(leaves: Iterable[Leaf], given: Sequence[Given]) -> list[str]:
@@ -172,14 +193,6 @@ def named_but_unfit(leaves: Iterable[Leaf], given: Sequence[Given]) -> list[str]
         and is_gradient_of(last, str(leaf.path[-1]))
         and not could_fit(g.shape, leaf.shape)
     ]
-
-
-def is_a_gradient(leaf: Leaf, others: Sequence[Leaf]) -> bool:
-    """Whether an array is called the gradient of another one."""
-    path = leaf.path or ()
-    return any(key in GRADIENTS for key in path) or any(
-        rank(other.path, path, False) is not None for other in others if other.path is not None
-    )
 
 
 def run(program: Program, root: Any, inputs: Sequence[Any]) -> Any:
