@@ -177,7 +177,8 @@ def clear(name: str, others: Sequence[str]) -> bool:
 def is_a_gradient(path: Path, others: Iterable[Path]) -> bool:
     """Whether an array is called the gradient of another one."""
     named = any(rank(other, path, False) is not None for other in others)
-    return named or any(key in GRADIENTS for key in path)
+    inside = [key for i, key in enumerate(path) if i or key != "g"]  # a gain may be called g
+    return named or any(key in GRADIENTS for key in inside)
 
 
 def named_but_unfit(leaves: Iterable[Leaf], given: Sequence[Given]) -> list[str]:
