@@ -4,7 +4,7 @@ PyTorch traces the forward pass and says what its backward should give; differen
 forward pass watch over that. Where it cannot be traced, they decide alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -72,6 +72,7 @@ def check_own(
         checked = check_by_differences(known, arrays, seed, str(error))
     else:
         checked = examine(sides, lr, steps, single_precision=False)
+        checked.warnings += conventions(known, checked)
     checked.warnings[:0] = unjudged(known, reached)
     return checked
 
@@ -107,6 +108,35 @@ def unjudged(known: Study, reached: Sequence[str] | None) -> list[str]:
     if known.unused:
         said.append(f"not judged, for the forward pass does not use it: {', '.join(known.unused)}")
     return said
+
+
+def conventions(known: Study, checked: Checked) -> list[str]:
+    """What may be meant as it is."""
+    said = []
+    if known.mean:
+        said.append("its backward is that of the mean of its outputs, so this mean is checked")
+    kinds = {verdict.kind for verdict in checked.diagnosis.verdicts}
+    if "mean-for-sum" in kinds and "input 0" not in checked.diagnosis.wrong:
+        said.append(
+            "some courses divide a parameter's gradient by the number of samples, where the loss "
+            "is a mean and what comes in has not been divided: then that is no mistake"
+        )
+    return said
+
+
+def takes_the_mean(sides: "OwnSides", right: Mapping[str, Any]) -> bool:
+    """Whether a backward without upstream gradients is nearer to that of its outputs' mean."""
+    outputs = sides.mine.forward([x.copy() if is_array(x) else x for x in sides.inputs])
+    count = outputs[0].size
+    if sides.mine.takes_upstream or count < 2:
+        return False
+    gradients = sides.mine.backward([np.ones_like(y) for y in outputs])
+    apart = [0.0, 0.0]
+    for name, mine in gradients.items():
+        if mine.shape == right[name].shape:
+            apart[0] += float(np.abs(mine - right[name]).sum())
+            apart[1] += float(np.abs(count * mine - right[name]).sum())
+    return apart[1] < apart[0]
 
 
 def reached_by(known: Study, inputs: Sequence[Any]) -> list[str]:
@@ -166,6 +196,12 @@ class OwnSides(Sides):
         super().__init__(OwnCandidate(known), reference, inputs, seed=seed)
         self.right: tuple[Trial | None, set[str]] = (None, set())
         self.at_kinks: list[tuple[Trial, str, np.ndarray]] = []
+
+    def upstream(self, outputs: Sequence[torch.Tensor]) -> list[Any]:
+        upstream = super().upstream(outputs)
+        if self.known.mean:
+            return [g / g.numel() for g in upstream]
+        return upstream
 
     def allowed(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Allowed:
         """Their formulas may lose digits, as 1 − y² does near y = 1: no mistake is as small."""
@@ -268,6 +304,7 @@ def traced_sides(known: Study, inputs: Sequence[Any], seed: int) -> OwnSides:
         program, paths, sides.start, in_double(sides.inputs), [to_numpy(g) for g in passed.upstream]
     )
     gradients = {name: to_numpy(passed.gradients[name]) for name in known.leaves}
+    known.mean = takes_the_mean(sides, gradients)
     refuse_if_lost(unfit(slopes, known.leaves, gradients, seed))
     return sides
 

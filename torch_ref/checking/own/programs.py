@@ -99,6 +99,8 @@ class ObjectProgram(Program):
         self.upstreams = [n for n in self.wanted if n not in known]
         # `backward(dout=1)`: nothing comes after a loss.
         self.takes_upstream = any(n in self.needed for n in self.upstreams)
+        self.cached = [n for n in self.wanted if "cache" in n.lower()]
+        self.upstreams = [n for n in self.upstreams if n not in self.cached]
         # A loss's `backward(dvalues, y_true)` is handed what its forward was.
         same = [a == b for a, b in zip(self.needed, self.arguments, strict=False)]
         self.as_forward = len(self.needed) == len(self.arguments) > 1 and any(same)
@@ -111,6 +113,9 @@ class ObjectProgram(Program):
         method = getattr(root, self.method)
         before = {name: id(getattr(root, name)) for name in OUTPUTS if hasattr(root, name)}
         returned = call_code(f"{self.name}.forward", lambda: method(*inputs, **switches))
+        cache = None
+        if self.cached and isinstance(returned, tuple):
+            *returned, cache = returned
         outputs = floats_in(returned)
         if returned is None:
             kept = [
@@ -123,7 +128,7 @@ class ObjectProgram(Program):
             raise CandidateError(f"{self.name}.forward gives no array of floating-point numbers")
         if self.as_forward and outputs[0].ndim < inputs[0].ndim:
             self.upstreams, self.takes_upstream = [], False
-        return Forwarded(outputs)
+        return Forwarded(outputs, cache)
 
     def backward(
         self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
@@ -136,7 +141,14 @@ class ObjectProgram(Program):
             if name in self.upstreams:
                 if name not in self.needed:
                     break
-                given.append(left.pop(0) if left else None)
+                if not left:
+                    raise CandidateError(
+                        f"{self.name}.backward takes {', '.join(self.wanted)}: forward gives no "
+                        f"{name}, nor {len(self.upstreams)} outputs to have upstream gradients of"
+                    )
+                given.append(left.pop(0))
+            elif name in self.cached:
+                given.append(done.cache)
             elif name in self.needed or name in self.arguments:
                 if name not in by_name:
                     raise CandidateError(f"{self.name}.backward takes {name}: it is not known")

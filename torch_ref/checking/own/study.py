@@ -40,6 +40,7 @@ class Study:
         stateful: whether a forward pass depends on the one before.
         adds: whether each backward adds to what the one before left.
         rate: the learning rate of a backward that updates weights.
+        mean: whether its backward is that of the mean of its outputs, which are losses.
         unused: arrays whose gradient it gives, though its forward does not use them.
     """
 
@@ -52,6 +53,7 @@ class Study:
     stateful: bool
     adds: bool
     rate: float
+    mean: bool = False
     unused: list[str] = field(default_factory=list)
 
     @property
@@ -159,7 +161,11 @@ def held_leaves(program: Program, inputs: Sequence[Any]) -> list[Leaf]:
             before, after = after, numbers_of(root)
             if any(a.ndim and same(a, after.get(p)) for p, a in before.items()):
                 program.root = root
-    there = {place.path for place in survey(program.root)}
+    places = survey(program.root)
+    bases = {id(place.value.base) for place in places if isinstance(place.value, np.ndarray)}
+    there = {
+        place.path for place in places if id(place.value) not in bases
+    }  # views, not their base
     kept = [p for p, a in before.items() if p in there and same(a, after.get(p))]
     kept = [path for path in kept if not is_a_gradient(path, kept)]
     called = [name_of(path) for path in kept]
