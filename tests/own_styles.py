@@ -10,6 +10,10 @@ from numpy import dot, exp
 F = Any  # arrays
 
 
+def normal(*shape: int, seed: int = 0) -> F:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
 # ---- functions with a cache
 
 
@@ -479,3 +483,130 @@ class Spelled:
 
     def backward(self, g: F) -> F:
         return 2 * g * self.x
+
+
+class LossesOfSamples:
+    """One loss a sample; backward is that of their mean, which somebody else takes."""
+
+    def forward(self, y_pred: F, y_true: F) -> F:
+        return np.mean((y_true - y_pred) ** 2, axis=-1)
+
+    def backward(self, dvalues: F, y_true: F) -> None:
+        samples, outputs = dvalues.shape
+        self.dinputs = -2 * (y_true - dvalues) / outputs / samples
+
+
+Wxh, Whh = normal(4, 3, seed=8), normal(4, 4, seed=9)
+bh = np.zeros((4, 1))
+
+
+def loss_fun(inputs: F, targets: F, hprev: F) -> Any:
+    """Weights at the level of the module; a state is returned after the gradients."""
+    h = np.tanh(np.dot(Wxh, inputs) + np.dot(Whh, hprev) + bh)
+    loss = 0.5 * np.sum((h - targets) ** 2)
+    d = (h - targets) * (1 - h * h)
+    return loss, d @ inputs.T, d @ hprev.T, np.sum(d, axis=1, keepdims=True), h
+
+
+class TwoLayers:
+    """loss(X, y) returns the loss and a dict of gradients."""
+
+    def __init__(self) -> None:
+        self.params = {"W1": normal(3, 5), "b1": np.zeros(5), "W2": normal(5, 3)}
+        self.reg = 0.1
+
+    def loss(self, X: F, y: F) -> Any:
+        W1, W2, n = self.params["W1"], self.params["W2"], X.shape[0]
+        hidden = np.maximum(0, X.dot(W1) + self.params["b1"])
+        scores = hidden.dot(W2)
+        scores -= scores.max(axis=1, keepdims=True)
+        p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        loss = -np.log(p[np.arange(n), y]).mean() + self.reg * (np.sum(W1 * W1) + np.sum(W2**2))
+        d = p.copy()
+        d[np.arange(n), y] -= 1
+        d /= n
+        grads = {"W2": hidden.T.dot(d) + 2 * self.reg * W2}
+        d = d.dot(W2.T)
+        d[hidden <= 0] = 0
+        grads["W1"], grads["b1"] = X.T.dot(d) + 2 * self.reg * W1, d.sum(axis=0)
+        return loss, grads
+
+
+class LSTM:
+    def __init__(self) -> None:
+        self.W, self.b = normal(7, 16), np.zeros(16)
+
+    def forward(self, xs: F) -> F:
+        h = c = np.zeros((xs.shape[1], 4))
+        self.cache, hs = [], []
+        for x in xs:
+            joined, before = np.hstack([x, h]), c
+            a = joined @ self.W + self.b
+            i, f, o = (1 / (1 + np.exp(-a[:, 4 * k : 4 * k + 4])) for k in range(3))
+            g = np.tanh(a[:, 12:])
+            c = f * c + i * g
+            h = o * np.tanh(c)
+            self.cache.append((joined, i, f, o, g, before, np.tanh(c)))
+            hs.append(h)
+        return np.array(hs)
+
+    def backward(self, dhs: F) -> F:
+        self.dW, self.db, dxs = np.zeros_like(self.W), np.zeros_like(self.b), []
+        dh_next = dc_next = np.zeros(dhs.shape[1:])
+        for dh, (joined, i, f, o, g, before, t) in zip(dhs[::-1], self.cache[::-1], strict=True):
+            dh = dh + dh_next
+            dc = dh * o * (1 - t**2) + dc_next
+            parts = dc * g * i * (1 - i), dc * before * f * (1 - f), dh * t * o * (1 - o)
+            da = np.hstack([*parts, dc * i * (1 - g**2)])
+            self.dW += joined.T @ da
+            self.db += da.sum(axis=0)
+            d = da @ self.W.T
+            dxs.append(d[:, :3])
+            dh_next, dc_next = d[:, 3:], dc * f
+        return np.array(dxs[::-1])
+
+
+class Flat:
+    """All parameters are views of one array, and all gradients of another."""
+
+    def __init__(self) -> None:
+        self.theta, self.dtheta = normal(16), np.zeros(16)
+        self.W, self.b = self.theta[:12].reshape(3, 4), self.theta[12:]
+        self.dW, self.db = self.dtheta[:12].reshape(3, 4), self.dtheta[12:]
+
+    def forward(self, x: F) -> F:
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, g: F) -> F:
+        self.dW[...], self.db[...] = self.x.T @ g, g.sum(axis=0)
+        return g @ self.W.T
+
+
+class HandsOutItsCache:
+    def __init__(self) -> None:
+        self.W = normal(3, 4)
+
+    def forward(self, x: F) -> Any:
+        return x @ self.W, x
+
+    def backward(self, dout: F, cache: F) -> F:
+        self.dW = cache.T @ dout
+        return dout @ self.W.T
+
+
+class Stateful:
+    """The hidden state stays from one call to the next; its gradient is nobody's."""
+
+    def __init__(self) -> None:
+        self.Wx, self.Wh, self.h = normal(3, 4), normal(4, 4), np.full((1, 4), 0.5)
+
+    def forward(self, x: F) -> F:
+        self.x, self.before = x, np.broadcast_to(self.h, (len(x), 4))
+        self.h = np.tanh(x @ self.Wx + self.before @ self.Wh)
+        return self.h
+
+    def backward(self, g: F) -> F:
+        g = g * (1 - self.h**2)
+        self.dWx, self.dWh = self.x.T @ g, self.before.T @ g
+        return g @ self.Wx.T

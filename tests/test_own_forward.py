@@ -72,6 +72,13 @@ RIGHT: dict[str, tuple[tuple[Any, ...], str]] = {
     "Conv": ((normal(2, 3, 4, 5),), "input 0, weight"),
     "InTorch 3 4": (X, "input 0, weight"),
     "Engine": ((normal(5), normal(5, seed=1)), "input 0 1"),
+    "LossesOfSamples": ((*X, normal(5, 3, seed=1)), "input 0"),
+    "loss_fun": ((normal(3, 5), normal(4, 5), normal(4, 5, seed=1)), "Wxh, Whh, bh"),
+    "TwoLayers": ((*X, below(3, 5)), "params.W1, params.b1, params.W2"),
+    "LSTM": ((normal(4, 2, 3),), "input 0, W, b"),
+    "Flat": (X, "input 0, W, b"),
+    "HandsOutItsCache": (X, "input 0, W"),
+    "Stateful": (X, "input 0, Wx, Wh"),
     "Interpolated": (X, "input 0"),
     "Spelled": (X, "input 0"),
 }
@@ -104,6 +111,13 @@ WRONG = [
     ("Dropout", "g * self.mask", "g", "forgotten-factor"),
     ("Embedding 5 3", "np.add.at(self.dW, self.index, g)", "self.dW[self.index] += g", "assigned"),
     ("Attention", "(dp - (dp * self.p).sum(-1, keepdims=True))", "dp * (1 - self.p)", "diagonal"),
+    ("LossesOfSamples", "-2 * (y", "2 * (y", "sign"),
+    ("loss_fun", "d @ hprev.T, np", "d @ h.T, np", ""),
+    ("TwoLayers", "d[hidden <= 0] = 0", "", "forgotten-derivative"),
+    ("LSTM", "(1 - t**2) + dc_next", "(1 - t**2)", "forgotten-path"),
+    ("Flat", "g.sum(axis=0)", "g.mean(axis=0)", "mean-for-sum"),
+    ("HandsOutItsCache", "cache.T @ dout", "-cache.T @ dout", "sign"),
+    ("Stateful", "(1 - self.h**2)", "(1 - self.h)", "wrong-derivative"),
     ("InTorch 3 4", "self.x.T @ g", "-self.x.T @ g", "sign"),
     ("Interpolated", "0.5, 2.0)", "0.5, 1.0)", ""),
     ("Spelled", "2 * g", "g", ""),
@@ -151,7 +165,7 @@ def test_right_code_agrees_whatever_its_form(spec: str) -> None:
 def test_a_mistake_is_told_and_named(
     spec: str, right: str, wrong: str, kind: str, tmp_path: Path
 ) -> None:
-    name = spec.split()[0].split(",")
+    name = spec.split()[0].split(",")[-1:]
     start = max(
         SOURCE.index(f"{word} {part}")
         for part in name
@@ -244,6 +258,25 @@ def test_an_array_without_a_gradient_is_not_judged() -> None:
     checked = check_own(Half(), *X)
     assert checked.agrees
     assert checked.warnings == ["not judged, for no gradient of it was found: c"]
+
+
+def test_a_convention_of_courses_is_spoken_of(tmp_path: Path) -> None:
+    wrong = "dout.T.dot(x.reshape(x.shape[0], -1)).T / len(x)"
+    source = SOURCE.replace("x.reshape(x.shape[0], -1).T.dot(dout)", wrong, 1)
+    source = source.replace("np.sum(dout, axis=0)", "np.mean(dout, axis=0)", 1)
+    spec = "affine_forward,affine_backward"
+    checked = check_own(made(module_from(tmp_path, source), spec), *RIGHT[spec][0])
+    assert not checked.agrees
+    assert any("some courses divide" in text for text in checked.warnings)
+
+
+def test_a_backward_that_wants_more_than_there_is_is_refused() -> None:
+    class Trains(Half):
+        def backward(self, X: Any, y: Any, output: Any) -> Any:  # type: ignore[override]
+            return output - y
+
+    with pytest.raises(CandidateError, match="takes X, y, output: forward gives no y"):
+        check_own(Trains(), *X)
 
 
 class Summed(Half):

@@ -134,8 +134,9 @@ def takes_the_mean(sides: "OwnSides", right: Mapping[str, Any]) -> bool:
     apart = [0.0, 0.0]
     for name, mine in gradients.items():
         if mine.shape == right[name].shape:
-            apart[0] += float(np.abs(mine - right[name]).sum())
-            apart[1] += float(np.abs(count * mine - right[name]).sum())
+            sizes = np.abs(mine), np.abs(right[name])  # a sign may be wrong
+            apart[0] += float(np.abs(sizes[0] - sizes[1]).sum())
+            apart[1] += float(np.abs(count * sizes[0] - sizes[1]).sum())
     return apart[1] < apart[0]
 
 

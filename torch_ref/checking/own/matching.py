@@ -201,7 +201,8 @@ def by_position(
     for order in ([*inputs, *others], others, inputs[: len(values)]):
         pairs = list(zip(order, shapes, source, strict=False))
         good = [s is None or fits(s, leaf.shape) for leaf, s, _ in pairs]
-        if pairs and len(shapes) <= len(order) and all(good):
+        more = order is others and len(shapes) <= len(order) + 1  # a state, after the gradients
+        if pairs and (more or len(shapes) <= len(order)) and all(good):
             yield from ((leaf.name, src) for leaf, s, src in pairs if s is not None)
             return
 

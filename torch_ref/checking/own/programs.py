@@ -1,17 +1,20 @@
 """Someone's code as a program: its forward and backward, called on any copy of what it holds."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..candidates.base import call_code
 from ..layouts import CandidateError
 from .arrays import Array
-from .state import is_floating
-from .swapping import Globals, modules_of
+from .state import is_floating, survey
+from .swapping import Globals as Space
+from .swapping import modules_of, names_used
 
 RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
 SWITCHES = {"training": True, "train": True, "is_training": True, "mode": "train"}
@@ -38,7 +41,7 @@ class Program:
 
     def __init__(self, name: str, root: Any, forward: Any, backward: Any) -> None:
         self.name, self.root = name, root
-        self.spaces: list[Globals] = modules_of(forward, *([backward] if backward else []))
+        self.spaces: list[Space] = modules_of(forward, *([backward] if backward else []))
         self.arguments = [p.name for p in parameters_of(forward)]
         self.tensors = in_torch(forward, root)
         self.takes_upstream = True
@@ -156,16 +159,48 @@ class ObjectProgram(Program):
         return call_code(f"{self.name}.backward", root.backward, *given)
 
 
+class Globals:
+    """The arrays that functions find at the level of their module."""
+
+
+def globals_of(function: Callable[..., Any]) -> Globals:
+    """What a function's module holds in arrays, or lists and dicts, that its functions use."""
+    held = Globals()
+    space = getattr(function, "__globals__", {})
+    used = names_used(space)
+    for name, value in space.items():
+        is_number = isinstance(value, float | np.generic)  # such as a learning rate
+        if name in used and not name.startswith("__") and not is_number and survey({name: value}):
+            setattr(held, name, value)
+    return held
+
+
+@contextmanager
+def in_module(function: Any, root: Any) -> Iterator[None]:
+    """Within this block what stands in a function's module is what `root` holds."""
+    space, held = function.__globals__, vars(root)
+    before = {name: space[name] for name in held}
+    space.update(held)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(root, name, space[name])
+            space[name] = value
+
+
 class FunctionsProgram(Program):
     """Two functions: backward takes the upstream gradients and a cache, or what forward took."""
 
     def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
-        super().__init__(getattr(forward, "__name__", "forward"), None, forward, backward)
+        root = globals_of(forward)
+        super().__init__(getattr(forward, "__name__", "forward"), root, forward, backward)
         self.functions = forward, backward
         self.wanted = required(backward)
 
     def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
-        returned = call_code(f"{self.name}: forward", self.functions[0], *inputs)
+        with in_module(self.functions[0], root):
+            returned = call_code(f"{self.name}: forward", self.functions[0], *inputs)
         if not isinstance(returned, tuple):
             self.takes_upstream = any(self._is_upstream(n) for n in self.wanted)
             return Forwarded(floats_in(returned), returned)
@@ -189,18 +224,21 @@ class FunctionsProgram(Program):
                 given.append(done.cache)
             else:
                 given.append(left.pop(0))
-        return call_code(f"{self.name}: backward", self.functions[1], *given)
+        with in_module(self.functions[0], root):
+            return call_code(f"{self.name}: backward", self.functions[1], *given)
 
 
 class LossAndGradients(Program):
     """One function that returns a loss, and after it its gradients."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(getattr(function, "__name__", "function"), None, function, None)
+        root = globals_of(function)
+        super().__init__(getattr(function, "__name__", "function"), root, function, None)
         self.function, self.takes_upstream = function, False
 
     def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
-        return loss_and_gradients(self.name, self.function, inputs)
+        with in_module(self.function, root):
+            return loss_and_gradients(self.name, self.function, inputs)
 
     def backward(
         self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
