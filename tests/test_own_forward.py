@@ -202,11 +202,7 @@ def test_a_check_leaves_no_trace(breaks: bool, monkeypatch: pytest.MonkeyPatch) 
     if breaks:
         monkeypatch.setattr(styles.ActivationReLU, "forward", lambda self, x: np.interp(x, [], []))
     before = dict(vars(styles)), everything(code), str(np.random.get_state()), random.getstate()
-    default, plain, imported = (
-        torch.get_default_dtype(),
-        _ndarray.ndarray,
-        builtins.__import__,
-    )
+    plain, imported = _ndarray.ndarray, builtins.__import__
     if breaks:
         with pytest.raises(CandidateError):
             check_own(code, *X)
@@ -214,7 +210,7 @@ def test_a_check_leaves_no_trace(breaks: bool, monkeypatch: pytest.MonkeyPatch) 
         check_own(code, *X)
     after = dict(vars(styles)), everything(code), str(np.random.get_state()), random.getstate()
     assert before == after
-    assert torch.get_default_dtype() is default
+    assert torch.get_default_dtype() is torch.float32
     assert _ndarray.ndarray is plain
     assert builtins.__import__ is imported
 

@@ -74,6 +74,15 @@ class Array(Plain):
     def tensor(self, value: Tensor) -> None:
         self.assign(value)
 
+    # Asking for its shape is no reading: what is written stays pending.
+    shape = property(lambda self: tuple(self._held.shape))
+    size = property(lambda self: self._held.numel())
+    ndim = property(lambda self: self._held.ndim)
+    dtype = property(lambda self: _dtypes.dtype(self._held.dtype))
+
+    def __len__(self) -> int:
+        return len(self._held)
+
     def read(self, key: Key) -> Tensor:
         part: Tensor = Plain(self.tensor)[key].tensor
         return part

@@ -4,6 +4,7 @@ PyTorch traces the forward pass and says what its backward should give; differen
 forward pass watch over that. Where it cannot be traced, they decide alone.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,12 +15,13 @@ import torch
 from ...diagnosis.samples import Sample
 from ...diagnosis.verdict import Diagnosis, where
 from ...parity.distance import Report, compare
+from ...parity.one_pass import flat
 from ...parity.tolerance import EPS, Allowed
 from ...twin import to_numpy, to_torch
 from ..check import check, examine
 from ..comparing import Sides, Trial, outputs_agree
 from ..layouts import CandidateError
-from ..reference import autograd, is_array, random_like
+from ..reference import autograd, is_array, is_floating, parameters_of, random_like
 from ..report import Checked
 from .arrays import UntraceableError, cuts
 from .differences import (
@@ -197,6 +199,29 @@ class OwnSides(Sides):
         super().__init__(OwnCandidate(known), reference, inputs, seed=seed)
         self.right: tuple[Trial | None, set[str]] = (None, set())
         self.at_kinks: list[tuple[Trial, str, np.ndarray]] = []
+
+    def shapes_of_outputs(self, inputs: Sequence[Any]) -> list[tuple[int, ...]]:
+        program, paths = self.known.program, self.known.paths
+        outputs = outputs_at(program, paths, getattr(self, "loaded", self.start), inputs)
+        if not all(np.isfinite(y).all() for y in outputs):
+            raise CandidateError(f"{program.name} is not finite on these inputs")
+        return [y.shape for y in outputs]
+
+    def backward_order(self, trial: Trial) -> list[str]:
+        """The gradients as autograd completes them, which is much less work than a tape."""
+        reference = copy.deepcopy(self.reference)
+        tensors = [to_torch(x) if is_array(x) else x for x in trial.inputs]
+        leaves = {f"input {i}": x for i, x in enumerate(tensors) if is_floating(x)}
+        leaves |= parameters_of(reference)
+        order: list[str] = []
+        for name, leaf in leaves.items():
+            leaf.requires_grad_().register_post_accumulate_grad_hook(
+                lambda _, name=name: order.append(name)
+            )
+        pairs = zip(flat(reference(*tensors)), trial.upstream, strict=True)
+        reached = [(y, g) for y, g in pairs if y.requires_grad]
+        torch.autograd.backward([y for y, _ in reached], [g for _, g in reached])
+        return order
 
     def upstream(self, outputs: Sequence[torch.Tensor]) -> list[Any]:
         upstream = super().upstream(outputs)
