@@ -25,7 +25,6 @@ from .generator import TorchGenerator
 from .layers.activations import (
     CELU,
     ELU,
-    GELU,
     SELU,
     Hardshrink,
     Hardsigmoid,
@@ -68,6 +67,7 @@ from .layers.distance import CosineSimilarity, PairwiseDistance
 from .layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from .layers.embedding import Embedding, EmbeddingBag
 from .layers.gated import SwiGLU
+from .layers.gelu import GELU
 from .layers.linear import Bilinear, Conv1D, Flatten, Identity, Linear, Unflatten
 from .layers.multihead_attention import MultiheadAttention
 from .layers.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm

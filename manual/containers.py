@@ -32,6 +32,13 @@ class Sequential(Module):
             g = module.backward(g)
         return g
 
+    def without_input_gradient(self) -> Module:
+        first = [module for one in self._inside[:1] for module in one.modules()]
+        later = {id(module) for one in self._inside[1:] for module in one.modules()}
+        if first and not any(id(module) in later for module in first):
+            first[0].without_input_gradient()
+        return super().without_input_gradient()
+
     def children(self) -> Iterator[tuple[str, Module]]:
         return ((str(i), module) for i, module in enumerate(self._inside))
 

@@ -37,9 +37,11 @@ class Module:
     """
 
     training: bool
+    input_gradient: bool  # whether backward has to give the input's; see without_input_gradient
 
     def __init__(self) -> None:
         self.training = True
+        self.input_gradient = True
         self._buffers: dict[str, bool] = {}  # name, and whether it is part of the state
         self._saved: list[Saved] = []
         self._overtaken: list[str] = []  # passes that another one took the place of
@@ -168,9 +170,11 @@ class Module:
                 f"expected {len(outputs)}, one for each output"
             )
         for gradient, output in zip(gradients, outputs, strict=True):
-            several = isinstance(gradient, tuple | list)
             if gradient is None:
                 continue
+            if type(gradient) is np.ndarray and (gradient.shape, gradient.dtype) == output:
+                continue
+            several = isinstance(gradient, tuple | list)
             if several and isinstance(output, list):
                 self._check_upstream(tuple(gradient), output)
                 continue
@@ -242,7 +246,9 @@ class Module:
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def modules(self) -> Iterator["Module"]:
-        return (module for _, module in self.named_modules())
+        yield self
+        for _, child in self.children():
+            yield from child.modules()
 
     def _named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Every name of every parameter: a shared one comes once for each of its names."""
@@ -263,8 +269,10 @@ class Module:
         return (parameter for _, parameter in self.named_parameters())
 
     def zero_grad(self) -> None:
-        for parameter in self.parameters():
-            parameter.grad = None
+        for module in self.modules():
+            for value in vars(module).values():
+                if isinstance(value, Parameter):
+                    value.grad = None
 
     def train(self, mode: bool = True) -> "Module":
         for module in self.modules():
@@ -273,6 +281,17 @@ class Module:
 
     def eval(self) -> "Module":
         return self.train(False)
+
+    def without_input_gradient(self) -> "Module":
+        """From now on backward may spare the input's gradient, and return None in its place.
+
+        For a network's first layer, whose input is data: nobody asks for that gradient, and it
+        costs as much as the pass forward. The parameters' gradients stay what they are. Linear
+        layers and convolutions spare it, a network hands it on to its first layer, and where there
+        is little to spare the gradient is returned as before.
+        """
+        self.input_gradient = False
+        return self
 
     def _named_buffers(self) -> Iterator[tuple[str, Array, bool]]:
         """Name, array, and whether it belongs to the state; those that are None left out."""

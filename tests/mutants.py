@@ -175,9 +175,12 @@ def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
             left_out = kinds("forgotten-derivative", "forgotten-factor")
             yield "derivative left out", left_out, returning("np.ones_like(x)")
             yield "function for derivative", kinds("activation-for-derivative"), returning("y")
-            boolean = isinstance(first, ast.UnaryOp) and isinstance(first.op, ast.Invert)
+            boolean = isinstance(first, ast.Compare) or isinstance(
+                getattr(first, "op", None), ast.Invert
+            )
             if not boolean:  # 0² = 0 and 1² = 1
-                yield "derivative twice", kinds("derivative-twice"), returning("(E) * (E)")
+                twice = kinds("derivative-twice", "number-forgotten")  # of a constant, the number
+                yield "derivative twice", twice, returning("(E) * (E)")
         text = ast.unparse(value)
         if text == "g * self.derivative(x, y)":
             kind = kinds("activation-on-gradient")

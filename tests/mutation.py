@@ -114,7 +114,12 @@ EQUIVALENT: dict[Key, str] = {
         "near = size < self.beta",
         "near = size <= self.beta",
     ): "both branches are β/2 there, but for the last bit",
-    ("NLLLoss.weights", "condition true", "smoothing", "True"): "without smoothing 0 is added",
+    (
+        "CrossEntropyLoss.forward",
+        "condition true",
+        "self.label_smoothing",
+        "True",
+    ): "without smoothing 0 is added",
     (
         "CyclicLR.next",
         "comparison",
@@ -281,15 +286,9 @@ EQUIVALENT: dict[Key, str] = {
         "(n - 1) / (m - 1) if m > 1 else 0",
         "(n - 1) / (m - 1) if m > 1 else 1",
     ): "of a single output, the first, 0 steps are taken",
-    (
-        "pad",
-        "condition false",
-        "all((width == (0, 0) for width in widths))",
-        "False",
-    ): ONLY_SPEED,
+    ("pad", "condition false", "not any(map(any, widths))", "False"): ONLY_SPEED,
+    ("bordered", "condition false", "not any(map(any, widths))", "False"): ONLY_SPEED,
     ("Padding.forward", "condition true", "np.may_share_memory(x, y)", "True"): ONLY_SPEED,
-    ("blocks", "number", "2 ** 17", "2 ** 18"): ONLY_SPEED,
-    ("blocks", "number", "2 ** 17", "3 ** 17"): ONLY_SPEED,
     # ---- in what is thrown away
     (
         "ReduceLROnPlateau.cut",

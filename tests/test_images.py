@@ -1,5 +1,7 @@
 """What the table of cases does not show of the layers for images."""
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 import manual
-from manual.layers.windows import blocks
+from manual.layers.windows import blocks, scratch
 from torch_ref.parity.distance import compare
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import to_torch, twin_of
@@ -289,7 +291,7 @@ def test_blocks_of_rows_add_up(
 ) -> None:
     """In blocks of two rows and what is left, each result is that of PyTorch."""
     monkeypatch.setattr(
-        "manual.layers.convolution.blocks",
+        "manual.layers.correlation.blocks",
         lambda rows, size: [slice(i, min(i + 2, rows)) for i in range(0, rows, 2)],
     )
     layer = getattr(manual, name)(4, 6, 3, **options, dtype=np.float64)
@@ -298,6 +300,61 @@ def test_blocks_of_rows_add_up(
     layer.forget_passes()
     passed = [one_pass(m, [x], upstream).quantities for m in (layer, twin_of(layer))]
     assert_agreement(compare(passed[0], passed[1], lambda kind, name: 64.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel", "options"),
+    [
+        ("Conv2d", (1, 3), {"stride": 2}),  # nothing to copy, and no line beside the next
+        ("Conv2d", (1, 1), {"stride": (2, 1)}),
+        ("Conv2d", (2, 3), {"padding": 4}),  # more than the kernel's reach: backward cuts off
+        ("Conv3d", (2, 1, 3), {"dilation": (2, 1, 1), "padding": (0, 2, 1)}),
+        ("Conv2d", 3, {"padding": 1, "padding_mode": "circular"}),
+        ("Conv1d", 2, {"groups": 2, "dilation": 2, "stride": 2}),
+        ("ConvTranspose2d", (2, 3), {"padding": (2, 1)}),
+        ("ConvTranspose2d", (2, 3), {"stride": (1, 2), "padding": 1, "groups": 2}),
+    ],
+)
+@pytest.mark.parametrize("small", [0, 10**6])
+def test_kernels_of_every_form(
+    name: str,
+    kernel: Any,
+    options: dict[str, Any],
+    small: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether the input's gradient comes from a correlation or is spread weight by weight."""
+    monkeypatch.setattr("manual.layers.correlation.SMALL", small)
+    layer = getattr(manual, name)(4, 6, kernel, **options, dtype=np.float64)
+    x = images(int(name[-2]), 3, 4, size=5)
+    upstream = [G.normal(size=layer(x).shape)]
+    layer.forget_passes()
+    passed = [one_pass(m, [x], upstream).quantities for m in (layer, twin_of(layer))]
+    assert_agreement(compare(passed[0], passed[1], lambda kind, name: 64.0))
+
+
+def test_scratch_is_a_threads_own_and_kept_while_small() -> None:
+    dtype = np.dtype(np.float32)
+    mine = scratch("mine", (4, 5), dtype)
+    assert mine.shape == (4, 5)
+    assert mine.dtype == dtype
+    assert np.shares_memory(mine, scratch("mine", (3,), np.dtype(np.float64)))
+    assert not np.shares_memory(mine, scratch("another", (4, 5), dtype))
+    with ThreadPoolExecutor(1) as pool:
+        assert not np.shares_memory(mine, pool.submit(scratch, "mine", (4, 5), dtype).result())
+    large = scratch("mine", (2**25,), dtype)
+    assert not np.shares_memory(large, scratch("mine", (2**25,), dtype))
+    assert np.shares_memory(mine, scratch("mine", (4, 5), dtype))
+
+
+def test_a_layer_is_no_larger_for_having_worked() -> None:
+    network = manual.ConvNet((1, 4, 6), 8)
+    sizes = []
+    for samples in (1, 64):
+        y = network(np.ones((samples, 1, 8, 8), np.float32))
+        network.backward(y)
+        sizes.append(len(pickle.dumps(network)))
+    assert sizes[0] == sizes[1]
 
 
 def test_no_more_is_kept_for_backward_than_pytorch_keeps() -> None:

@@ -1,5 +1,6 @@
 """Modules: what they refuse, and with which words; state; shapes of any size."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -341,3 +342,52 @@ def test_empty_batches_are_nan_without_a_warning() -> None:
     of_classes = manual.CrossEntropyLoss()
     assert np.isnan(of_classes(empty, np.ones(0, int)))
     assert of_classes.backward().shape == (0, 3)
+
+
+# ---- The gradient of the data
+
+SPARING: list[tuple[Any, tuple[int, ...]]] = [
+    (lambda g: manual.Linear(3, 4, generator=g), (5, 3)),
+    (lambda g: manual.Conv2d(3, 4, 2, generator=g), (5, 3, 4, 6)),
+    (lambda g: manual.ConvTranspose1d(3, 4, 2, generator=g), (5, 3, 6)),
+    (lambda g: manual.MLP((3, 5, 4), generator=g), (6, 3)),
+    (lambda g: manual.ConvNet((2, 3, 4), 8, generator=g), (5, 2, 8, 8)),
+    (lambda g: manual.ResNet(2, 4, 1, generator=g), (5, 2, 6, 6)),
+    (lambda g: manual.Sequential(manual.Linear(3, 4, generator=g), manual.Tanh()), (5, 3)),
+]
+
+
+@pytest.mark.parametrize(("make", "shape"), SPARING)
+def test_the_gradient_of_the_data_can_be_spared(make: Any, shape: tuple[int, ...]) -> None:
+    """Twice in a row, a copy too; the parameters' gradients stay the same bit for bit."""
+    asked = make(np.random.default_rng(0))
+    spared = make(np.random.default_rng(0))
+    assert spared.without_input_gradient() is spared
+    assert repr(spared) == repr(asked)
+    assert spared.state_dict().keys() == twin_of(spared).state_dict().keys()
+    for module in (asked, spared, copy.deepcopy(spared)):
+        inputs = [np.random.default_rng(i).normal(size=shape).astype(F32) for i in (1, 2)]
+        with manual.keep_passes():
+            upstream = [np.cos(module(x)) for x in inputs]
+            returned = [module.backward(g) for g in reversed(upstream)]
+        if module is asked:
+            assert [g.shape for g in returned] == [shape, shape]
+            continue
+        assert returned == [None, None]
+        pairs = zip(asked.parameters(), module.parameters(), strict=True)
+        assert all(np.array_equal(a.grad, b.grad) for a, b in pairs)
+
+
+def test_a_layer_that_stands_elsewhere_too_spares_nothing() -> None:
+    """Its second place has a layer before it, which asks for the gradient."""
+    layer = manual.Linear(3, 3)
+    network = manual.Sequential(layer, manual.Tanh(), manual.Sequential(layer))
+    network.without_input_gradient()
+    assert network.backward(network(X)).shape == X.shape
+    assert manual.Sequential().without_input_gradient()(X) is X
+
+
+def test_where_there_is_nothing_to_spare_the_gradient_comes_as_before() -> None:
+    layer = manual.ReLU()
+    layer.without_input_gradient()
+    assert np.array_equal(layer.backward(layer(X)), X)

@@ -9,13 +9,14 @@ import pytest
 
 import manual
 from manual.passes import observe_calls
-from torch_ref.parity.distance import compare
+from torch_ref.parity.distance import compare, measure
 from torch_ref.parity.judge import Judgement
 from torch_ref.parity.one_pass import Quantities, one_pass
 from torch_ref.parity.tolerance import EPS, Allowed, Moves, Shadows, Sums, allowed_at_most
 
 from .cases import CASES, Case
-from .cases.case import cast
+from .cases.case import Chain, cast, typed
+from .cases.draws import normal
 from .conftest import OPTIMIZERS, Pair, Training, make_pair, named
 
 pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")
@@ -82,6 +83,47 @@ def test_an_error_of_a_known_size_is_found(name: str, dtype: Any, relative: floa
         off = spoiled(mine.quantities, key, relative / EPS[dtype])
         report = compare(off, theirs, mine.allowed, pair.scale)
         assert not report.agrees, key
+
+
+BEFORE_A_NORM = Case(
+    "Sequential",
+    Chain((typed(manual.Linear, 3, 4), typed(manual.BatchNorm1d, 4))),
+    normal((7, 3)),
+)
+
+
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+def test_what_rounding_leaves_of_a_zero_gradient_is_no_disagreement(dtype: Any) -> None:
+    """A bias ahead of a batch norm, which takes it off again: both sides have other noise there."""
+    for seed in range(5):
+        pair = make_pair(BEFORE_A_NORM, dtype, seed)
+        mine, theirs = pair.by_hand(), pair.by_autograd().quantities
+        report = compare(mine.quantities, theirs, mine.allowed, pair.scale)
+        assert report.agrees, report
+        assert [row.name for row in report.rows if not row.proves] == ["0.bias"]
+        for by in (1e-3, 1.0):  # of the upstream's size that is a wrong gradient
+            off = {**mine.quantities, ("gradient", "0.bias"): np.full(4, by * pair.scale, dtype)}
+            assert not compare(off, theirs, mine.allowed, pair.scale).agrees
+
+
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+def test_whole_steps_of_what_rounding_leaves_of_a_zero_are_no_disagreement(dtype: Any) -> None:
+    """Adam's step is as long as its rate, whichever way the noise of a bias points."""
+    for seed in range(6):
+        pair = make_pair(BEFORE_A_NORM, dtype, seed)
+        report = pair.training(OPTIMIZERS["Adam"](pair.mine.parameters()))
+        assert report.agrees, report
+
+
+def test_a_gradient_of_zeros_is_wrong_where_the_true_one_is_not() -> None:
+    mine, theirs = np.zeros(3), np.array([0.0, 1e-9, 0.0])
+    wrong = measure("gradient", "weight", mine, theirs, 20, zero_scale=1.0)
+    assert not wrong.agrees
+    noise = measure("gradient", "weight", mine, theirs * 1e-7, 20, zero_scale=1.0)
+    assert noise.agrees
+    assert not noise.proves
+    nothing = measure("gradient", "weight", mine, mine, 20, zero_scale=0.0)
+    assert nothing.distance == 0
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -2,12 +2,14 @@
 
 linear                  Linear, Conv1D, Bilinear, Identity, Flatten, Unflatten
 activations             functions applied to each element, all derivatives in one table
+gelu                    GELU, both forms
 softmax                 activations that share out one axis; GLU
 embedding               rows of a table, looked up by number; EmbeddingBag, their sums
 distance                PairwiseDistance, CosineSimilarity
 dropout                 leaving out a random part
 windows                 how images lie in memory, and windows that slide over them
 padding                 a border around an image
+correlation             the sums of a convolution, as matrix products
 convolution             Conv1d, Conv2d, Conv3d
 transposed_convolution  ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 pooling                 MaxPool, AvgPool, LPPool: one number from every window

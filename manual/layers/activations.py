@@ -1,4 +1,4 @@
-"""Functions applied to each element; softmax.py has those along an axis.
+"""Functions applied to each element; gelu.py has one more, softmax.py those along an axis.
 
     y = f(x)         formula                        f′(x)
     ---------------------------------------------------------------------------------------
@@ -20,7 +20,7 @@
     SiLU             x σ                            σ + x σ (1 − σ)
     Mish             x t, t = tanh(softplus x)      t + x (1 − t²) σ
     GELU             x Φ                            Φ + x φ
-    GELU tanh        x σ(2u)                        σ(2u) + x σ(2u) σ(−2u) 2u′
+    GELU tanh        x Φ, Φ = σ(2u)                 Φ + x Φ (1 − Φ) 2u′
     Hardsigmoid      min(max(x + 3, 0), 6)/6        1/6 in (−3, 3), else 0
     Hardswish        x · Hardsigmoid                0, x/3 + ½, 1     below, in, above (−3, 3)
     Hardshrink       x or 0                         1 or 0            second where |x| ≤ λ
@@ -38,11 +38,9 @@ from ..arrays import Array, float_dtype
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
 from ..special import (
-    PI,
     above_minus_inf,
     clamp_to_finite,
     log_sigmoid,
-    normal_cdf,
     sigmoid,
     softplus,
 )
@@ -104,7 +102,7 @@ class ReLU(Gate):
         return np.maximum(x, 0)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return ~(y <= 0)
+        return y != 0  # what is not a number passes too
 
 
 class Hardtanh(Gate):
@@ -359,44 +357,6 @@ class Mish(InplaceRefused):
     def derivative(self, x: Array, y: Array) -> Array:
         t = np.tanh(softplus(x))
         return t + clamp_to_finite(x) * ((1 - t * t) * sigmoid(x))
-
-
-class GELU(Elementwise):
-    """y = x Φ(x), Φ the standard normal's distribution: x, weighted by how rarely it is exceeded.
-
-    approximate="none":  Φ = (1 + erf(x/√2))/2, and Φ′ = φ = e^(−x²/2)/√(2π), so
-                         dy/dx = Φ + x φ
-    approximate="tanh":  Φ ≈ (1 + tanh u)/2 = σ(2u) with u = √(2/π) (x + 0.044715 x³), so
-                         dy/dx = σ(2u) + x σ(2u) σ(−2u) 2u′ with u′ = √(2/π) (1 + 3·0.044715 x²)
-
-    Each has a derivative of its own: that of one form is not that of the other.
-    """
-
-    CUBIC = 0.044715
-    SATURATED = 160.0  # here every dtype has Φ = 0 or 1 and x φ = 0, so that no x³ need overflow
-
-    def __init__(self, approximate: str = "none") -> None:
-        super().__init__()
-        if approximate not in ("none", "tanh"):
-            raise ValueError(f"GELU: approximate is {approximate!r}, expected 'none' or 'tanh'")
-        self.approximate = approximate
-
-    def twice_u(self, z: Array) -> Array:
-        """2u, of which Φ is about the sigmoid."""
-        return 2 * np.sqrt(z.dtype.type(2 / PI)) * (z + self.CUBIC * z * z * z)
-
-    def value(self, x: Array) -> Array:
-        z = np.clip(x, -self.SATURATED, self.SATURATED)
-        cumulative = normal_cdf(z) if self.approximate == "none" else sigmoid(self.twice_u(z))
-        return above_minus_inf(x) * cumulative
-
-    def derivative(self, x: Array, y: Array) -> Array:
-        z = np.clip(x, -self.SATURATED, self.SATURATED)
-        if self.approximate == "none":
-            return normal_cdf(z) + z * np.exp(z * z / -2) / np.sqrt(z.dtype.type(2 * PI))
-        slope = 2 * np.sqrt(z.dtype.type(2 / PI)) * (1 + 3 * self.CUBIC * z * z)
-        above, below = sigmoid(self.twice_u(z)), sigmoid(-self.twice_u(z))
-        return above + z * above * below * slope
 
 
 class Hardsigmoid(InplaceRefused):

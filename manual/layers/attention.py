@@ -33,20 +33,25 @@ def weights_of(scores: Array, nothing: float) -> Array:
     """The softmax of each row, in place; `nothing` in a row that is −∞ throughout."""
     largest = scores.max(axis=-1, keepdims=True, initial=-np.inf)
     empty = largest == -np.inf
-    scores -= np.where(empty, 0, largest)
+    some_empty = empty.any()
+    if some_empty:
+        largest[empty] = 0
+    scores -= largest
     np.exp(scores, out=scores)
-    total = scores.sum(axis=-1, keepdims=True)
-    scores /= np.where(empty, 1, total)
-    if empty.any():
+    total = scores @ np.ones((scores.shape[-1], 1), scores.dtype)  # by row
+    if some_empty:
+        total[empty] = 1
+    scores /= total
+    if some_empty:
         np.copyto(scores, nothing, where=empty)
     return scores
 
 
 def through_softmax(A: Array, dA: Array) -> Array:
-    """∂L/∂S from A = softmax(S) and ∂L/∂A."""
-    dS = dA - (A * dA).sum(axis=-1, keepdims=True)
-    dS *= A
-    return dS
+    """∂L/∂S from A = softmax(S) and ∂L/∂A, whose place it takes."""
+    dA -= np.vecdot(A, dA)[..., np.newaxis]
+    dA *= A
+    return dA
 
 
 def causal(queries: int, keys: int) -> Array:
@@ -126,11 +131,12 @@ class ScaledDotProductAttention(Module):
                 )
             k, v = self.shared(k, q.shape[-3]), self.shared(v, q.shape[-3])
         scale = 1 / math.sqrt(q.shape[-1]) if self.scale is None else self.scale
-        scores = (q @ k.swapaxes(-1, -2)) * q.dtype.type(scale)  # (…, L, S)
+        q = q * q.dtype.type(scale)
+        scores = q @ k.swapaxes(-1, -2)  # (…, L, S)
         if self.is_causal:
             if attn_mask is not None:
                 raise ValueError(f"{self!r}: attn_mask is given, and is_causal is one already")
-            scores[..., causal(*scores.shape[-2:])] = -np.inf
+            np.copyto(scores, -np.inf, where=causal(*scores.shape[-2:]))
         shape = None
         if attn_mask is not None:
             scores = self.masked(scores, attn_mask)
@@ -155,8 +161,9 @@ class ScaledDotProductAttention(Module):
             dA = self.leave_out.backward(dA)
         # A = softmax(scores)
         dS = through_softmax(A, dA)
-        scaled = dS * dS.dtype.type(scale)
-        dq, dk = scaled @ k, scaled.swapaxes(-1, -2) @ q
+        # scores = (q scale) @ kᵀ, and it is q scale that was saved
+        dq, dk = dS @ k, dS.swapaxes(-1, -2) @ q
+        dq *= dq.dtype.type(scale)
         if self.enable_gqa:  # several heads of q used one of k and v
             dk, dv = (
                 d.reshape(*d.shape[:-3], x.shape[-3], -1, *d.shape[-2:]).sum(axis=-3)

@@ -4,216 +4,30 @@ A convolution is a linear layer whose weights are shared. Its matrix has a row f
 in it the kernel's weights W[k] at the inputs p·stride + k·dilation; all else is zero. So its
 backward is Linear's: the transposed matrix carries the gradient back, which is again a sliding
 kernel, the transposed convolution; and as every weight stands in the matrix once for each place p,
-the gradients of all places add up.
-
-Nothing of that matrix is ever written out. In memory the padded input lies as (*S, C, N), see
-windows.py. Of its lines, those that the rows of the kernel see are copied side by side, as if they
-were more channels of one line: so what the kernel sees at place p, k neighbouring pixels, is one
-block of (K·C, N) numbers, K the number of weights, and what it sees at all places is a *view* whose
-blocks overlap. The convolution is one matrix product for each place, (O, K·C) x (K·C, N), and the
-gradient of the weights is that of these blocks with the upstream gradient. All of it goes through
-the places a few rows at a time, which stay in the processor's cache.
+the gradients of all places add up. How these sums are taken, correlation.py tells.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from ..arrays import Array, float_dtype
 from ..initializers import kaiming_uniform_, uniform_
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
-from .padding import MODES, pad, unpad
-from .windows import (
-    Sizes,
-    blocks,
-    check_spatial,
-    count,
-    inward,
-    outward,
-    seen_by,
-    sizes_of,
-    span,
+from .correlation import (
+    correlate,
+    groups_first,
+    groups_inside,
+    spread,
+    summed_over_places,
+    weight_gradient,
 )
-
-
-def side_by_side(x: Array, kernel: int, stride: int) -> Array:
-    """Every `kernel` pixels that are neighbours on the last spatial axis, as one block: a view.
-
-    Args:
-        x: (*, S, C, N), contiguous on these axes.
-    Returns:
-        (*, P, kernel·C, N), the blocks overlapping.
-    """
-    *others, pixels, channels, samples = x.shape
-    channel = samples * x.itemsize
-    pixel = channels * channel
-    shape = (*others, (pixels - kernel) // stride + 1, kernel * channels, samples)
-    strides = (*x.strides[: len(others)], stride * pixel, channel, x.itemsize)
-    return as_strided(x, shape, strides, writeable=False)
-
-
-def groups_first(x: Array) -> Array:
-    """(*S, G, C, N) -> (G, *S, C, N): a view."""
-    return x.transpose(-3, *range(x.ndim - 3), -2, -1)
-
-
-def columns_first(
-    x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes
-) -> list[Array]:
-    """What every place of the kernel sees of x (G, *S, C, N), column after column: views."""
-    rows = seen_by(kernel, stride, dilation, out)
-    return [x[:, *seen] for column in range(kernel[-1]) for seen in rows[column :: kernel[-1]]]
-
-
-def unfolded(
-    x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes, size: int
-) -> Iterator[tuple[slice, Array]]:
-    """What the kernel sees at a block of places after the other, p of the first axis at a time.
-
-    Args:
-        x: (G, *S, C, N), contiguous.
-        out: how many places there are on each axis.
-        size: elements that are at work for one place.
-    Returns:
-        The places of the first axis, with (G, p, *P, K·C, N), the kernel's columns one after the
-        other; it is overwritten by the next.
-    """
-    channels, samples = x.shape[-2:]
-    # one copy for each row of the kernel; for each weight where a row's pixels are not neighbours
-    # in memory, because of dilation or groups
-    overlapping = len(x) == 1 and dilation[-1] == 1
-    if overlapping:
-        sizes = (*out[:-1], (out[-1] - 1) * stride[-1] + kernel[-1])  # all of a line that is seen
-        rows = seen_by((*kernel[:-1], 1), (*stride[:-1], 1), dilation, sizes)
-        lines = [x[:, *seen] for seen in rows]
-    else:
-        sizes = out
-        lines = columns_first(x, kernel, stride, dilation, out)
-    steps = [*blocks(out[0], count(out[1:]) * size)]
-    if len(lines) == 1:  # nothing to copy
-        seen = side_by_side(lines[0], kernel[-1], stride[-1]) if overlapping else lines[0]
-        yield from ((block, seen[:, block]) for block in steps)
-        return
-    most = steps[0].stop if steps else 0
-    copies = np.empty((len(x), most, *sizes[1:], len(lines), channels, samples), x.dtype)
-    seen = copies.reshape(*copies.shape[:-3], len(lines) * channels, samples)
-    if overlapping:
-        seen = side_by_side(seen, kernel[-1], stride[-1])
-    for block in steps:
-        places = block.stop - block.start
-        for i, line in enumerate(lines):
-            copies[:, :places, ..., i, :, :] = line[:, block]
-        yield block, seen[:, :places]
-
-
-def correlate(
-    x: Array,
-    W: Array,
-    b: Array | None,
-    kernel: Sizes,
-    stride: Sizes,
-    dilation: Sizes,
-    out: Sizes,
-) -> Array:
-    """y[p] = b + Σₖ W[k] x[p·stride + k·dilation].
-
-    Args:
-        x: (G, *S, C, N), contiguous; W: (G, *1, O, K·C), the kernel's columns one after the other;
-            b: (G·O,), or None for none.
-        out: how many places p there are on each axis.
-    Returns:
-        (G, *P, O, N).
-    """
-    groups, outputs, samples = len(W), W.shape[-2], x.shape[-1]
-    y = groups_first(np.empty((*out, groups, outputs, samples), x.dtype))
-    size = groups * sum(W.shape[-2:]) * samples
-    bias = None if b is None else np.repeat(b, samples).reshape(*W.shape[:-1], samples)
-    for block, seen in unfolded(x, kernel, stride, dilation, out, size):
-        part = y[:, block]
-        np.matmul(W, seen, out=part)  # (G, *1, O, K·C) x (G, p, *P, K·C, N)
-        if bias is not None:
-            part += bias
-    return y
-
-
-def sum_in_pairs(terms: Array) -> Array:
-    """The sum over the first axis, halves added to each other: rounding grows with log n, not n.
-
-    Args:
-        terms: overwritten.
-    """
-    rest = len(terms)
-    while rest > 1:
-        half = rest // 2
-        terms[:half] += terms[rest - half : rest]
-        rest -= half
-    return terms[0]
-
-
-def summed_over_places(g: Array) -> Array:
-    """(*P, O, N) -> (O,)."""
-    over_samples = g @ np.ones(g.shape[-1], g.dtype)  # a product is the fastest sum
-    return sum_in_pairs(over_samples.reshape(-1, g.shape[-2]))
-
-
-def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
-    """∂L/∂W[k] = Σₚ g[p] x[p·stride + k·dilation]ᵀ, over all places p and samples.
-
-    Args:
-        x: (G, *S, C, N), contiguous; g: (G, *P, O, N), the gradient of `correlate`'s result.
-    Returns:
-        (G, O, K·C).
-    """
-    out, (groups, outputs, samples), inputs = g.shape[1:-2], (len(g), *g.shape[-2:]), x.shape[-2]
-    terms = count(kernel) * inputs
-    total = np.zeros((1, groups, terms, outputs), x.dtype)  # a row for each place of a block
-    size = groups * (terms * outputs + (terms + outputs) * samples)
-    for block, seen in unfolded(x, kernel, stride, dilation, out, size):
-        turned = g[:, block].swapaxes(-1, -2)  # (G, p, *P, N, O)
-        if outputs > samples:
-            # The product of each place would be larger than what is seen there. One for each row:
-            seen = np.moveaxis(seen, -2, 2).reshape(groups, len(seen[0]), terms, -1)
-            turned = turned.reshape(groups, len(seen[0]), -1, outputs)
-        elif terms > samples:  # then it pays to have the product's smaller side as it wants it
-            turned = np.ascontiguousarray(turned)
-        each = seen @ turned  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
-        each = each.reshape(groups, -1, terms, outputs).swapaxes(0, 1)
-        if len(each) > len(total):
-            total, each = each, total
-        total[: len(each)] += each
-    return sum_in_pairs(total).swapaxes(-1, -2)
-
-
-def spread(
-    g: Array, W: Array, shape: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes
-) -> Array:
-    """∂L/∂x[q] = Σ W[k]ᵀ g[p] over all p and k with p·stride + k·dilation = q: the transpose.
-
-    Args:
-        g: (G, *P, O, N); W: (G, *1, O, K·C).
-        shape: of x on its spatial axes.
-    Returns:
-        (G, *S, C, N).
-    """
-    out, (groups, outputs, samples) = g.shape[1:-2], (len(g), *g.shape[-2:])
-    turned = np.ascontiguousarray(W.swapaxes(-1, -2))  # (G, *1, K·C, O)
-    channels = turned.shape[-2] // count(kernel)
-    together = -(-16 // channels)  # weights' places in one product: a narrow matrix is slow
-    x = groups_first(np.zeros((*shape, groups, channels, samples), g.dtype))
-    seen = columns_first(x, kernel, stride, dilation, out)
-    size = groups * (outputs + together * channels) * samples
-    for block in blocks(out[0], count(out[1:]) * size):
-        for first in range(0, len(seen), together):
-            rows = turned[..., first * channels : (first + together) * channels, :]
-            back = rows @ g[:, block]  # (G, *1, k·C, O) x (G, p, *P, O, N)
-            for i, part in enumerate(seen[first : first + together]):
-                part[:, block] += back[..., i * channels : (i + 1) * channels, :]
-    return x
+from .padding import MODES, Widths, pad, padded_sizes, unpad
+from .windows import Sizes, check_spatial, count, inward, outward, sizes_of, span
 
 
 class Convolution(Module):
@@ -297,14 +111,30 @@ class Convolution(Module):
 
     def all_channels(self, y: Array) -> Array:
         """(G, *P, O, N) -> (*P, G·O, N)."""
-        together = y.transpose(*range(1, y.ndim - 2), 0, -2, -1)
-        return together.reshape(*y.shape[1:-2], len(y) * y.shape[-2], y.shape[-1])
+        return groups_inside(y).reshape(*y.shape[1:-2], len(y) * y.shape[-2], y.shape[-1])
 
     def lengths(self, inputs: int, outputs: int, places: int) -> dict[str, int]:
         """How many terms the sums have, from the channels on either side and the places."""
         taps_ = count(self.kernel_size)
         lengths = {"output": inputs * taps_ // self.groups, "input": outputs * taps_ // self.groups}
         return lengths | {"weight": places, "bias": places}
+
+
+@lru_cache
+def widths_of(padding: Any, reach: Sizes) -> Widths:
+    """How much `padding` is, before and after each axis."""
+    if padding == "valid":
+        return ((0, 0),) * len(reach)
+    if padding == "same":
+        return tuple(((r - 1) // 2, r - 1 - (r - 1) // 2) for r in reach)
+    return tuple((p, p) for p in padding)
+
+
+@lru_cache
+def places_of(padded: Sizes, reach: Sizes, stride: Sizes) -> Sizes:
+    """How many places there are on each axis; less than 1 where the kernel is too large."""
+    sizes = zip(padded, reach, stride, strict=True)
+    return tuple((n - r) // s + 1 for n, r, s in sizes)
 
 
 class ForwardConvolution(Convolution):
@@ -361,29 +191,24 @@ class ForwardConvolution(Convolution):
             self.padding = sizes_of(self, "padding", padding, self.AXES, 0)
 
     @property
-    def widths(self) -> list[tuple[int, int]]:
+    def widths(self) -> Widths:
         """The padding before and after each axis."""
-        if self.padding == "valid":
-            return [(0, 0)] * self.AXES
-        if self.padding == "same":
-            reach = [n - 1 for n in span(self.kernel_size, self.dilation)]
-            return [(r // 2, r - r // 2) for r in reach]
-        return [(p, p) for p in self.padding]
+        return widths_of(self.padding, span(self.kernel_size, self.dilation))
 
-    def places(self, spatial: Sequence[int]) -> Sizes:
+    def places(self, spatial: Sizes) -> Sizes:
         """How many places there are on each axis of an input of these sizes.
 
         Raises:
             ValueError: the kernel is larger than the padded input.
         """
-        padded = [n + a + b for n, (a, b) in zip(spatial, self.widths, strict=True)]
+        padded = padded_sizes(spatial, self.widths)
         reach = span(self.kernel_size, self.dilation)
-        if any(r > n for r, n in zip(reach, padded, strict=True)):
+        places = places_of(padded, reach, self.stride)
+        if min(places) < 1:
             raise ValueError(
-                f"{self!r}: the kernel reaches over {reach}, the padded input has {tuple(padded)}"
+                f"{self!r}: the kernel reaches over {reach}, the padded input has {padded}"
             )
-        sizes = zip(padded, reach, self.stride, strict=True)
-        return tuple((n - r) // s + 1 for n, r, s in sizes)
+        return places
 
     def sum_lengths(self, input: Array) -> dict[str, int]:
         samples = len(input) if input.ndim == self.AXES + 2 else 1
@@ -403,18 +228,26 @@ class ForwardConvolution(Convolution):
         self.save_for_backward(padded, x.shape, batched)
         return outward(y, batched)
 
-    def backward(self, g: Array) -> Array:
+    def backward(self, g: Array) -> Any:
         padded, shape, batched = self.take_saved(g)
-        g = inward(g, self.AXES)  # (*P, O, N)
+        g = np.ascontiguousarray(inward(g, self.AXES))  # (*P, O, N)
         # y += b
         if self.bias is not None:
             self.bias.accumulate(summed_over_places(g))
         # y = correlate(padded, W)
-        g = self.in_groups(np.ascontiguousarray(g))
+        g = self.in_groups(g)
         self.accumulate_kernel(weight_gradient(padded, g, *self.slide))
-        grad = self.all_channels(spread(g, self.kernel, padded.shape[1:-2], *self.slide))
+        if not self.input_gradient:
+            return None
+        if self.padding_mode == "zeros":  # its own gradient need not be known
+            before, _ = zip(*self.widths, strict=True)
+            grad = spread(g, self.kernel, shape[:-2], before, *self.slide)
+            return outward(self.all_channels(grad), batched)
+        nothing = (0,) * self.AXES
+        grad = spread(g, self.kernel, padded.shape[1:-2], nothing, *self.slide)
         # padded = pad(x)
-        return outward(unpad(grad, shape, self.widths, self.padding_mode), batched)
+        grad = unpad(self.all_channels(grad), shape, self.widths, self.padding_mode)
+        return outward(grad, batched)
 
 
 class Conv1d(ForwardConvolution):

@@ -91,13 +91,13 @@ class CosineSimilarity(Module):
         n1, n2 = (np.maximum(n, self.eps) for n in lengths)
         u1, u2 = x1 / n1, x2 / n2
         cos = (u1 * u2).sum(axis=axis, keepdims=True)
-        whole = [n >= self.eps for n in lengths]
-        self.save_for_backward(u1, u2, n1, n2, cos, whole, shapes)
+        along = [u * (n >= self.eps) for u, n in zip((u1, u2), lengths, strict=True)]
+        self.save_for_backward(u1, u2, n1, n2, cos, along, shapes)
         return cos.reshape(()) if axis is None else cos.squeeze(axis)
 
     def backward(self, g: Array) -> tuple[Array, Array]:
-        u1, u2, n1, n2, cos, (whole1, whole2), (shape1, shape2) = self.take_saved(g)
+        u1, u2, n1, n2, cos, (along1, along2), (shape1, shape2) = self.take_saved(g)
         g = g.reshape(cos.shape)
-        dx1 = g * (u2 - cos * u1 * whole1) / n1
-        dx2 = g * (u1 - cos * u2 * whole2) / n2
+        dx1 = g * (u2 - cos * along1) / n1
+        dx2 = g * (u1 - cos * along2) / n2
         return summed_to(dx1, shape1), summed_to(dx2, shape2)

@@ -26,6 +26,19 @@ def row_of_padding(module: Module, index: int | None, rows: int) -> int | None:
     return index % rows
 
 
+def added_rows(rows: Array, place: Array, table: Array) -> Array:
+    """A table of this one's shape, where row i is the sum of all rows whose place is i.
+
+    total[place] += rows would keep only one of equal places. np.add.at adds all of them; it is
+    fast for one axis only, so each number gets its place in the flat table.
+    """
+    total = np.zeros(table.shape, table.dtype)
+    D = table.shape[1]
+    flat_place = place.astype(np.intp)[:, np.newaxis] * D + np.arange(D)
+    np.add.at(total.reshape(-1), flat_place.reshape(-1), rows.reshape(-1))
+    return total
+
+
 class Embedding(Module):
     """yₙ = W[xₙ]: row xₙ of the table W.
 
@@ -84,8 +97,7 @@ class Embedding(Module):
 
     def backward(self, g: Array) -> None:
         (x,) = self.take_saved(g)
-        grad_weight = np.zeros_like(self.weight.data)
-        np.add.at(grad_weight, x, g)  # grad_weight[x] += g would keep only one of equal rows
+        grad_weight = added_rows(g.reshape(-1, self.embedding_dim), x.reshape(-1), self.weight.data)
         if self.padding_idx is not None:
             grad_weight[self.padding_idx] = 0
         self.weight.accumulate(grad_weight)
@@ -218,13 +230,11 @@ class EmbeddingBag(Module):
     def backward(self, g: Array) -> Array | None:
         x, bag, rows, scale, y, inside, shape = self.take_saved(g)
         grad_rows = g[bag]  # (n, D)
-        grad_weight = np.zeros_like(self.weight.data)
         if self.mode == "max":
             grad_rows = grad_rows * self.first_largest(rows, bag, y)
         elif scale is not None:
             grad_rows = grad_rows * scale
-        np.add.at(grad_weight, x, grad_rows)
-        self.weight.accumulate(grad_weight)
+        self.weight.accumulate(added_rows(grad_rows, x, self.weight.data))
         if shape is None:
             return None
         grad_s = np.zeros(inside.size, g.dtype)

@@ -69,7 +69,7 @@ class Linear(Module):
             y += self.bias.data
         return y
 
-    def backward(self, g: Array) -> Array:
+    def backward(self, g: Array) -> Any:
         (x,) = self.take_saved(g)
         samples_g = g.reshape(-1, self.out_features)  # (N, out)
         # y = x @ W.T
@@ -77,7 +77,12 @@ class Linear(Module):
         # y += b
         if self.bias is not None:
             self.bias.accumulate(samples_g.sum(axis=0))  # (out,)
-        return g @ self.weight.data  # (*, out) x (out, in) -> (*, in)
+        if not self.input_gradient:
+            return None
+        W = self.weight.data
+        if x.ndim == 2 and x.flags.f_contiguous:  # g W, laid out in memory as x is
+            return (W.T @ g.T).T
+        return g @ W  # (*, out) x (out, in) -> (*, in)
 
 
 class Conv1D(Module):
@@ -112,7 +117,9 @@ class Conv1D(Module):
             raise ValueError(f"{self!r}: input has shape {x.shape}, expected (*, {self.nx})")
         self.save_for_backward(x)
         rows = x.reshape(-1, self.nx)  # one product, whatever the axes before the last
-        return (rows @ self.weight.data + self.bias.data).reshape(*x.shape[:-1], self.nf)
+        y = rows @ self.weight.data
+        y += self.bias.data
+        return y.reshape(*x.shape[:-1], self.nf)
 
     def backward(self, g: Array) -> Array:
         (x,) = self.take_saved(g)
@@ -254,12 +261,13 @@ class Flatten(Module):
         shape = (*x.shape[:start], merged, *x.shape[end + 1 :])
         if start and x.strides[0] == x.itemsize:
             # samples that lie side by side, as the layers for images leave them, stay so
-            return np.moveaxis(np.moveaxis(x, 0, -1).reshape(*shape[1:], shape[0]), -1, 0)
+            samples_last = x.transpose(*range(1, x.ndim), 0).reshape(*shape[1:], shape[0])
+            return samples_last.transpose(-1, *range(len(shape) - 1))
         return x.reshape(shape)
 
     def backward(self, g: Array) -> Array:
         (shape,) = self.take_saved(g)
-        return g.reshape(shape).copy()
+        return g.reshape(shape).copy(order="K")
 
 
 class Unflatten(Module):

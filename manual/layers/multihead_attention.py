@@ -224,8 +224,8 @@ class MultiheadAttention(Module):
             more += [np.zeros((N, 1, self.embed_dim), query.dtype)] if self.add_zero_attn else []
             parts[i] = np.concatenate([parts[i], *more], axis=1) if more else parts[i]
         q, k, v = map(self.to_heads, parts)
-        scale = q.dtype.type(1 / math.sqrt(q.shape[-1]))
-        scores = (q * scale) @ k.swapaxes(-1, -2)  # (N, heads, L, S′)
+        q = q * q.dtype.type(1 / math.sqrt(q.shape[-1]))
+        scores = q @ k.swapaxes(-1, -2)  # (N, heads, L, S′)
         if is_causal and (attn_mask is None or not self.says_causal(attn_mask)):
             raise ValueError(f"{self!r}: is_causal says that attn_mask is causal, but it is not")
         masks: list[tuple[str, Array, dict[Any, Any]]] = []
@@ -269,9 +269,9 @@ class MultiheadAttention(Module):
         if self.dropout:
             dA = self.leave_out.backward(dA)
         dS = through_softmax(A, dA)
-        # scores = (q · scale) @ kᵀ + masks
-        scale = q.dtype.type(1 / math.sqrt(q.shape[-1]))
-        dq, dk = (dS @ k) * scale, dS.swapaxes(-1, -2) @ (q * scale)
+        # scores = (q scale) @ kᵀ + masks, and it is q scale that was saved
+        dq, dk = dS @ k, dS.swapaxes(-1, -2) @ q
+        dq *= q.dtype.type(1 / math.sqrt(q.shape[-1]))
         parts = [self.from_heads(d) for d in (dq, dk, dv)]
         for bias, i in ((self.bias_k, 1), (self.bias_v, 2)):
             if bias is not None:

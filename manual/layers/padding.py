@@ -12,7 +12,7 @@ replicate   a a | a b c d | d d
 circular    c d | a b c d | a b
 """
 
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..module import Module
 from .windows import check_spatial, inward, outward, sizes_of
 
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-Widths = Sequence[tuple[int, int]]
+Widths = tuple[tuple[int, int], ...]
 
 
 def sources(size: int, before: int, after: int, mode: str) -> Array:
@@ -40,9 +40,11 @@ def pad(module: Module, x: Array, widths: Widths, mode: str, value: float = 0.0)
     Raises:
         ValueError: there is not so much inside as is to be copied, or nothing is left.
     """
-    sizes = [n + a + b for n, (a, b) in zip(x.shape, widths, strict=False)]
+    sizes = padded_sizes(x.shape, widths)
     if min(sizes) < 0 or (mode in ("reflect", "replicate") and max(sizes) < 1):  # as PyTorch
-        raise ValueError(f"{module!r}: padded, the input would have the sizes {tuple(sizes)}")
+        raise ValueError(f"{module!r}: padded, the input would have the sizes {sizes}")
+    if mode == "zeros":
+        return bordered(x, widths, value)
     for axis, (before, after) in enumerate(widths):
         most = {"reflect": x.shape[axis] - 1, "circular": x.shape[axis]}.get(mode)
         if most is not None and max(before, after) > most:
@@ -50,16 +52,27 @@ def pad(module: Module, x: Array, widths: Widths, mode: str, value: float = 0.0)
                 f"{module!r}: a {mode} padding of {before} and {after} on an axis of "
                 f"{x.shape[axis]}, expected at most {most}"
             )
-    if all(width == (0, 0) for width in widths):
+    if not any(map(any, widths)):
         return np.ascontiguousarray(x)
-    if mode != "zeros":
-        for axis, (n, width) in enumerate(zip(x.shape, widths, strict=False)):
-            x = np.take(x, sources(n, *width, mode), axis)
-        return x
-    padded = np.full((*sizes, *x.shape[len(widths) :]), value, x.dtype)
-    outer, inner = zip(
-        *(overlap(n, *w) for n, w in zip(x.shape, widths, strict=False)), strict=True
-    )
+    for axis, (n, width) in enumerate(zip(x.shape, widths, strict=False)):
+        x = np.take(x, sources(n, *width, mode), axis)
+    return x
+
+
+@lru_cache
+def padded_sizes(shape: tuple[int, ...], widths: Widths) -> tuple[int, ...]:
+    """Of the axes that have widths."""
+    return tuple(n + a + b for n, (a, b) in zip(shape, widths, strict=False))
+
+
+def bordered(x: Array, widths: Widths, value: float = 0.0) -> Array:
+    """With a border of one number, contiguous: a copy unless there is nothing to do."""
+    if not any(map(any, widths)):
+        return np.ascontiguousarray(x)
+    padded = np.zeros((*padded_sizes(x.shape, widths), *x.shape[len(widths) :]), x.dtype)
+    if value:
+        padded.fill(value)
+    outer, inner = overlaps(x.shape, widths)
     padded[outer] = x[inner]
     return padded
 
@@ -70,14 +83,15 @@ def overlap(size: int, before: int, after: int) -> tuple[slice, slice]:
     return slice(first + before, last + before), slice(first, last)
 
 
-def overlaps(shape: Sequence[int], widths: Widths) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+@lru_cache
+def overlaps(shape: tuple[int, ...], widths: Widths) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """What is inside, on all axes."""
     both = (overlap(n, *width) for n, width in zip(shape, widths, strict=False))
     outer, inner = zip(*both, strict=True)
     return outer, inner
 
 
-def unpad(g: Array, shape: Sequence[int], widths: Widths, mode: str) -> Array:
+def unpad(g: Array, shape: tuple[int, ...], widths: Widths, mode: str) -> Array:
     """∂L/∂x from the gradient of the padded array; x has this shape. It may be a view of `g`."""
     if mode == "zeros":
         if min(map(min, widths)) >= 0:
@@ -117,10 +131,10 @@ class Padding(Module):
         self.padding = sizes_of(self, "padding", padding, 2 * self.AXES)
 
     @property
-    def widths(self) -> list[tuple[int, int]]:
+    def widths(self) -> Widths:
         """Before and after each axis, the first one first."""
         pairs = zip(self.padding[::2], self.padding[1::2], strict=True)
-        return [*pairs][::-1]
+        return (*pairs,)[::-1]
 
     def sum_lengths(self, input: Array) -> dict[str, int]:
         copies = 1 + max(abs(width) for width in self.padding)

@@ -12,15 +12,18 @@ numbers the first one, row after row, gets the gradient; a NaN is larger than an
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
 from ..module import Module
+from .padding import Widths, bordered
 from .windows import (
     Part,
     Sizes,
+    blocks,
     check_spatial,
     count,
     inward,
@@ -30,6 +33,32 @@ from .windows import (
     sizes_of,
     span,
 )
+
+
+@lru_cache
+def places_of(
+    spatial: Sizes, reach: Sizes, stride: Sizes, padding: Sizes, ceil_mode: bool
+) -> Sizes:
+    """How many windows there are on each axis; see `Pooling`."""
+    places = []
+    for n, r, s, p in zip(spatial, reach, stride, padding, strict=True):
+        places.append((n + 2 * p - r + (s - 1 if ceil_mode else 0)) // s + 1)
+        if ceil_mode and (places[-1] - 1) * s >= n + p:
+            places[-1] -= 1  # it would begin behind the input
+    return tuple(places)
+
+
+@lru_cache
+def widths_of(spatial: Sizes, places: Sizes, reach: Sizes, stride: Sizes, padding: Sizes) -> Widths:
+    """As much before and after each axis as the windows reach over."""
+    sizes = zip(spatial, places, reach, stride, padding, strict=True)
+    return tuple((p, max(0, (m - 1) * s + r - n - p)) for n, m, r, s, p in sizes)
+
+
+@lru_cache
+def inside_of(sizes: Sizes, padding: Sizes) -> Part:
+    """Where in the padded array the input is."""
+    return tuple(slice(p, p + n) for n, p in zip(sizes, padding, strict=True))
 
 
 class Pooling(Module):
@@ -62,6 +91,7 @@ class Pooling(Module):
         self._padding = sizes_of(self, "padding", padding, axes, 0)
         self._dilation = sizes_of(self, "dilation", dilation, axes, 1)
         self._reach = span(self._kernel, self._dilation)
+        self._apart = all(r <= s for r, s in zip(self._reach, self._stride, strict=True))
         if any(2 * p > r for p, r in zip(self._padding, self._reach, strict=True)):
             raise ValueError(
                 f"{type(self).__name__}: padding {padding} is more than half of the window, "
@@ -74,17 +104,12 @@ class Pooling(Module):
         Raises:
             ValueError: there are none.
         """
-        places = []
-        for n, r, s, p in zip(spatial, self._reach, self._stride, self._padding, strict=True):
-            places.append((n + 2 * p - r + (s - 1 if self.ceil_mode else 0)) // s + 1)
-            if self.ceil_mode and (places[-1] - 1) * s >= n + p:
-                places[-1] -= 1  # it would begin behind the input
+        places = places_of(spatial, self._reach, self._stride, self._padding, self.ceil_mode)
         if min(places) < 1:
             raise ValueError(
-                f"{self!r}: the output would have the sizes {tuple(places)}, of an input of "
-                f"{tuple(spatial)}"
+                f"{self!r}: the output would have the sizes {places}, of an input of {spatial}"
             )
-        return tuple(places)
+        return places
 
     def overlaps(self) -> int:
         """In how many windows an input lies, at most."""
@@ -93,19 +118,12 @@ class Pooling(Module):
 
     def padded(self, x: Array, places: Sizes, value: float) -> Array:
         """(*S, C, N) with as much around it as the windows reach over."""
-        widths = [
-            (p, max(0, (m - 1) * s + r - n - p))
-            for n, m, s, r, p in zip(
-                x.shape, places, self._stride, self._reach, self._padding, strict=False
-            )
-        ]
-        if all(width == (0, 0) for width in widths):
-            return x
-        return np.pad(x, [*widths, (0, 0), (0, 0)], constant_values=value)
+        widths = widths_of(x.shape[:-2], places, self._reach, self._stride, self._padding)
+        return bordered(x, widths, value) if any(map(any, widths)) else x
 
     def inside(self, sizes: Sizes) -> tuple[slice, ...]:
         """Where in the padded array the input is."""
-        return tuple(slice(p, p + n) for n, p in zip(sizes, self._padding, strict=True))
+        return inside_of(sizes, self._padding)
 
     def windows(self, places: Sizes) -> tuple[Part, ...]:
         """What each place of the window sees of the padded array, row after row."""
@@ -161,17 +179,23 @@ class MaxPool(Pooling):
         Args:
             values: what each place of the window sees, (*P, C, N).
         """
-        largest = values[0].copy(order="K")
+        first, *others = values
+        largest = np.empty_like(first)
         number = np.min_scalar_type(len(values))
         taken = np.zeros_like(largest, number)
+        for rows in blocks(len(first), len(values) * first[:1].size):
+            so_far, which = first[rows], taken[rows]
+            for i, value in enumerate(others, 1):
+                larger = value[rows] > so_far  # of equal ones the first stays
+                so_far = np.maximum(so_far, value[rows], out=largest[rows])
+                np.maximum(which, larger * number.type(i), out=which)
+        if not others:
+            largest[...] = first
         if max(self._padding):
-            taken += self.first_inside(largest.shape[: self.AXES]).astype(number)
-        for i, value in enumerate(values[1:], 1):
-            larger = value > largest  # of equal ones the first stays
-            np.maximum(largest, value, out=largest)
-            np.maximum(taken, larger * number.type(i), out=taken)
-        if np.isnan(largest).any():  # of several NaN in a window it is the last one, as in PyTorch
-            for i, value in enumerate(values):
+            before = self.first_inside(largest.shape[: self.AXES]).astype(number)
+            np.maximum(taken, before, out=taken)
+        if np.isnan(largest.max(initial=-math.inf)):
+            for i, value in enumerate(values):  # of several NaN in a window the last, as in PyTorch
                 taken[np.isnan(value)] = i
         return largest, taken
 
@@ -202,11 +226,10 @@ class MaxPool(Pooling):
         taken, padded, sizes, batched = self.take_saved(*handed)
         g = laid_out_as(inward(g, self.AXES), taken)
         places = taken.shape[: self.AXES]
-        apart = all(r <= s for r, s in zip(self._reach, self._stride, strict=True))
-        tiled = apart and count(places) * count(self._kernel) == count(padded[: self.AXES])
+        tiled = self._apart and count(places) * count(self._kernel) == count(padded[: self.AXES])
         grad = (np.empty_like if tiled else np.zeros_like)(taken, g.dtype, shape=padded)
         for i, seen in enumerate(self.windows(places)):
-            if apart:  # no two windows share an element
+            if self._apart:  # no two windows share an element
                 np.multiply(g, taken == i, out=grad[seen])
             else:
                 grad[seen] += g * (taken == i)

@@ -17,6 +17,7 @@ Only the state must wait for the step before it. So W_ih x is one product for al
 and each of the three sums is one product for all steps behind them.
 """
 
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,11 @@ class Recurrent(Step):
         """How many numbers h has."""
         return self.proj_size or self.hidden_size
 
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """How many numbers h has, or h and c."""
+        return (self.output_size, self.hidden_size)[: self.STATES]
+
     def suffixes(self, layer: int) -> list[str]:
         """What the names of a layer's parameters end in, for each direction."""
         return [f"_l{layer}{end}" for end in ("", "_reverse")[: 2 if self.bidirectional else 1]]
@@ -151,8 +157,7 @@ class Recurrent(Step):
             raise ValueError(f"{self!r}: input has no steps")
         going = self.going_on(lengths, steps, samples)
         count = self.num_layers * len(self.suffixes(0))
-        sizes = (self.output_size, self.hidden_size)[: self.STATES]
-        shapes = [(count, *([] if unbatched else [samples]), size) for size in sizes]
+        shapes = [(count, *([] if unbatched else [samples]), size) for size in self.state_sizes]
         given = hx is not None
         state = (
             check_state(self, hx, shapes, dtype) if given else [np.zeros(s, dtype) for s in shapes]
@@ -171,7 +176,7 @@ class Recurrent(Step):
                 last.append(after)
                 saved.append((x, kept))
             x = np.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
-        self.save_for_backward(saved, going, unbatched, given)
+        self.save_for_backward(saved, going, unbatched, given, x.shape)
         final = tuple(
             np.stack([state[k] for state in last]).reshape(shapes[k]) for k in range(self.STATES)
         )
@@ -202,6 +207,10 @@ class Recurrent(Step):
         W_ih, W_hh, b_ih, b_hh, projection = self.of(suffix)
         zx = through_gates(x, W_ih, b_ih, self.GATES)  # (gates, T, N, H)
         W = by_gate(W_hh.data, self.GATES)
+        b = None if b_hh is None else b_hh.data.reshape(self.GATES, 1, -1)
+        if b is not None and self.SUMMED:
+            zx += b[:, np.newaxis]  # of all steps at once
+            b = None
         y = np.empty((steps, samples, self.output_size), x.dtype)
         before = np.empty_like(y)  # h as each step found it
         whole = y if projection is None else np.empty((steps, samples, self.hidden_size), x.dtype)
@@ -209,8 +218,8 @@ class Recurrent(Step):
         for t in self.order(steps, suffix):
             before[t] = state[0]
             zh = state[0] @ W  # (N, H) x (gates, H, H) -> (gates, N, H)
-            if b_hh is not None:
-                zh += b_hh.data.reshape(self.GATES, 1, -1)
+            if b is not None:
+                zh += b
             after, inside[t] = self.step(zx[:, t], zh, state)
             if projection is not None:
                 whole[t] = after[0]
@@ -224,20 +233,18 @@ class Recurrent(Step):
         return y, state, (before, whole, inside)
 
     def backward(self, g: Array | None, g_state: Any = None) -> Any:
-        saved, going, unbatched, given = self.take_saved(g, g_state)
-        steps, samples = saved[0][0].shape[:2]
-        dtype, count = saved[0][0].dtype, len(saved)
-        out, directions = self.output_size, self.suffixes(0)
-        if g is None:
-            delta = np.zeros((steps, samples, len(directions) * out), dtype)
-        else:
-            delta = self.time_first(g)
-        states = g_state if isinstance(g_state, tuple | list) else (g_state,) * self.STATES
+        saved, going, unbatched, given, shape = self.take_saved(g, g_state)
+        samples, dtype, count = shape[1], saved[0][0].dtype, len(saved)
+        directions, sizes = self.suffixes(0), self.state_sizes
+        out = self.output_size
+        delta = np.zeros(shape, dtype) if g is None else self.time_first(g)
+        several = g_state if isinstance(g_state, tuple | list) else (g_state,)
+        states = repeat(None) if g_state is None else several
         last = [
             np.zeros((count, samples, size), dtype)
             if values is None
             else values.reshape(count, samples, size)
-            for values, size in zip(states, (out, self.hidden_size), strict=False)
+            for values, size in zip(states, sizes, strict=False)
         ]
         first = [np.empty_like(values) for values in last]
         for layer in reversed(range(self.num_layers)):
@@ -267,7 +274,7 @@ class Recurrent(Step):
         W_ih, W_hh, b_ih, b_hh, projection = self.of(suffix)
         W = W_hh.data.reshape(self.GATES, self.hidden_size, -1)
         dzx = np.empty((self.GATES, steps, samples, self.hidden_size), x.dtype)
-        dzh = np.empty_like(dzx)
+        dzh = dzx if self.SUMMED else np.empty_like(dzx)
         projected = np.empty(dy.shape, x.dtype)
         for t in reversed(self.order(steps, suffix)):
             delta = carry
@@ -279,8 +286,11 @@ class Recurrent(Step):
                 # after = (whole[t] @ W_hr.T, …)
                 projected[t] = delta[0]
                 delta = (delta[0] @ projection.data, *delta[1:])
-            dzx[:, t], dzh[:, t], direct = self.step_back(inside[t], delta)
-            through = (dzh[:, t] @ W).sum(axis=0)  # (gates, N, H) x (gates, H, H)
+            of_x, of_h, direct = self.step_back(inside[t], delta)
+            dzh[:, t] = of_h
+            if not self.SUMMED:
+                dzx[:, t] = of_x
+            through = (of_h @ W).sum(axis=0)  # (gates, N, H) x (gates, H, H)
             reached = (through if direct[0] is None else through + direct[0], *direct[1:])
             if going is not None:
                 pairs = zip(reached, carry, strict=True)
@@ -289,6 +299,9 @@ class Recurrent(Step):
         if projection is not None:
             rows = projected.reshape(-1, self.output_size)
             projection.accumulate(rows.T @ whole.reshape(-1, self.hidden_size))
+        if self.SUMMED:  # both biases were added to the same sum
+            add_gradients(dzh, before, W_hh)
+            return back_through_gates(dzx, x, W_ih, b_ih, b_hh), carry
         add_gradients(dzh, before, W_hh, b_hh)
         return back_through_gates(dzx, x, W_ih, b_ih), carry
 

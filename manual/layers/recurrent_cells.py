@@ -46,25 +46,30 @@ def through_gates(x: Array, weight: Parameter, bias: Parameter | None, gates: in
     return z.reshape(gates, *x.shape[:-1], z.shape[-1])
 
 
-def back_through_gates(dz: Array, x: Array, weight: Parameter, bias: Parameter | None) -> Array:
+def back_through_gates(dz: Array, x: Array, weight: Parameter, *biases: Parameter | None) -> Array:
     """∂L/∂x, back through `through_gates`; adds to the gradients of W and b."""
-    add_gradients(dz, x, weight, bias)
+    add_gradients(dz, x, weight, *biases)
     gates, H = len(dz), dz.shape[-1]
     W = weight.data.reshape(gates, H, -1)
     dx = (dz.reshape(gates, -1, H) @ W).sum(axis=0)  # (gates, n, H) x (gates, H, in)
     return dx.reshape(x.shape)
 
 
-def add_gradients(dz: Array, x: Array, weight: Parameter, bias: Parameter | None) -> None:
+def add_gradients(dz: Array, x: Array, weight: Parameter, *biases: Parameter | None) -> None:
     """∂L/∂W = Σ (∂L/∂z)ᵀ x and ∂L/∂b = Σ ∂L/∂z, of `through_gates`.
 
     Args:
         dz: (gates, *, H); x: (*, in).
+        biases: all that were added to z.
     """
     rows = dz.reshape(len(dz), -1, dz.shape[-1])  # (gates, n, H)
     weight.accumulate((rows.swapaxes(1, 2) @ x.reshape(-1, x.shape[-1])).reshape(weight.shape))
-    if bias is not None:
-        bias.accumulate(rows.sum(axis=1).reshape(-1))
+    added = [bias for bias in biases if bias is not None]
+    if added:
+        ones = np.ones(rows.shape[1], dz.dtype)
+        total = (ones @ rows).reshape(-1)  # (n,) x (gates, n, H) -> (gates, H)
+        for bias in added:
+            bias.accumulate(total)
 
 
 class Cell(Step):

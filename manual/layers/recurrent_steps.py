@@ -35,10 +35,14 @@ def logistic_(z: Array) -> Array:
 
 
 class Step(Module):
-    """What a step is: its two halves, and how many gates and states they are about."""
+    """What a step is: its two halves, and how many gates and states they are about.
+
+    A step that sees only zx + zh, `SUMMED`, gives both the same gradient.
+    """
 
     GATES: int
     STATES: int
+    SUMMED = True
 
     def step(self, zx: Array, zh: Array, state: State) -> tuple[State, Any]:
         """The state after a step, and what `step_back` will need.
@@ -114,10 +118,14 @@ class LSTMStep(Step):
     def step(self, zx: Array, zh: Array, state: State) -> tuple[State, Any]:
         _, c = state
         zh += zx
-        logistic_(zh[:2])
+        of_sigmoid = zh[:2], zh[3]
+        for z in of_sigmoid:
+            z *= 0.5
+        np.tanh(zh, out=zh)  # one for all gates: σ(z) = (1 + tanh(z/2))/2
+        for z in of_sigmoid:
+            z += 1
+            z *= 0.5
         i, f, g, o = zh
-        np.tanh(g, out=g)
-        logistic_(o)
         after = f * c
         after += i * g
         read = np.tanh(after)
@@ -129,14 +137,19 @@ class LSTMStep(Step):
         di, df, dg, do = dz
         # h′ = o tanh c′
         np.multiply(dh, read, out=do)
-        dc = dc + dh * o * (1 - read * read)
+        through_read = read * read
+        np.subtract(1, through_read, out=through_read)
+        through_read *= o
+        through_read *= dh
+        dc = np.add(dc, through_read, out=through_read)
         # c′ = f c + i g
         np.multiply(dc, c, out=df)
         np.multiply(dc, g, out=di)
         np.multiply(dc, i, out=dg)
         # i = σ(zᵢ), …, g = tanh(z_g)
         for gate, slope in ((i, di), (f, df), (o, do)):
-            slope *= gate * (1 - gate)
+            slope *= gate
+            slope *= 1 - gate
         dg *= 1 - g * g
         return dz, dz, (None, dc * f)
 
@@ -159,6 +172,7 @@ class GRUStep(Step):
     """
 
     GATES, STATES = 3, 1
+    SUMMED = False
 
     def step(self, zx: Array, zh: Array, state: State) -> tuple[State, Any]:
         (h,), gates = state, zh[:2]

@@ -21,8 +21,9 @@ from ..containers import ModuleList
 from ..generator import given_or_new
 from ..initializers import xavier_uniform_
 from ..module import Module, check_positive, refuse
-from .activations import GELU, ReLU
+from .activations import ReLU
 from .dropout import Dropout
+from .gelu import GELU
 from .linear import Linear
 from .multihead_attention import MultiheadAttention
 from .normalization import LayerNorm

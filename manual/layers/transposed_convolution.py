@@ -6,13 +6,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import Array
-from .convolution import (
-    Convolution,
-    correlate,
-    spread,
-    summed_over_places,
-    weight_gradient,
-)
+from .convolution import Convolution
+from .correlation import correlate, spread, summed_over_places, weight_gradient
 from .windows import Sizes, check_spatial, count, inward, outward, sizes_of, span
 
 
@@ -125,24 +120,25 @@ class TransposedConvolution(Convolution):
         places = x.shape[-self.AXES :]
         sizes = self.sizes(places, output_size)
         x = self.in_groups(np.ascontiguousarray(inward(x, self.AXES)))  # (G, *P, C, N)
-        whole = self.whole(sizes, places)
-        y = self.all_channels(spread(x, self.kernel, whole, *self.slide))
-        y = y[self.kept(sizes)]
-        y = y + self.bias.data[:, np.newaxis] if self.bias is not None else y.copy()
-        self.save_for_backward(x, whole, sizes, batched)
+        y = self.all_channels(spread(x, self.kernel, sizes, self.padding, *self.slide))
+        if self.bias is not None:
+            y += self.bias.data[:, np.newaxis]
+        self.save_for_backward(x, sizes, batched)
         return outward(y, batched)
 
-    def backward(self, g: Array) -> Array:
-        x, whole, sizes, batched = self.take_saved(g)
+    def backward(self, g: Array) -> Any:
+        x, sizes, batched = self.take_saved(g)
         g = inward(g, self.AXES)  # (*S, O, N)
         # y += b
         if self.bias is not None:
             self.bias.accumulate(summed_over_places(g))
         # y = spread(x, W), cut
-        uncut = np.zeros((*whole, *g.shape[-2:]), g.dtype)
+        uncut = np.zeros((*self.whole(sizes, x.shape[1:-2]), *g.shape[-2:]), g.dtype)
         uncut[self.kept(sizes)] = g
         uncut = self.in_groups(uncut)
         self.accumulate_kernel(weight_gradient(uncut, x, *self.slide))
+        if not self.input_gradient:
+            return None
         grad = correlate(uncut, self.kernel, None, *self.slide, x.shape[1:-2])
         return outward(self.all_channels(grad), batched)
 

@@ -8,6 +8,7 @@ as it needs it, and element-wise layers between them keep it so.
 """
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import product
@@ -20,6 +21,32 @@ from ..module import Module
 
 Sizes = tuple[int, ...]
 Part = tuple[slice, ...]
+CACHED = 2**17  # so many elements stay in the processor's cache
+
+
+class Scratch(threading.local):
+    """Arrays of a thread's own, by name, for what never leaves a layer's forward or backward."""
+
+    def __init__(self) -> None:
+        self.memory: dict[str, Array] = {}
+
+
+_scratch = Scratch()
+
+
+def scratch(name: str, shape: Sizes, dtype: np.dtype[Any]) -> Array:
+    """An array to write to; the next one of that name may be in the same memory.
+
+    Memory that comes from the system costs as much as the work that is done in it. So it is kept,
+    but for what is larger than a cache.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    memory = _scratch.memory.get(name)
+    if memory is None or memory.size < size:
+        memory = np.empty(size, np.uint8)
+        if size <= 64 * CACHED:  # bytes
+            _scratch.memory[name] = memory
+    return np.ndarray(shape, dtype, memory)
 
 
 def sizes_of(module: Module, name: str, value: Any, axes: int, least: int | None = None) -> Sizes:
@@ -102,19 +129,21 @@ def seen_by(kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> tuple[
     )
 
 
+@lru_cache
 def span(kernel: Sizes, dilation: Sizes) -> Sizes:
     """How far a window reaches."""
     return tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
 
 
-def blocks(rows: int, size: int) -> Iterator[slice]:
+@lru_cache
+def blocks(rows: int, size: int) -> tuple[slice, ...]:
     """So many rows at a time as stay in the processor's cache.
 
     Args:
         size: elements of one row.
     """
-    step = max(1, 2**17 // max(1, size))
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+    step = max(1, CACHED // max(1, size))
+    return tuple(slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def count(sizes: Sizes) -> int:

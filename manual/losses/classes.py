@@ -1,8 +1,9 @@
 """Losses that compare scores with the class that is true.
 
-Both are l = −Σ_c W_c log p_c, with one table of weights W made of all that the target says: the
-true class or the probabilities of the classes, the weight of each class, label smoothing, and what
-is to be ignored. NLLLoss is given log p; CrossEntropyLoss takes it from the scores by log softmax.
+Both are l = −Σ_c W_c log p_c, with weights W made of all that the target says: the true class or
+the probabilities of the classes, the weight of each class, label smoothing, and what is to be
+ignored. Where only the true class has a weight, it stands by itself. NLLLoss is given log p;
+CrossEntropyLoss takes it from the scores by log softmax.
 """
 
 from typing import Any
@@ -71,37 +72,47 @@ class NLLLoss(Loss):
             target = np.where(target == self.ignore_index, 0, target)
         self.check_indices(target, "target", 0, classes - 1)
 
-    def weights(self, x: Array, target: Array, smoothing: float = 0.0) -> tuple[Array, Any]:
-        """W (*, C) for classes along the last axis of x, and what mean divides by."""
+    def of_true_class(self, x: Array, target: Array) -> tuple[Any, Array, Any]:
+        """Where in x (*, C) the true classes stand, their weights (*), what mean divides by."""
         w = self.class_weight(x.shape[-1], x)
         counts = target != self.ignore_index
         true = np.where(counts, target, 0)
-        onehot = (true[..., np.newaxis] == np.arange(x.shape[-1])).astype(x.dtype)
-        if smoothing:
-            onehot = onehot * (1 - smoothing) + x.dtype.type(smoothing / x.shape[-1])
-        return onehot * w * counts[..., np.newaxis], (w[true] * counts).sum()
+        place = (*np.indices(true.shape, sparse=True), true)
+        weight = w[true] * counts
+        return place, weight, weight.sum()
 
     def forward(self, input: Array, target: Array) -> Any:
         self.check_classes(input, target)
-        x = np.moveaxis(input, min(1, input.ndim - 1), -1)  # classes last
-        W, count = self.weights(x, target)
-        self.save_for_backward(W, count)
-        return self.reduced(surprise(W, x), count)
+        x = classes_last(input)
+        place, weight, count = self.of_true_class(x, target)
+        self.save_for_backward(x.shape, place, weight, count)
+        return self.reduced(-weighted(weight, x[place]), count)
 
     def backward(self, grad_output: Any = 1) -> Array:
-        W, count = self.take_saved(grad_output)
-        return self.to_classes(grad_output, count, -W)
+        shape, place, weight, count = self.take_saved(grad_output)
+        slopes = np.zeros(shape, weight.dtype)
+        slopes[place] = -weight
+        return self.to_classes(grad_output, count, slopes)
 
     def to_classes(self, grad_output: Any, count: Any, slopes: Array) -> Array:
         """The upstream gradient times each sample's slopes, classes back on their own axis."""
         gradient = self.per_sample(grad_output, count) * slopes
-        return np.ascontiguousarray(np.moveaxis(gradient, -1, min(1, gradient.ndim - 1)))
+        if gradient.ndim <= 2:
+            return gradient
+        return np.ascontiguousarray(np.moveaxis(gradient, -1, 1))
 
 
-def surprise(W: Array, log_p: Array) -> Array:
-    """−Σ_c W_c log p_c, where a class of no weight counts 0 even if log p is −∞."""
+def classes_last(x: Array) -> Array:
+    """(N, C, …) -> (N, …, C): a view."""
+    return x if x.ndim <= 2 else np.moveaxis(x, 1, -1)
+
+
+def weighted(W: Array, log_p: Array) -> Any:
+    """W log p, where a class of no weight counts 0 even if log p is −∞."""
     with np.errstate(invalid="ignore"):
-        return -np.where(W == 0, 0, W * log_p).sum(axis=-1)
+        terms = np.asarray(W * log_p)
+    terms[W == 0] = 0
+    return terms
 
 
 class CrossEntropyLoss(NLLLoss):
@@ -161,23 +172,38 @@ class CrossEntropyLoss(NLLLoss):
                 )
         else:
             self.check_classes(input, target)
-        axis = min(1, input.ndim - 1)
-        log_p = log_softmax(np.moveaxis(input, axis, -1), axis=-1)  # classes last
+        log_p = log_softmax(classes_last(input), axis=-1)
+        w: Any = self.class_weight(log_p.shape[-1], log_p)
+        place = None
         if likely:
-            w: Any = self.class_weight(log_p.shape[-1], log_p)
-            smoothing = self.label_smoothing
-            q = np.moveaxis(target, axis, -1)
-            W = w * (q * (1 - smoothing) + log_p.dtype.type(smoothing / len(w)))
+            W = w * self.smoothed(classes_last(target))
             count = self.count(log_p[..., 0])
         else:
-            W, count = self.weights(log_p, target, self.label_smoothing)
+            place, W, count = self.of_true_class(log_p, target)
+            if self.label_smoothing:  # then the others have a weight as well
+                onehot = np.zeros_like(log_p)
+                onehot[place] = 1
+                counts = (target != self.ignore_index)[..., np.newaxis]
+                place, W = None, w * self.smoothed(onehot) * counts
             w = None
-        self.save_for_backward(log_p, W, count, w)
-        return self.reduced(surprise(W, log_p), count)
+        self.save_for_backward(log_p, place, W, count, w)
+        if place is None:
+            return self.reduced(-weighted(W, log_p).sum(axis=-1), count)
+        return self.reduced(-weighted(W, log_p[place]), count)
+
+    def smoothed(self, q: Array) -> Array:
+        """q ← (1 − ε) q + ε/C"""
+        smoothing = self.label_smoothing
+        return q * (1 - smoothing) + q.dtype.type(smoothing / q.shape[-1])
 
     def backward(self, grad_output: Any = 1, with_target: bool = False) -> Any:
-        log_p, W, count, w = self.take_saved(grad_output)
-        by_x = np.exp(log_p) * W.sum(axis=-1, keepdims=True) - W
+        log_p, place, W, count, w = self.take_saved(grad_output)
+        by_x = np.exp(log_p)
+        if place is None:
+            by_x = by_x * W.sum(axis=-1, keepdims=True) - W
+        else:  # only the true class has a weight
+            by_x *= W[..., np.newaxis]
+            by_x[place] -= W
         grad_input = self.to_classes(grad_output, count, by_x)
         if with_target:
             return grad_input, self.to_target(grad_output, count, w, log_p)

@@ -19,11 +19,13 @@ from .mlp import make_activation
 
 
 class ConvNet(Module):
-    """A convolutional network: 3 × 3 convolutions, each with an activation and 2 × 2 max pooling
+    """A convolutional network: 3 × 3 convolutions, each with 2 × 2 max pooling and an activation
     behind it, then one linear layer for the classes.
 
     Each convolution looks for small patterns; pooling keeps that a pattern is there and forgets
-    exactly where, so that the next one looks over twice as much of the image.
+    exactly where, so that the next one looks over twice as much of the image. An activation that
+    never falls, such as ReLU, commutes with taking the largest: behind the pooling it gives the
+    same, with a quarter of the work.
 
     Shapes: input (N, channels[0], size, size), output (N, classes) scores.
 
@@ -48,7 +50,7 @@ class ConvNet(Module):
         layers: list[Module] = []
         for before, after in pairwise(channels):
             convolution = Conv2d(before, after, 3, padding=1, dtype=dtype, generator=generator)
-            layers += [convolution, make_activation(activation, dtype), MaxPool2d(2)]
+            layers += [convolution, MaxPool2d(2), make_activation(activation, dtype)]
             size //= 2
         features = channels[-1] * size * size
         self.features = Sequential(*layers, Flatten())
@@ -59,6 +61,10 @@ class ConvNet(Module):
 
     def backward(self, g: Array) -> Array:
         return self.features.backward(self.classifier.backward(g))
+
+    def without_input_gradient(self) -> Module:
+        self.features.without_input_gradient()
+        return super().without_input_gradient()
 
 
 class ResidualBlock(Module):
@@ -145,3 +151,7 @@ class ResNet(Module):
         for part in (self.classifier, self.head, self.trunk, self.stem):
             g = part.backward(g)
         return g
+
+    def without_input_gradient(self) -> Module:
+        self.stem.without_input_gradient()
+        return super().without_input_gradient()

@@ -15,9 +15,9 @@ from numpy.typing import DTypeLike
 from ..arrays import Array
 from ..containers import ModuleDict, ModuleList
 from ..initializers import normal_
-from ..layers.activations import GELU
 from ..layers.attention import ScaledDotProductAttention
 from ..layers.embedding import Embedding
+from ..layers.gelu import GELU
 from ..layers.linear import Conv1D, Linear
 from ..layers.normalization import LayerNorm
 from ..module import Module, check_positive
@@ -74,8 +74,9 @@ class CausalSelfAttention(Module):
 
     def backward(self, g: Array) -> Array:
         g = to_heads(self.c_proj.backward(g), self.n_head)
-        gradients = [from_heads(part) for part in self.attend.backward(g)]
-        return self.c_attn.backward(np.concatenate(gradients, axis=-1))
+        places_first = [part.swapaxes(1, 2) for part in self.attend.backward(g)]  # (N, T, heads, d)
+        together = np.stack(places_first, axis=2)  # (N, T, 3, heads, d)
+        return self.c_attn.backward(together.reshape(*together.shape[:2], -1))
 
 
 class FeedForward(Module):

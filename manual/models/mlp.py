@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..containers import Sequential
-from ..layers import activations
+from ..layers import activations, gelu
 from ..layers.linear import Identity, Linear
 from ..module import Module, check_positive
 
@@ -19,7 +19,9 @@ ELEMENTWISE = """
 """
 ACTIVATIONS: dict[str, type[Module]] = {
     "Identity": Identity,
-    **{name: getattr(activations, name) for name in ELEMENTWISE.split()},
+    **{
+        name: getattr(gelu if name == "GELU" else activations, name) for name in ELEMENTWISE.split()
+    },
 }
 
 
@@ -70,3 +72,7 @@ class MLP(Module):
 
     def backward(self, g: Any) -> Any:
         return self.layers.backward(g)
+
+    def without_input_gradient(self) -> Module:
+        self.layers.without_input_gradient()
+        return super().without_input_gradient()

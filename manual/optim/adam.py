@@ -15,17 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, in_blocks
 from .optimizer import Optimizer, Params, Stretch, blend
 
 Betas = tuple[float, float]
 
 
-def moments(stretch: Stretch, g: Array, betas: Betas) -> tuple[Array, Array]:
-    """Adam's m and v, brought up to date: the running means of g and of g²."""
-    m, v, tmp = stretch.state("exp_avg"), stretch.state("exp_avg_sq"), stretch.scratch[1]
+def bring_up_to_date(m: Array, v: Array, g: Array, betas: Betas, tmp: Array) -> None:
+    """m and v, the running means of g and of g², in place."""
     blend(m, g, betas[0], tmp)
     blend(v, np.multiply(g, g, out=tmp), betas[1], tmp)
+
+
+def moments(stretch: Stretch, g: Array, betas: Betas) -> tuple[Array, Array]:
+    """Adam's m and v, brought up to date."""
+    m, v = stretch.state("exp_avg"), stretch.state("exp_avg_sq")
+    bring_up_to_date(m, v, g, betas, stretch.scratch[1])
     return m, v
 
 
@@ -66,15 +71,19 @@ class Adam(Optimizer):
 
     def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
         g = self.decay(stretch, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
-        (beta1, beta2), t, tmp = s.betas, stretch.step, stretch.scratch[1]
-        m, v = moments(stretch, g, s.betas)
-        if s.amsgrad:
-            v = np.maximum(stretch.state("max_exp_avg_sq"), v, out=stretch.state("max_exp_avg_sq"))
-        root = np.sqrt(v, out=tmp)
-        root *= 1 / math.sqrt(1 - beta2**t)
-        root += s.eps
-        step = np.divide(m, root, out=tmp)
-        stretch.w -= np.multiply(step, s.lr / (1 - beta1**t), out=tmp)
+        (beta1, beta2), t = s.betas, stretch.step
+        means = stretch.state("exp_avg"), stretch.state("exp_avg_sq")
+        largest = stretch.state("max_exp_avg_sq") if s.amsgrad else means[1]
+        flat = (stretch.w, g, *means, largest, stretch.scratch[1])
+        for w, g, m, v, largest, tmp in in_blocks(*flat):
+            bring_up_to_date(m, v, g, s.betas, tmp)
+            if s.amsgrad:
+                np.maximum(largest, v, out=largest)
+            root = np.sqrt(largest, out=tmp)
+            root *= 1 / math.sqrt(1 - beta2**t)
+            root += s.eps
+            step = np.divide(m, root, out=tmp)
+            w -= np.multiply(step, s.lr / (1 - beta1**t), out=tmp)
 
 
 class AdamW(Adam):

@@ -4,6 +4,8 @@ layouts      where a parameter stands in someone's code
 candidates/  someone's backward pass, whatever its form, behind one pair of calls
 reference    what it is compared with, run by PyTorch itself
 report       what a check found, as lines and as JSON
+pieces       which pieces of a function a check has visited
+settling     where a gradient differs from PyTorch's and is right
 comparing    both sides on the same numbers
 habits       what is easily forgotten: memory shared, a second backward, float32
 trajectory   weights after some steps

@@ -7,6 +7,7 @@ memory shared, a second backward, a second and a smaller batch, a batch of one, 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ from ..diagnosis.samples import Sample, gates_of
 from ..diagnosis.search import diagnose
 from ..diagnosis.verdict import Diagnosis
 from ..parity.distance import Report
-from .comparing import Sides, Trial, outputs_agree
+from ..parity.tolerance import EPS
+from .comparing import Sides, Trial, outputs_agree, outputs_nearly_agree
 from .habits import (
     check_hands_off,
     check_second_backward,
@@ -23,8 +25,11 @@ from .habits import (
     warn_of_zero_gradients,
 )
 from .layouts import CandidateError
+from .pieces import unvisited
 from .report import Checked, output_words
 from .trajectory import compare_trajectory
+
+LOOSER = 100.0  # times the distance of two outputs may their gradients differ, if they fit them
 
 
 def check(
@@ -68,6 +73,8 @@ def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool =
     checked = Checked(report, Diagnosis(), sides.notes, sides.warnings)
     if not outputs_agree(report):
         checked.diagnosis = Diagnosis(("output",), output_words(report))
+        if outputs_nearly_agree(report):
+            checked.diagnosis = behind_another_output(sides, trial, report, lr)
     check_hands_off(sides, trial)
     if not report.agrees:
         if checked.diagnosis.agrees:
@@ -78,6 +85,7 @@ def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool =
         checked.diagnosis = mixed
         return checked
     check_other_batches(sides, trial, checked, lr)
+    check_other_pieces(sides, trial, checked, lr)
     if steps:
         after, diagnosis = compare_trajectory(sides, trial, steps, 0.1 if lr is None else lr)
         report.rows += after.rows
@@ -114,7 +122,27 @@ def diagnose_trial(
             samples.append(sides.sample(sides.run(inputs)))
         except (CandidateError, RuntimeError, ValueError, IndexError, TypeError):
             continue  # this batch is not one that both take: it confirms nothing
-    return diagnose(samples, report.rows[0].tolerance, lr, previous, gates_of(sides.reference))
+    return diagnose(
+        samples, max(row.tolerance for row in report.rows), lr, previous, gates_of(sides.reference)
+    )
+
+
+def behind_another_output(
+    sides: Sides, trial: Trial, report: Report, lr: float | None
+) -> Diagnosis:
+    """What is wrong with the gradients where the outputs differ in their last digits only."""
+    words = output_words(report).partition("; ")[0]
+    worst = max(row.relative for row in report.rows if row.kind == "output")
+    rows = [
+        replace(row, tolerance=max(row.tolerance, LOOSER * worst / EPS[row.dtype]))
+        for row in report.rows
+    ]
+    loose = Report(rows)
+    if loose.agrees:
+        return Diagnosis(("output",), words)
+    diagnosis = diagnose_trial(sides, trial, loose, lr)
+    diagnosis.where = f"{words}; {diagnosis.where}"
+    return diagnosis
 
 
 def check_other_batches(sides: Sides, first: Trial, checked: Checked, lr: float | None) -> None:
@@ -140,3 +168,25 @@ def check_other_batches(sides: Sides, first: Trial, checked: Checked, lr: float 
         if worst is not None and checked.diagnosis.agrees:
             before = sides.sample(first) if name == "a second batch" else None
             checked.diagnosis = diagnose_trial(sides, trial, report, lr, before)
+
+
+def check_other_pieces(sides: Sides, first: Trial, checked: Checked, lr: float | None) -> None:
+    """Check wider inputs, if these have not visited all pieces of a function that has several."""
+    wider = sides.wider_batch()
+    missing = unvisited(first.reference, first.inputs, wider)
+    if not missing:
+        return
+    try:
+        sides.shapes_of_outputs(wider)
+        trial = sides.run(wider)
+    except CandidateError:
+        return  # one of the two does not take such inputs
+    report = sides.compare(trial)
+    if not outputs_agree(report):
+        return
+    worst = next((row for row in report.rows if not row.agrees), None)
+    where = ", ".join(f"the slope of {name} is {slope}" for name, slope in missing.items())
+    detail = "" if worst is None else f"{worst.kind} of {worst.name}, where {where}"
+    sides.note("where these inputs have not been", worst is None, detail)
+    if worst is not None and checked.diagnosis.agrees:
+        checked.diagnosis = diagnose_trial(sides, trial, report, lr)

@@ -17,7 +17,7 @@ from .reference import is_array
 def warn_of_zero_gradients(sides: Sides, report: Report) -> None:
     """Warn of gradients that are zero: no mistake that multiplies them would show."""
     for row in report.rows:
-        if row.kind == "gradient" and row.scale == 0 and not row.problem:
+        if row.kind == "gradient" and row.agrees and not row.proves:
             sides.warnings.append(
                 f"the true gradient of {row.name} is zero here: agreement proves nothing"
             )

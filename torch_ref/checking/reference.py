@@ -99,8 +99,18 @@ def random_like(outputs: Sequence[torch.Tensor], seed: int) -> list[torch.Tensor
     return [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y) for y in outputs]
 
 
-def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> Any:
-    """The reference; of dropout, with the mask that someone's own forward has just drawn."""
+def masked(
+    reference: Any,
+    inputs: Sequence[Any],
+    outputs: Sequence[Array],
+    upstream: Array | None = None,
+    gradient: Array | None = None,
+) -> Any:
+    """The reference; of dropout, with the mask that someone's own forward has just drawn.
+
+    Args:
+        upstream, gradient: tell the mask where the input is zero, and the output does not.
+    """
     drawing = drawing_of(reference)
     if not drawing:
         return reference
@@ -111,7 +121,10 @@ def masked(reference: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> A
         )
     p = float(getattr(reference, "p", 0))
     x, y, scale = inputs[0], outputs[0], 1 / (1 - p) if p < 1 else 0.0
-    mask = torch.from_numpy(np.where(np.abs(y) > np.abs(x) * scale / 2, scale, 0.0).astype(x.dtype))
+    kept = np.abs(y) > np.abs(x) * scale / 2
+    if upstream is not None and gradient is not None and gradient.shape == x.shape:
+        kept = np.where(x == 0, np.abs(gradient) > np.abs(upstream) * scale / 2, kept)
+    mask = torch.from_numpy(np.where(kept, scale, 0.0).astype(x.dtype))
 
     def dropout(x: torch.Tensor) -> torch.Tensor:
         return x * mask

@@ -51,6 +51,7 @@ class Checked:
                 "dtype": str(row.dtype),
                 "agrees": row.agrees,
                 "problem": row.problem,
+                "excuse": row.excuse,
                 "distance_eps": plain(row.distance),
                 "allowed_eps": row.tolerance,
                 "worst_at": list(row.worst),

@@ -2,11 +2,13 @@
 
 operations     one operation of a forward pass, its values, its backward
 tape           all of them, and the backward pass through them replayed
+regions        functions within a forward pass, each of several operations
 formulas       recurrent layers and attention, written out
 steps          what is done again at every time step
 recording      a reference's forward pass -> its tape
 samples        one input, its tapes, and the gradients handed in for it
 kinds          a mistake in one operation's backward: its kind, its place, its remedy
+parts          how large the parts are that a gradient is a sum of
 planted/       the mistakes themselves, by what they are made with
 side_by_side   several replays of a tape at once
 catalogue      every mistake that can be planted at every operation

@@ -41,9 +41,12 @@ from .planted.gradients import (
     overwritten_at_every_step,
     split_changes,
 )
+from .planted.jacobians import jacobian_changes
 from .planted.masks import mask_changes
 from .planted.normalizations import normalization_changes
-from .planted.windows import group_changes, pooling_changes, window_changes
+from .planted.operands import cut_off, index_changes, largest_changes, operand_changes
+from .planted.windows import group_changes, kernel_changes, pooling_changes, window_changes
+from .regions import regions_of
 from .tape import Tape
 
 # By what a group has in common: each operation, its slot, what is wrong there, and the edits.
@@ -61,8 +64,9 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
     yield from overwritten(tape)
     yield from overwritten_at_every_step(tape)
     yield from mask_changes(tape)
-    for span in tape.spans:
+    for span in (*tape.spans, *regions_of(tape)):
         yield from span_changes(span)
+        yield from jacobian_changes(span)
     together: Together = defaultdict(list)
     yield from alone(tape, names, together)
     yield from everywhere(together)
@@ -123,7 +127,7 @@ def alone(
                 edits: Edits = {op.index: [change_gradient(0, change)]}
                 yield from note(op, 0, kind, what, f"{place_of(op)} {what}", edits)
             continue
-        for kind, key, what, edit in normalization_changes(op):
+        for kind, key, what, edit in (*normalization_changes(op), *cut_off(op)):
             yield from note(op, 0, kind, key, what, {op.index: [edit]}, op.reaches)
         for slot, kind, key, what, edits in skipped_derivatives(op):
             yield from note(op, slot, kind, key, what, edits)
@@ -132,9 +136,11 @@ def alone(
                 continue
             op_changes: list[Change] = [*derivative_changes(op, slot)]
             op_changes += [*argument_changes(tape, op, slot), *group_changes(op, slot)]
+            op_changes += [*operand_changes(tape, op, slot), *index_changes(op, slot)]
+            op_changes += kernel_changes(op, slot)
             if slot == 0:
                 op_changes += [*picking_changes(op), *broadcast_changes(op)]
-                op_changes += [*window_changes(op), *pooling_changes(op)]
+                op_changes += [*window_changes(op), *pooling_changes(op), *largest_changes(op)]
                 op_changes += split_changes(op, names)
             for kind, key, what, edit in op_changes:
                 yield from note(op, slot, kind, key, what, {op.index: [edit]})

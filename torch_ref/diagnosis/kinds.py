@@ -43,6 +43,7 @@ FIXES = {
     "forgotten-path": "add the gradient that comes back along this path",
     "extra-axis": "sum over the broadcast axes only, and keep the others",
     "dropped-index": "go over all indices: none left out, none overwritten by the last",
+    "wrong-index": "look up in backward what forward has looked up, index by index",
     "flipped": "keep the order along this axis",
     "other-gate": "give each gate its own gradient, in the order of the weights",
     "other-gradient": "give each parameter its own gradient",

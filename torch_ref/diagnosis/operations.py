@@ -180,9 +180,17 @@ class Op:
         with torch.enable_grad():
             if self.function is None:
                 return leaves, [leaf.view_as(leaf) for leaf in leaves]
-            args, kwargs = tree_unflatten(flat, self.spec)
-            outputs, _ = tree_flatten(self.function(*args, **kwargs))
-        return leaves, [out for out in outputs if torch.is_tensor(out)]
+            return leaves, self._call(flat)
+
+    def compute(self, at: Mapping[int, Tensor]) -> list[Tensor]:
+        """Its outputs for other arguments, by position; a graph through them goes on."""
+        flat = [at.get(position, argument) for position, argument in enumerate(self.flat)]
+        return self._call(flat)
+
+    def _call(self, flat: list[Any]) -> list[Tensor]:
+        args, kwargs = tree_unflatten(flat, self.spec)
+        outputs, _ = tree_flatten(self.function(*args, **kwargs))
+        return [out for out in outputs if torch.is_tensor(out)]
 
     def drop_undifferentiable(self) -> None:
         """Forget the arguments that PyTorch does not differentiate by, such as a loss's target."""

@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from .operations import Above, Edits, Op, Tensor
+from .operations import Above, Edits, Op, Tensor, total
+from .planted.slopes import Slope, Written
 from .samples import LeafGradients
 from .tape import Tape
 
@@ -94,6 +95,45 @@ class Projection:
         ):
             return wanted[0] / gives[0]
         return None
+
+    def fitting_slopes(self, function: Written) -> list[tuple[Slope, float]]:
+        """Of all formulas in place of a derivative, those that may give the numbers handed in.
+
+        Each with the factor by which it misses them, which is 1 or stands on all that it gives.
+        """
+        if len(self.tangents) < 2:
+            return []
+        grads = self.tape.above(function.last, self.flow)[0]
+        if grads is None:
+            return []
+        entry, edges = function.span.input, function.span.edges
+        own = total([self.flow.get(op.index, self.tape.right(op))[i] for op, i in edges])
+        assert own is not None
+        found = []
+        for times_upstream, (numbers, stack) in function.stacks.items():
+            gives = []
+            for base, tangents in zip(self.base, self.tangents, strict=True):
+                tangent = tangents[id(entry)]
+                through = tangent * grads if times_upstream else tangent
+                there = stack @ through.reshape(-1)
+                gives.append(base + there - float((tangent * own).sum()))
+            found += [
+                (function.slopes[numbers[i]], ratio) for i, ratio in self.ratios(torch.stack(gives))
+            ]
+        return found
+
+    def ratios(self, gives: Tensor) -> list[tuple[int, float]]:
+        """Which columns of (2, K) projections fit as they are, or but for one factor."""
+        wanted = gives.new_tensor([b + n for b, n in zip(self.base, self.needed, strict=True)])
+        sizes = gives.new_tensor(self.sizes)[:, None] + gives.abs()
+        equal = ((gives - wanted[:, None]).abs() <= self.allowed * sizes).all(0)
+        cross = gives[0] * wanted[1] - gives[1] * wanted[0]
+        room = gives[0].abs() * sizes[1] + gives[1].abs() * sizes[0]
+        parallel = (gives[0] != 0) & (cross.abs() <= self.allowed * room)
+        return [
+            (i, 1.0 if bool(equal[i]) else float(wanted[0] / gives[0, i]))
+            for i in (equal | parallel).nonzero().reshape(-1).tolist()
+        ]
 
     def may_have_factor(self, op: Op, slot: int) -> bool:
         """Whether one factor on this edge explains both projections."""

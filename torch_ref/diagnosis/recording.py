@@ -209,7 +209,7 @@ def _note_places(reference: Any, recorder: _Recorder) -> Iterator[None]:
         ops = recorder.tape.ops[starts.pop() :]
         if len(inputs) == 1 and not any(True for _ in part.parameters()):
             name = type(part).__name__.lower()
-            recorder.tape.spans.append(Span(name, place, copy.deepcopy(part), ops))
+            recorder.tape.spans.append(Span(name, place, ops))
 
     hooks = torch.nn.modules.module
     handles = [

@@ -6,6 +6,7 @@ verdict, and the distance between the two is its proof. When no single mistake f
 are tried. When several fit, all are named, and what would tell them apart.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from .verdict import Diagnosis, Verdict, where
 
 WORK = 200_000  # operations that one search may run backward
 FIRSTS = 40  # mistakes that explain the first wrong quantity, each tried together with a second
+TERMS = 16  # eps that a formula of a few terms rounds by, relative to the largest
 LOST = 1e9  # a distance of fewer eps than this is digits lost, if no mistake gives it
 
 
@@ -48,15 +50,23 @@ def diagnose(
     name = evidence.wrong[0]
     diagnosis.where = where(name, evidence.mine[name], first.right[name], evidence.allowed)
     suspects = Suspects(evidence, lr, previous, gates or {})
-    firsts = explaining_the_first(evidence, suspects)
+    firsts = explaining_one(evidence, suspects, name)
     fitting = fits(evidence, firsts)
-    if fitting:
+    if (rounded := next((s for s in fitting if only_rounds(evidence, s)), None)) is not None:
+        diagnosis.verdicts = [digits_lost_in(evidence, rounded)]
+    elif fitting:
         groups, diagnosis.apart = tell_apart(evidence, others, fitting, gates or {})
         diagnosis.verdicts = [verdict(evidence, *group) for group in groups]
     elif (without_replay := wrong_shape(evidence) or lost_digits(evidence)) is not None:
         diagnosis.verdicts = [without_replay]
     else:
-        diagnosis.verdicts = pairs(evidence, suspects, firsts)
+        explaining = {evidence.wrong[0]: firsts}
+        for name in evidence.wrong[1:]:
+            explaining[name] = explaining_one(evidence, suspects, name)
+        for name in evidence.wrong:
+            diagnosis.verdicts = diagnosis.verdicts or pairs(evidence, suspects, explaining[name])
+        if not diagnosis.verdicts and len(evidence.wrong) > 1:
+            formula_by_formula(evidence, others, explaining, gates or {}, diagnosis)
     diagnosis.tried, diagnosis.untried = evidence.tried, evidence.untried
     return diagnosis
 
@@ -64,14 +74,13 @@ def diagnose(
 Explaining = tuple[Suspect, dict[str, Tensor]]  # a mistake, and what it gives
 
 
-def explaining_the_first(evidence: Evidence, suspects: Suspects) -> list[Explaining]:
-    """The single mistakes that give the first wrong quantity, whatever they give of the others."""
-    first = evidence.wrong[0]
+def explaining_one(evidence: Evidence, suspects: Suspects, name: str) -> list[Explaining]:
+    """The single mistakes that give one wrong quantity, whatever they give of the others."""
     return [
         (suspect, planted)
         for number in range(len(evidence.sample.tapes))
-        for suspect, planted in suspects.on(number, [first], {})
-        if evidence.distance(first, planted) <= evidence.allowed
+        for suspect, planted in suspects.on(number, [name], {})
+        if evidence.distance(name, planted) <= evidence.allowed
     ]
 
 
@@ -84,7 +93,17 @@ def fits(evidence: Evidence, firsts: Sequence[Explaining]) -> list[Suspect]:
             spares = evidence.spares(planted)
             fitting.append(replace(suspect, distance=distance, spares=spares))
     sparing = [suspect for suspect in fitting if suspect.spares]
-    return sparing or fitting
+    return fewest_places(sparing or fitting)
+
+
+def fewest_places(suspects: Sequence[Suspect]) -> list[Suspect]:
+    """Those that are not one of the others planted in further places, where it changes nothing."""
+
+    def goes_further(one: Suspect, other: Suspect) -> bool:
+        alike = (one.tape, one.mistake.kind) == (other.tape, other.mistake.kind)
+        return alike and set(one.mistake.edits) > set(other.mistake.edits)
+
+    return [one for one in suspects if not any(goes_further(one, other) for other in suspects)]
 
 
 def wrong_shape(evidence: Evidence) -> Verdict | None:
@@ -120,6 +139,42 @@ def lost_digits(evidence: Evidence) -> Verdict | None:
     )
 
 
+def only_rounds(evidence: Evidence, suspect: Suspect) -> bool:
+    """Whether a formula gives the right derivative, but for the rounding of its terms.
+
+    As 1 + y for the derivative of an ELU, which is eˣ: far to the left it is a small difference of
+    numbers of about one.
+    """
+    edits, tape = suspect.mistake.edits, evidence.sample.tapes[suspect.tape]
+    if suspect.mistake.kind != "wrong-derivative" or not edits or suspect.times is not None:
+        return False
+    entry, last = tape.ops[min(edits)].inputs[0], tape.ops[max(edits)]
+    right, above = tape.gradient(entry, {}), tape.at_outputs(last)[0]
+    planted = tape.gradient(entry, tape.flow(edits))
+    if right is None or above is None or planted is None or above.shape != right.shape:
+        return False
+    size = max(1.0, *(float(v.tensor.abs().max()) for v in (entry, *last.outputs)))
+    return bool(((planted - right).abs() <= TERMS * evidence.eps * size * above.abs()).all())
+
+
+def digits_lost_in(evidence: Evidence, suspect: Suspect) -> Verdict:
+    """What is said of a formula that is right, but for rounding."""
+    name = evidence.wrong[0]
+    mine, right = evidence.mine[name], evidence.sample.right[name]
+    off = (mine - right).abs() > evidence.allowed * right.abs()
+    worst = max(evidence.distance(name, evidence.sample.right) for name in evidence.wrong)
+    return Verdict(
+        "lost-digits",
+        f"no term is wrong, but digits are lost: {suspect.mistake.what}, in exact numbers the same "
+        f"and in these a small difference of its terms, for {int(off.sum())} of {off.numel()} "
+        f"elements of the gradient of {name}",
+        suspect.mistake.place,
+        "write it so that nothing cancels, as with exp or expm1 of the input",
+        f"the largest distance is {worst:.1e} of the size; all of it is the rounding of the terms",
+        worst,
+    )
+
+
 def verdict(evidence: Evidence, suspect: Suspect, *same: Suspect) -> Verdict:
     """What is said of a mistake that fits; `same` are others that give the same numbers."""
     names = ", ".join(evidence.wrong)
@@ -135,6 +190,8 @@ def verdict(evidence: Evidence, suspect: Suspect, *same: Suspect) -> Verdict:
     said = {suspect.words}
     in_other_words = []
     for other in same:  # one factor of many names on the same edge is one description
+        if mistake.kind == "number-forgotten" and other.factor and other.factor.number:
+            continue  # a number that stands in the forward pass is no size that happens to equal it
         if other.words not in said and (other.times is None) == (suspect.times is None):
             said.add(other.words)
             in_other_words.append(f"{other.mistake.kind}: {other.mistake.what}")
@@ -177,6 +234,48 @@ def pairs(
                 )
                 return [together(verdict(evidence, one), verdict(evidence, simplest_of))]
     return []
+
+
+def formula_by_formula(
+    evidence: Evidence,
+    others: Sequence[Sample],
+    explaining: Mapping[str, Sequence[Explaining]],
+    gates: Mapping[int, str],
+    diagnosis: Diagnosis,
+) -> None:
+    """A mistake of its own in the formula for each wrong quantity, where each has one."""
+    said: list[Verdict] = []
+    left = list(evidence.wrong)
+    while left:
+        covered = {
+            i: [n for n in left if evidence.distance(n, planted) <= evidence.allowed]
+            for i, (_, planted) in enumerate(explaining[left[0]])
+        }
+        if not covered:
+            return
+        most = max(covered.values(), key=len)
+        alone = copy.copy(evidence)
+        alone.wrong = most
+        fitting = fits(
+            alone, [explaining[left[0]][i] for i, names in covered.items() if names == most]
+        )
+        alone.order = most  # of what it gives elsewhere nothing is said
+        groups, _ = tell_apart(alone, others, fitting, gates)
+        if len(groups) > 1:
+            return  # which of them it is would be a guess
+        said.append(verdict(alone, *groups[0]))
+        left = [name for name in left if name not in most]
+    kinds = list(dict.fromkeys(one.kind for one in said))
+    diagnosis.verdicts = [
+        Verdict(
+            " + ".join(kinds),
+            f"{len(said)} mistakes: {'; and '.join(one.what for one in said)}",
+            "; ".join(dict.fromkeys(one.place for one in said)),
+            "; ".join(dict.fromkeys(one.fix for one in said)),
+            "; ".join(one.proof for one in said),
+            max(one.distance for one in said),
+        )
+    ]
 
 
 def together(one: Verdict, two: Verdict) -> Verdict:

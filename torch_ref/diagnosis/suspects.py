@@ -13,6 +13,7 @@ from .factors import Factor, factors_for, numbers_of
 from .kinds import Mistake, rank_of
 from .operations import Edits, Tensor
 from .planted.arguments import stale
+from .planted.slopes import Written, written
 from .projection import Projection
 from .samples import LeafGradients, Sample
 from .tape import Tape
@@ -76,6 +77,7 @@ class Suspects:
     ) -> None:
         self.evidence, self.previous, self.gates = evidence, previous, gates
         self.early = EarlyUpdate(evidence, lr)
+        self.functions: dict[int, list[Written]] = {}  # by the tape's number
 
     def on(
         self, number: int, needed: Sequence[str], before: Edits
@@ -111,10 +113,36 @@ class Suspects:
                         yield from self.with_common_factor(
                             Suspect(mistake, 0.0, number), planted, ratio, numbers
                         )
+        yield from self.with_other_slopes(number, wanted, before, linear, numbers)
         yield from self.side_by_side(tape, several, needed, before)
         if not before and number == 0:
             for mistake, planted in self.early.mistakes(tape, base):
                 yield Suspect(mistake, 0.0), planted
+
+    def with_other_slopes(
+        self,
+        number: int,
+        wanted: set[str],
+        before: Edits,
+        linear: Projection,
+        numbers: dict[str, float],
+    ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
+        """Another formula where the derivative of a function of one value belongs."""
+        tape = self.evidence.sample.tapes[number]
+        if number not in self.functions:
+            self.functions[number] = written(tape)
+        for function in self.functions[number]:
+            if self.evidence.is_spent:
+                return
+            if not wanted <= function.span.input.reaches:
+                continue
+            self.evidence.tried += len(function.slopes)
+            for slope, ratio in linear.fitting_slopes(function):
+                mistake = function.mistake(slope)
+                planted = self.evidence.replay(tape, both(before, mistake.edits))
+                if planted is not None:
+                    suspect = Suspect(mistake, 0.0, number)
+                    yield from self.with_common_factor(suspect, planted, ratio, numbers)
 
     def side_by_side(
         self,

@@ -4,7 +4,7 @@ The backward pass through all of them is PyTorch's, unless an edit is planted in
 asks which numbers a given mistake would produce.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,6 @@ class Span:
 
     name: str
     place: str
-    run: Callable[[Tensor], Tensor]
     ops: list[Op]
     edges: list[tuple[Op, int]] = field(default_factory=list)  # where it reads its input
 
@@ -31,6 +30,25 @@ class Span:
     @property
     def output(self) -> Value:
         return self.ops[-1].outputs[0]
+
+    def values(self, x: Tensor) -> dict[int, Tensor]:
+        """All that it computes from another input, by `id` of the value."""
+        values = {id(self.input): x}
+        for op in self.ops:
+            at = {position: values.get(id(v), v.tensor) for position, v in op.slots}
+            outputs = zip(op.outputs, op.compute(at), strict=True)
+            values |= {id(value): out for value, out in outputs}
+        return values
+
+    def run(self, x: Tensor) -> Tensor:
+        """The function itself."""
+        return self.values(x)[id(self.output)]
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether every element of its output comes from the same element of its input alone."""
+        tags = (op.function.tags for op in self.ops if op.function is not None)
+        return all(torch.Tag.pointwise in own for own in tags)
 
     def find_edges(self) -> None:
         """Note in `edges` where it reads a value that it has not computed itself."""

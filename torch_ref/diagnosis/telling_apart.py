@@ -1,12 +1,14 @@
 """Several mistakes that give the same numbers, told apart by what they give on other inputs."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from .catalogue import Edges, edge_groups, mistakes_of
 from .evidence import Evidence
 from .factors import numbers_of
 from .kinds import KINDS
+from .planted.slopes import slope_mistakes
 from .samples import LeafGradients, Sample
 from .suspects import Suspect
 
@@ -57,7 +59,7 @@ def consequences(
         on_tape = list({s.identity: s for s in suspects if s.tape == number}.values())
         plain = [suspect for suspect in on_tape if suspect.edges is None]
         wanted = {suspect.mistake.identity for suspect in plain}
-        for mistake in mistakes_of(tape, gates) if plain else ():
+        for mistake in chain(mistakes_of(tape, gates), slope_mistakes(tape)) if plain else ():
             if mistake.identity not in wanted:
                 continue
             planted = evidence.replay(tape, mistake.edits)

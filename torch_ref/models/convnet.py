@@ -10,7 +10,7 @@ from .mlp import make_activation
 
 
 class ConvNet(nn.Module):
-    """3 × 3 convolutions with activations and max pooling, then a layer for the classes."""
+    """3 × 3 convolutions with max pooling and activations, then a layer for the classes."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class ConvNet(nn.Module):
         layers: list[nn.Module] = []
         for before, after in pairwise(channels):
             layers.append(nn.Conv2d(before, after, 3, padding=1, dtype=dtype))
-            layers += [make_activation(activation, dtype), nn.MaxPool2d(2)]
+            layers += [nn.MaxPool2d(2), make_activation(activation, dtype)]
             size //= 2
         self.features = nn.Sequential(*layers, nn.Flatten())
         self.classifier = nn.Linear(channels[-1] * size * size, classes, dtype=dtype)

@@ -70,7 +70,8 @@ def one_pass(
         upstream: the gradient of each output, or a function that makes them from the outputs, such
             as a `Criterion`.
         inside: note also what each submodule of a PyTorch module returned.
-        input_gradients: whether autograd is to compute those; by hand they come by themselves.
+        input_gradients: whether autograd is to compute those; by hand
+            `Module.without_input_gradient` tells.
     """
     if isinstance(module, Module):
         return _by_hand(module, inputs, upstream)

@@ -181,7 +181,10 @@ class Shadow:
         for name, parameter, gradient in unmoved:
             eps = ROUNDINGS if self.handed else self.allowed("gradient", name)
             scale = self.scales.get(("gradient", name), 0.0)
-            parameter.grad = self.moves(self.handed.get(name, gradient), eps, scale)
+            values = self.handed.get(name, gradient)
+            if np.abs(values).max(initial=0) <= eps * EPS[values.dtype]:  # perhaps truly zero
+                scale = max(scale, 1.0)
+            parameter.grad = self.moves(values, eps, scale)
         self.optimizer.step()
         for _, parameter, gradient in unmoved:
             parameter.grad = gradient

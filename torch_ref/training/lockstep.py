@@ -91,7 +91,8 @@ class Lockstep:
     """A by-hand network and its twin, trained on the same batches.
 
     Args:
-        network, loss, optimizer: by hand; their twins are made here.
+        network, loss, optimizer: by hand; their twins are made here. Neither side computes the
+            gradient of the data from now on.
         compare: "trajectory": both sides start at the same weights, and are brought together again
             only where rounding alone has used up half of all digits, see tolerance.py; "steps":
             PyTorch takes over the by-hand weights and optimizer state before every step, and the
@@ -111,7 +112,7 @@ class Lockstep:
         schedule: Callable[[Any, Any], Any] | None = None,
         rule: Rule = SIMULTANEOUS,
     ) -> None:
-        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.network, self.loss, self.optimizer = network.without_input_gradient(), loss, optimizer
         self.twin, self.twin_loss = twin_of(network), twin_of(loss)
         twins = dict(zip(network.parameters(), self.twin.parameters(), strict=True))
         optimized = [p for group in optimizer.param_groups for p in group["params"]]

@@ -1,16 +1,21 @@
 """Mistakes made with a local derivative: left out, twice, another one, its diagonal only."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import product
+from math import prod
 
 import torch
 
 from ..kinds import POINTWISE, Change, Mistake, at_slot, from_output, output_gradient, within
-from ..operations import Above, Edit, Edits, Gradients, Op, Tensor
+from ..operations import MOVES, Above, Edit, Edits, Gradients, Op, Tensor, total
 from ..tape import Span
 
 DIAGONAL_LIMIT = 2048  # elements of a Jacobian's diagonal, each a backward pass of its own
+AT_MOST = 64  # ways of a formula to have the upstream gradient where its input belongs
+
+Place = tuple[Op, int]  # an operation, and the slot of an input
 
 
 def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
@@ -190,12 +195,9 @@ def note_above(op: Op, grad_outputs: Above, grad_inputs: Gradients) -> Gradients
 
 
 def span_changes(span: Span) -> Iterator[Mistake]:
-    """A module of several operations as one function: what may stand in for its derivative."""
+    """A module or formula of several operations as one function, where its derivative belongs."""
     x, y = span.input.tensor, span.output.tensor
     name = f"{span.name} in {span.place}"
-    leaf = x.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        slope = torch.autograd.grad(span.run(leaf).sum(), leaf)[0]
     each: dict[str, tuple[str, str, Callable[..., Tensor]]] = {
         "one": (
             "forgotten-derivative",
@@ -212,17 +214,98 @@ def span_changes(span: Span) -> Iterator[Mistake]:
             f"{name} is applied to the gradient, in place of multiplying by its derivative",
             lambda g: span.run(g).detach(),
         ),
-        "twice": (
+    }
+    if span.is_pointwise:
+        slope = diagonal_of(span.run, x)
+        each["twice"] = (
             "derivative-twice",
             f"the derivative of {name} is multiplied in twice",
             lambda g: g * slope * slope,
-        ),
-    }
-    for formula, other in other_slopes(x, y):
-        what = f"for the derivative of {name} stands {formula}"
-        each[formula] = ("wrong-derivative", what, lambda g, other=other: g * other)
+        )
+    elif x.numel() <= DIAGONAL_LIMIT:
+        entries = diagonal_of(span.run, x, pointwise=False)
+        each["diagonal"] = (
+            "diagonal-only",
+            f"of the Jacobian of {name} only the diagonal is used",
+            lambda g: g * entries,
+        )
+    last = span.ops[-1]
+    if last.short in ("add", "sub", "rsub") and span.input in last.inputs:
+        del each["one"]  # it is the other path that is left out
     for kind, what, change in each.values():
         yield Mistake(kind, what, span.place, on_span(span, change), span.input.reaches, 1)
+    if span.is_pointwise:
+        yield from at_the_upstream_gradient(span, name)
+
+
+def diagonal_of(run: Callable[[Tensor], Tensor], x: Tensor, pointwise: bool = True) -> Tensor:
+    """The diagonal of a function's Jacobian, which is all of it where that is pointwise."""
+    leaf = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        y = run(leaf)
+        if pointwise:
+            return torch.autograd.grad(y.sum(), leaf)[0]
+        entries = [
+            torch.autograd.grad(out, leaf, retain_graph=True)[0].reshape(-1)[i]
+            for i, out in enumerate(y.reshape(-1))
+        ]
+    return torch.stack(entries).view_as(x)
+
+
+def at_the_upstream_gradient(span: Span, name: str) -> Iterator[Mistake]:
+    """The upstream gradient where the input belongs: in one operation's derivative, or in several.
+
+    In a formula for the derivative the input stands in several places, and any of them may be
+    mistaken; and where the last operation is a product, a term may lack the upstream gradient.
+    """
+    curved = [op for op in span.ops if not is_linear(op)]
+    if not curved:
+        return
+    last = curved[-1]
+    places = [(op, slot) for op in curved for slot in range(len(op.slots))]
+    ways = [range(4 if op is last else 2) for op, _ in places]
+    if prod(map(len, ways)) > AT_MOST:
+        return
+
+    def changed(ways: Mapping[Place, int]) -> Callable[[Tensor], Tensor]:
+        def change(g: Tensor) -> Tensor:
+            values = span.values(g)
+            grads: dict[int, Tensor] = {id(span.output): g}
+            alone: dict[int, Tensor] = {id(span.output): torch.ones_like(g)}
+            for op in reversed(span.ops):
+                at = {p: values[id(v)].detach() for p, v in op.slots if id(v) in values}
+                for slot, value in enumerate(op.inputs):
+                    way = ways.get((op, slot), 0)
+                    above = [(alone if way & 2 else grads).get(id(v)) for v in op.outputs]
+                    grad = op.vjp(above, at if way & 1 else None)[slot]
+                    added = total([grads.get(id(value)), grad])
+                    if added is not None:
+                        grads[id(value)] = added
+                    if (one := op.vjp([alone.get(id(v)) for v in op.outputs])[slot]) is not None:
+                        alone[id(value)] = one
+            return grads.get(id(span.input), torch.zeros_like(g))
+
+        return change
+
+    for chosen in product(*ways):
+        own = {place: way for place, way in zip(places, chosen, strict=True) if way}
+        if not any(way & 1 for way in own.values()):
+            continue
+        words = {
+            f"that of {op.name} towards {op.inputs[slot].name}"
+            + (", not multiplied by it" if way & 2 else "")
+            for (op, slot), way in own.items()
+        }
+        all_of_it = len(own) == len(places) and set(own.values()) == {1}
+        where = "" if all_of_it else f": {'; '.join(sorted(words))}"
+        what = f"the derivative of {name} is taken at the upstream gradient, not at "
+        what += f"{span.input.name}{where}"
+        edits = on_span(span, changed(own))
+        yield Mistake("wrong-argument", what, span.place, edits, span.input.reaches, 2)
+
+
+def is_linear(op: Op) -> bool:
+    return op.short in MOVES | {"add", "sub", "rsub", "neg"} or times_number(op) is not None
 
 
 def on_span(span: Span, change: Callable[..., Tensor]) -> Edits:

@@ -29,7 +29,7 @@ def _axes(g: Tensor) -> Iterator[int]:
     return (axis for axis in range(g.dim()) if g.shape[axis] > 1)
 
 
-def _only(g: Tensor, axis: int, indices: slice | list[int]) -> Tensor:
+def only_at(g: Tensor, axis: int, indices: slice | list[int]) -> Tensor:
     part = torch.zeros_like(g)
     where = (slice(None),) * axis + (indices,)
     part[where] = g[where]
@@ -61,7 +61,7 @@ def edge_changes(
             yield (
                 "dropped-index",
                 f"has {which} axis {axis}",
-                partial(_only, axis=axis, indices=indices),
+                partial(only_at, axis=axis, indices=indices),
             )
         yield (
             "extra-axis",
@@ -105,7 +105,7 @@ def block_changes(
             others = [i for i in range(count) if i != a]
             size = shape[axis] // count
             indices = [row for i in others for row in range(i * size, (i + 1) * size)]
-            yield "forgotten-path", f"lacks {name[a]}", partial(_only, axis=axis, indices=indices)
+            yield "forgotten-path", f"lacks {name[a]}", partial(only_at, axis=axis, indices=indices)
         for order in permutations(range(count)):
             if order != tuple(range(count)):
                 what = f"has its parts in the order {', '.join(name[i] for i in order)}"
@@ -207,7 +207,7 @@ def broadcast_changes(op: Op) -> Iterator[Change]:
                 "dropped-index",
                 f"{which} {axis}",
                 f"the gradient of {name} has only the {which} index of axis {axis}, not their sum",
-                from_output(0, lambda g, a=axis, i=indices: _only(g, a, i).sum_to_size(small)),
+                from_output(0, lambda g, a=axis, i=indices: only_at(g, a, i).sum_to_size(small)),
             )
 
 
@@ -227,6 +227,10 @@ def at_leaves(tape: Tape) -> Iterator[Mistake]:
                 right = partial(tape.gradient, leaf, {})
                 yield mistake(name, "other-gradient", f"that of {other}", right)
                 yield mistake(name, "not-a-gradient", f"{other}", lambda leaf=leaf: leaf.tensor)
+                for axis in summed_to(leaf.tensor.shape, value.tensor.shape):
+                    what = f"that of {other}, summed over its axis {axis}"
+                    added = partial(sum_of, tape, leaf, axis)
+                    yield mistake(name, "other-gradient", what, added)
         for op in tape.upstream:
             grad = tape.right(op)[0]
             if grad is None:
@@ -243,6 +247,18 @@ def at_leaves(tape: Tape) -> Iterator[Mistake]:
         for i, output in enumerate(tape.outputs):
             what = f"output {i} itself"
             yield mistake(name, "not-a-gradient", what, lambda output=output: output.tensor)
+
+
+def summed_to(shape: torch.Size, other: torch.Size) -> Iterator[int]:
+    """Over which one axis an array of this shape is summed to another shape."""
+    for axis in range(len(shape)):
+        if (*shape[:axis], *shape[axis + 1 :]) == tuple(other):
+            yield axis
+
+
+def sum_of(tape: Tape, leaf: Value, axis: int) -> Tensor | None:
+    grad = tape.gradient(leaf, {})
+    return None if grad is None else grad.sum(axis)
 
 
 def exchanged(tape: Tape) -> Iterator[Mistake]:

@@ -40,20 +40,32 @@ class Windows:
         return [*product(*map(range, self.kernel))]
 
     def seen(
-        self, tap: tuple[int, ...], places: Sequence[int], stride: bool = True
+        self,
+        tap: tuple[int, ...],
+        places: Sequence[int],
+        stride: bool = True,
+        dilation: bool = True,
     ) -> tuple[Any, ...]:
         """The part of the padded input that one place of the window sees."""
         steps = self.stride if stride else (1,) * len(self.stride)
+        apart = self.dilation if dilation else (1,) * len(self.dilation)
         slices = (
             slice(k * d, k * d + s * (m - 1) + 1, s)
-            for k, d, s, m in zip(tap, self.dilation, steps, places, strict=True)
+            for k, d, s, m in zip(tap, apart, steps, places, strict=True)
         )
         return (..., *slices)
 
-    def put(self, parts: Taps, places: Sequence[int], assign: bool, stride: bool = True) -> Tensor:
+    def put(
+        self,
+        parts: Taps,
+        places: Sequence[int],
+        assign: bool,
+        stride: bool = True,
+        dilation: bool = True,
+    ) -> Tensor:
         """The padded input's gradient from the parts, one after the other: added, or assigned.
 
-        Without the stride, windows lie at steps of one.
+        Without the stride, windows lie at steps of one; without the dilation, their places do.
         """
         reach = [
             max(n + 2 * p, s * (m - 1) + d * (k - 1) + 1)
@@ -65,7 +77,7 @@ class Windows:
         lead = self.x.shape[: self.x.dim() - len(self.kernel)]
         padded = self.x.new_zeros((*lead, *reach))
         for tap, part in parts:
-            at = self.seen(tap, places, stride)
+            at = self.seen(tap, places, stride, dilation)
             if assign:
                 padded[at] = part
             else:
@@ -138,10 +150,11 @@ def window_changes(op: Op) -> Iterator[Change]:
         assign: bool = False,
         shift: int | None = 1,
         stride: bool = True,
+        dilation: bool = True,
     ) -> Tensor:
         g = output_gradient(grad_outputs)
         parts = [(tap, back(g, tap)) for tap in taps[::order]]
-        padded = windows.put(parts, g.shape[-len(windows.sizes) :], assign, stride)
+        padded = windows.put(parts, g.shape[-len(windows.sizes) :], assign, stride, dilation)
         return padded if shift is None else windows.cut(padded, shift)
 
     if windows.overlap and len(taps) > 1:
@@ -175,6 +188,60 @@ def window_changes(op: Op) -> Iterator[Change]:
             f"the windows of {name} are put back in steps of one: the stride is forgotten",
             at_slot(0, partial(changed, stride=False)),
         )
+    if any(step > 1 for step in windows.dilation):
+        yield (
+            "stride",
+            "dilation one",
+            f"the windows of {name} are put back without gaps: the dilation is forgotten",
+            at_slot(0, partial(changed, dilation=False)),
+        )
+
+
+def kernel_changes(op: Op, slot: int) -> Iterator[Change]:
+    """Towards the kernel: what each of its places has seen, without stride, dilation or padding."""
+    found = windows_of(op) if op.short == "convolution" else None
+    if found is None or op.slots[slot][0] != 1:
+        return
+    windows, _ = found
+    groups = tree_unflatten(op.flat, op.spec)[0][8]
+    border = [p for size in reversed(windows.padding) for p in (size, size)]
+    behind = [p for size in reversed(windows.padding) for p in (0, 2 * size)]
+    pad = torch.nn.functional.pad
+
+    def changed(
+        op: Op,
+        grad_outputs: Gradients,
+        grad_input: Tensor,
+        padded: Tensor,
+        stride: bool = True,
+        dilation: bool = True,
+    ) -> Tensor:
+        g = output_gradient(grad_outputs)
+        grad, places = torch.zeros_like(grad_input), g.shape[2:]
+        g = g.reshape(len(g), groups, -1, *places)
+        for tap in windows.taps():
+            x = padded[windows.seen(tap, places, stride, dilation)]
+            x = x.reshape(len(x), groups, -1, *places)
+            per_group = torch.einsum("ngo...,ngc...->goc", g, x)
+            at: tuple[Any, ...] = (..., *tap)
+            grad[at] = per_group.reshape(grad.shape[:2])
+        return grad
+
+    x = windows.x
+    ways: dict[str, tuple[str, dict[str, Any]]] = {
+        "stride": ("in steps of one: the stride", {"padded": pad(x, border), "stride": False}),
+        "dilation": ("without gaps: the dilation", {"padded": pad(x, border), "dilation": False}),
+        "padding": ("without its border: the padding", {"padded": pad(x, behind)}),
+    }
+    for option, (how, options) in ways.items():
+        if any(value != (option != "padding") for value in getattr(windows, option)):
+            yield (
+                "padding" if option == "padding" else "stride",
+                f"kernel {option}",
+                f"towards {op.inputs[slot].name}, the windows of {windows.name} are read {how} is "
+                "forgotten",
+                at_slot(slot, partial(changed, **options)),
+            )
 
 
 def pooling_changes(op: Op) -> Iterator[Change]:
