@@ -159,6 +159,15 @@ def test_right_code_agrees_whatever_its_form(spec: str) -> None:
     assert gradients == names_in(judged)
     traced = not any("cannot be traced" in text for text in checked.warnings)
     assert traced == (spec not in UNTRACED)
+    assert not any("does not use" in text for text in checked.warnings)
+
+
+def test_what_is_drawn_is_the_same_in_every_check() -> None:
+    reports = []
+    for seed in (1, 2):
+        np.random.seed(seed)
+        reports.append(check_own(styles.Dropout(), *X).json())
+    assert reports[0] == reports[1]
 
 
 @pytest.mark.parametrize(("spec", "right", "wrong", "kind"), WRONG)
