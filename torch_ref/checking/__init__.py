@@ -1,4 +1,4 @@
-"""Check someone's own backward pass against PyTorch.
+"""Check someone's own backward pass, against PyTorch or against its own forward pass.
 
 layouts      where a parameter stands in someone's code
 candidates/  someone's backward pass, whatever its form, behind one pair of calls
@@ -10,10 +10,12 @@ comparing    both sides on the same numbers
 habits       what is easily forgotten: memory shared, a second backward, float32
 trajectory   weights after some steps
 check        the check, in its order
+own/         code against its own forward pass
 bundle       a pass as .npy files, for any language
 """
 
 from .check import check
 from .layouts import CandidateError
+from .own import check_own
 
-__all__ = ["CandidateError", "check"]
+__all__ = ["CandidateError", "check", "check_own"]

@@ -66,7 +66,7 @@ def check(
         sides.mine.restore(sides.theirs)  # what was handed in gets its own parameters back
 
 
-def examine(sides: Sides, lr: float | None, steps: int) -> Checked:
+def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool = True) -> Checked:
     """Run all parts of a check, in the order in which they build on each other."""
     trial, report = sides.run_first_trial()
     warn_of_zero_gradients(sides, report)
@@ -91,7 +91,8 @@ def examine(sides: Sides, lr: float | None, steps: int) -> Checked:
         report.rows += after.rows
         if checked.diagnosis.agrees:
             checked.diagnosis = diagnosis
-    check_single_precision(sides)
+    if single_precision:
+        check_single_precision(sides)
     return checked
 
 

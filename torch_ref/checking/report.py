@@ -28,12 +28,14 @@ class Checked:
         diagnosis: of what disagrees.
         notes: what is easily forgotten.
         warnings: what this check could not prove.
+        own: the check against their own forward pass, where that is another than the reference's.
     """
 
     report: Report
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
     notes: list[Note] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    own: "Checked | None" = None
 
     @property
     def agrees(self) -> bool:
@@ -64,6 +66,7 @@ class Checked:
             "diagnosis": self.diagnosis.as_dict(),
             "notes": [asdict(note) for note in self.notes],
             "warnings": self.warnings,
+            **({} if self.own is None else {"own_forward": self.own.as_dict()}),
         }
 
     def json(self) -> str:
@@ -79,6 +82,11 @@ class Checked:
         lines += [f"WRONG: {n.name}: {n.detail}" for n in self.notes if not n.passed]
         if not self.diagnosis.agrees:
             lines.append(str(self.diagnosis))
+        if self.own is not None:
+            lines.append("against your own forward pass, as the reference's is another:")
+            lines += [f"  {line}" for line in str(self.own).split("\n")[:-1]]
+            fits = "fits" if self.own.agrees else "does NOT fit"
+            lines.append(f"your backward pass {fits} your forward pass")
         lines.append("result: agrees" if self.agrees else "result: DISAGREES")
         return "\n".join(lines)
 

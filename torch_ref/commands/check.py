@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 def add_parser(commands: Any) -> Any:
     return commands.add_parser(
         "check",
-        help="check your own backward pass against PyTorch, and name the mistake in it",
+        help="check your own backward pass, and name the mistake in it",
         description="Exits with 0 if all agrees, 1 if not, 2 for what cannot be run.",
-        epilog="example: backprop check mine.py:Linear --against torch.nn.Linear --args 3 4 "
-        "--input 5,3",
+        epilog="example: backprop check mine.py:Linear --args 3 4 --input 5,3 checks it by its own "
+        "forward pass; --against torch.nn.Linear has both checked against PyTorch's",
     )
 
 
@@ -30,10 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--against",
-        required=True,
         metavar="NAME",
         help="the reference: a class or function of PyTorch's, FILE:NAME, for a bundle also an "
-        "experiment",
+        "experiment; default: your own forward pass",
     )
     parser.add_argument("--mine-args", nargs="*", metavar="ARG", help="default: those of --args")
     parser.add_argument(
@@ -61,15 +60,37 @@ def run(arguments: argparse.Namespace) -> bool:
 
 def report_on_bundle(arguments: argparse.Namespace) -> "Checked":
     from ..checking.bundle import Bundle, check_bundle
+    from ..safe_files import InputError
     from . import inputs
+
+    if arguments.against is None:
+        raise InputError("--against: a bundle is checked against a reference: name it")
 
     bundle = Bundle(Path(arguments.mine))
     known = inputs.experiment(arguments.against)
     return check_bundle(bundle, known.reference if known else inputs.reference_of(arguments))
 
 
+def report_on_own_forward(arguments: argparse.Namespace) -> "Checked":
+    """Code against its own forward pass."""
+    from ..checking.own import check_own
+    from ..safe_files import InputError
+    from . import inputs
+
+    for option in ("loss", "map", "extra"):
+        if getattr(arguments, option):
+            raise InputError(f"--{option} is for a check with --against")
+    mine = inputs.find(arguments.mine)
+    words = arguments.args if arguments.mine_args is None else arguments.mine_args
+    mine = mine if isinstance(mine, tuple) else inputs.construct(mine, words)
+    drawn = inputs.inputs_of(arguments)
+    return check_own(mine, *drawn, lr=arguments.lr, steps=arguments.steps, seed=arguments.seed)
+
+
 def report_on_code(arguments: argparse.Namespace) -> "Checked":
-    from ..checking.check import check
+    if arguments.against is None:
+        return report_on_own_forward(arguments)
+    from ..checking.own import check_both
     from ..safe_files import InputError
     from . import inputs
 
@@ -89,7 +110,7 @@ def report_on_code(arguments: argparse.Namespace) -> "Checked":
         extra = [json.loads(value) for value in arguments.extra]
     except ValueError:
         raise InputError(f"--extra {' '.join(arguments.extra)}: expected JSON") from None
-    return check(
+    return check_both(
         mine,
         reference,
         *drawn,

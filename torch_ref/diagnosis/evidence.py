@@ -97,8 +97,8 @@ class Evidence:
             rows, mine, right = gradients[name], self.mine[name], self.sample.right[name]
             if mine.shape != right.shape or not mine.numel():
                 continue
-            far = (rows - mine).abs().flatten(1).amax(1)
-            size = rows.abs().flatten(1).amax(1).clamp(min=float(mine.abs().max()))
+            far = (rows - mine).abs().reshape(len(rows), -1).amax(1)
+            size = rows.abs().reshape(len(rows), -1).amax(1).clamp(min=float(mine.abs().max()))
             size = size.clamp(min=float(right.abs().max()))
             close &= far <= ROUNDED_OTHERWISE * self.allowed * size
         return sorted({*close.nonzero().reshape(-1).tolist(), *unsure})

@@ -37,6 +37,8 @@ def candidate(
     Raises:
         CandidateError: it is none of these, or lacks something.
     """
+    if isinstance(mine, Candidate):
+        return mine
     floating = [i for i, x in enumerate(inputs) if np.asarray(to_numpy(x)).dtype.kind == "f"]
     parsed = {name: Layout.parse(text) for name, text in (layouts or {}).items()}
     for name in parsed:
