@@ -193,6 +193,47 @@ WRONG: dict[str, tuple[Any, ...]] = {
         (functional.cross_entropy, X, np.array([0, 2, 1, 1, 0])),
         ("wrong-index", "place after"),
     ),
+    "a denominator that is not squared": (
+        (lambda a, b: a / b, lambda a, b, y, g: (g / b, -g * a / b)),
+        (lambda a, b: a / b, X, 1 + X**2),
+        ("wrong-derivative", "stands −a/b"),
+    ),
+    "a guided ReLU": (
+        (lambda x: np.maximum(x, 0), lambda x, y, g: g * (g > 0) * (x > 0)),
+        (torch.relu, X),
+        ("wrong-derivative", "upstream gradient is positive"),
+    ),
+    "a leaky ReLU's slope left out": (
+        (lambda x: np.where(x > 0, x, 0.01 * x), lambda x, y, g: g * (x > 0)),
+        (functional.leaky_relu, X),
+        ("wrong-derivative", "the step x > 0"),
+    ),
+    "σ′ on top of a gradient towards the logits": (
+        (
+            lambda x, t: -np.log(softmax(x))[range(len(t)), t].mean(),
+            lambda x, t, y, g: (
+                g * (softmax(x) - one_hot(t, 3)) * softmax(x) * (1 - softmax(x)) / len(t)
+            ),
+        ),
+        (functional.cross_entropy, X, np.array([0, 2, 1, 1, 0])),
+        ("derivative-twice", "p(1 − p)"),
+    ),
+    "one term of a cross entropy": (
+        (
+            lambda p, t: -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(),
+            lambda p, t, y, g: -g * t / p / p.size,
+        ),
+        (functional.binary_cross_entropy, sigmoid(X), 1.0 * (normal(5, 3, seed=3) > 0)),
+        ("forgotten-path", "binary_cross_entropy"),
+    ),
+    "max pooling's mask of the largest of all": (
+        (
+            lambda x: x.reshape(2, 3, 2, 2).max((1, 3)),
+            lambda x, y, g: np.repeat(np.repeat(g, 3, 0), 2, 1) * (x == x.max()),
+        ),
+        (lambda x: functional.max_pool2d(x[None, None], (3, 2))[0, 0], normal(6, 4)),
+        ("not-the-largest", "largest element of all"),
+    ),
     "a largest value's gradient given to all": (
         (lambda x: x.max(1), lambda x, y, g: g[:, None] * np.ones_like(x)),
         (lambda x: torch.amax(x, 1), X),

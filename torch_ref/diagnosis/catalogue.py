@@ -44,7 +44,13 @@ from .planted.gradients import (
 from .planted.jacobians import jacobian_changes
 from .planted.masks import mask_changes
 from .planted.normalizations import normalization_changes
-from .planted.operands import cut_off, index_changes, largest_changes, operand_changes
+from .planted.operands import (
+    cut_off,
+    index_changes,
+    largest_changes,
+    operand_changes,
+    quotient_changes,
+)
 from .planted.windows import group_changes, kernel_changes, pooling_changes, window_changes
 from .regions import regions_of
 from .tape import Tape
@@ -137,7 +143,7 @@ def alone(
             op_changes: list[Change] = [*derivative_changes(op, slot)]
             op_changes += [*argument_changes(tape, op, slot), *group_changes(op, slot)]
             op_changes += [*operand_changes(tape, op, slot), *index_changes(op, slot)]
-            op_changes += kernel_changes(op, slot)
+            op_changes += [*kernel_changes(op, slot), *quotient_changes(op, slot)]
             if slot == 0:
                 op_changes += [*picking_changes(op), *broadcast_changes(op)]
                 op_changes += [*window_changes(op), *pooling_changes(op), *largest_changes(op)]

@@ -184,6 +184,8 @@ class Op:
 
     def compute(self, at: Mapping[int, Tensor]) -> list[Tensor]:
         """Its outputs for other arguments, by position; a graph through them goes on."""
+        if self.function is None:
+            return [at[position] for position, _ in self.slots]
         flat = [at.get(position, argument) for position, argument in enumerate(self.flat)]
         return self._call(flat)
 

@@ -10,6 +10,8 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import torch
+
 from .evidence import Evidence
 from .kinds import FIXES, KINDS
 from .operations import Tensor
@@ -54,8 +56,8 @@ def diagnose(
     fitting = fits(evidence, firsts)
     if (rounded := next((s for s in fitting if only_rounds(evidence, s)), None)) is not None:
         diagnosis.verdicts = [digits_lost_in(evidence, rounded)]
-    elif fitting:
-        groups, diagnosis.apart = tell_apart(evidence, others, fitting, gates or {})
+    elif fitting and (told := tell_apart(evidence, others, fitting, gates or {}))[0]:
+        groups, diagnosis.apart = told
         diagnosis.verdicts = [verdict(evidence, *group) for group in groups]
     elif (without_replay := wrong_shape(evidence) or lost_digits(evidence)) is not None:
         diagnosis.verdicts = [without_replay]
@@ -146,6 +148,10 @@ def only_rounds(evidence: Evidence, suspect: Suspect) -> bool:
     numbers of about one.
     """
     edits, tape = suspect.mistake.edits, evidence.sample.tapes[suspect.tape]
+    if any(
+        evidence.distance(n, evidence.sample.right) > LOST * evidence.eps for n in evidence.wrong
+    ):
+        return False
     if suspect.mistake.kind != "wrong-derivative" or not edits or suspect.times is not None:
         return False
     entry, last = tape.ops[min(edits)].inputs[0], tape.ops[max(edits)]
@@ -153,6 +159,8 @@ def only_rounds(evidence: Evidence, suspect: Suspect) -> bool:
     planted = tape.gradient(entry, tape.flow(edits))
     if right is None or above is None or planted is None or above.shape != right.shape:
         return False
+    if torch.equal(planted, right):
+        return False  # it is made towards another input
     size = max(1.0, *(float(v.tensor.abs().max()) for v in (entry, *last.outputs)))
     return bool(((planted - right).abs() <= TERMS * evidence.eps * size * above.abs()).all())
 
@@ -261,7 +269,7 @@ def formula_by_formula(
         )
         alone.order = most  # of what it gives elsewhere nothing is said
         groups, _ = tell_apart(alone, others, fitting, gates)
-        if len(groups) > 1:
+        if len(groups) != 1:
             return  # which of them it is would be a guess
         said.append(verdict(alone, *groups[0]))
         left = [name for name in left if name not in most]

@@ -22,12 +22,13 @@ def tell_apart(
     """Tell suspects apart: those that other inputs confirm, grouped by what gives equal numbers.
 
     Returns:
-        The groups, the likeliest first, in each the best name first; and which further input would
-        tell the groups apart, if there are several.
+        The groups, none if all are refuted, the likeliest first, in each the best name first; and
+        which further input would tell the groups apart, if there are several.
     """
     unique = list({suspect.identity: suspect for suspect in suspects}.values())
     groups, apart = [unique], ""
-    for sample in others if len(unique) > 1 else ():
+    judged = refuted = 0
+    for sample in others:
         results = consequences(evidence, sample, unique, gates)
         if sample.mine is not None:
             confirmed = {
@@ -36,6 +37,7 @@ def tell_apart(
                 if suspect.identity not in results
                 or evidence.fit(results[suspect.identity], sample) is not None
             }
+            judged, refuted = judged + 1, refuted + (not confirmed)
             if confirmed:
                 groups = [[s for s in group if s.identity in confirmed] for group in groups]
                 groups = [group for group in groups if group]
@@ -43,6 +45,8 @@ def tell_apart(
         if len(finer) > len(groups) and sample.mine is None:
             apart = f"an input of shape {sample.shapes}, as they differ there"
         groups = finer
+    if judged and judged == refuted:
+        return [], ""  # on no other input does any of them give what was handed in
     groups = sorted((sorted(group, key=preference) for group in groups), key=_of_the_first)
     if len(groups) == 1:
         return groups, ""
@@ -69,7 +73,9 @@ def consequences(
                 if suspect.mistake.identity == mistake.identity:
                     factor = suspect.times.on(numbers) if suspect.times else 1.0
                     scaled = {name: grad * (factor or 0) for name, grad in planted.items()}
-                    gradients.setdefault(suspect.identity, scaled)
+                    told = suspect.identity in gradients  # two may be called the same
+                    if not told or (sample.mine and evidence.fit(scaled, sample) is not None):
+                        gradients[suspect.identity] = scaled
         edged = [suspect for suspect in on_tape if suspect.edges and suspect.factor]
         there = {identity_of(edges): edges for edges in edge_groups(tape)} if edged else {}
         for suspect in edged:

@@ -63,7 +63,7 @@ def argument_changes(tape: Tape, op: Op, slot: int) -> Iterator[Change]:
                 f"the mask of {name} is left out of the gradient",
                 derivative_at(slot, {position: torch.ones_like(here)}),
             )
-            top = float(here.max())
+            top = float(here[here != 0][0])
             yield (
                 "forgotten-factor",
                 f"kept {position}",

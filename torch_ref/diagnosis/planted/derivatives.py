@@ -15,6 +15,12 @@ from ..tape import Span
 DIAGONAL_LIMIT = 2048  # elements of a Jacobian's diagonal, each a backward pass of its own
 AT_MOST = 64  # ways of a formula to have the upstream gradient where its input belongs
 
+WAYS = {
+    1: "taken at it",
+    2: "not multiplied by it",
+    3: "taken at it and not multiplied by it",
+}
+
 Place = tuple[Op, int]  # an operation, and the slot of an input
 
 
@@ -292,8 +298,7 @@ def at_the_upstream_gradient(span: Span, name: str) -> Iterator[Mistake]:
         if not any(way & 1 for way in own.values()):
             continue
         words = {
-            f"that of {op.name} towards {op.inputs[slot].name}"
-            + (", not multiplied by it" if way & 2 else "")
+            f"that of {op.name} towards {op.inputs[slot].name} {WAYS[way]}"
             for (op, slot), way in own.items()
         }
         all_of_it = len(own) == len(places) and set(own.values()) == {1}

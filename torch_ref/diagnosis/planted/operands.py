@@ -135,6 +135,28 @@ def derivatives_behind(op: Op) -> list[Op]:
     return []
 
 
+def quotient_changes(op: Op, slot: int) -> Iterator[Change]:
+    """The derivative of a/b, which is 1/b and −a/b², by another formula."""
+    if op.short != "div" or len(op.slots) != 2:
+        return
+    a, b = (value.tensor for value in op.inputs)
+    if a.shape != b.shape or not bool((b != 0).all()):
+        return
+    own = ("1/b", "−a/b²")[slot]
+    forms = {"1/b": 1 / b, "b": b, "1/b²": 1 / b**2, "a": a, "a/b": a / b, "−a/b": -a / b}
+    forms |= {"a/b²": a / b**2, "−a/b²": -a / b**2, "−1/b²": -1 / b**2, "−a": -a, "−1/b": -1 / b}
+    for formula, slope in forms.items():
+        if formula != own:
+            what = f"towards {op.inputs[slot].name}, for the derivative {own} of {op.name}"
+            what += f"{within(op)} stands {formula}"
+            kind = "sign" if formula.strip("−") == own.strip("−") else "wrong-derivative"
+            yield kind, f"quotient {formula}", what, from_output(slot, partial(times, slope))
+
+
+def times(slope: Tensor, g: Tensor) -> Tensor:
+    return g * slope
+
+
 def index_changes(op: Op, slot: int) -> Iterator[Change]:
     """A lookup or a loss at other indices: the next class, or the target of the next sample."""
     size = op.inputs[slot].tensor.shape

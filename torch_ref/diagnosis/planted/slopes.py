@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch.nn import functional
 
-from ..kinds import POINTWISE, Mistake, name_of, within
+from ..kinds import POINTWISE, Mistake, name_of, place_of, within
 from ..operations import Op, Tensor
 from ..regions import regions_of
 from ..tape import Span, Tape
@@ -153,6 +153,14 @@ class Written:
                     yield name_of(value), a, 3
 
     def formulas(self) -> Iterator[Slope]:
+        """All that may stand for the derivative; at an input, what is multiplied in on top."""
+        if self.last.function is None:
+            yield from self.once_too_often()
+            return
+        if (above := self.tape.at_outputs(self.last)[0]) is not None:
+            right = diagonal_of(self.span.run, self.span.input.tensor)
+            what = "stands its own where the upstream gradient is positive, and zero elsewhere"
+            yield Slope("wrong-derivative", what, right * (above > 0), 2)
         for name, a, rank in self.arrays():
             letter = name if len(name) == 1 else "a"
             where = "" if letter == name else f", a being {name}"
@@ -160,12 +168,12 @@ class Written:
                 what = f"stands {formula.replace('a', letter)}{where}"
                 if formula == "a":
                     what = f"stands {name}"
-                yield Slope("wrong-derivative", what, f(a), rank + 1)
+                yield Slope("wrong-derivative", what, f(a), rank)
             for sibling, f in SIBLINGS.items():
                 what = f"stands {sibling}({letter}){where}"
                 yield Slope("wrong-derivative", what, f(a), rank + 1)
                 what = f"stands that of {sibling}{'' if name == 'x' else f', taken at {name}'}"
-                yield Slope("wrong-derivative", what, diagonal_of(f, a), rank + (name != "x"))
+                yield Slope("wrong-derivative", what, diagonal_of(f, a), rank + 1)
             if name != "x":
                 kind, own = "wrong-argument", diagonal_of(self.span.run, a)
                 yield Slope(kind, f"stands that at {name}, not at x", own, rank)
@@ -175,13 +183,27 @@ class Written:
         if len(self.span.ops) == 1 and self.last.short == "pow":
             yield from power_slopes(self.last)
 
+    def once_too_often(self) -> Iterator[Slope]:
+        """The derivative of an activation multiplied in, where none belongs: as σ′ on top of what
+        is the gradient towards the logits already."""
+        x = self.span.input.tensor
+        arrays = {"x": x} | ({"softmax(x)": torch.softmax(x, -1)} if x.dim() else {})
+        for name, a in arrays.items():
+            for formula in ("a(1 − a)", "1 − a²", "the step a > 0"):
+                f, letter = FORMULAS[formula], name if name == "x" else "p"
+                what = formula.replace("a", letter) + (f", p being {name}" if letter == "p" else "")
+                yield Slope("derivative-twice", f"is multiplied by {what} on top", f(a), 3)
+        for sibling, f in SIBLINGS.items():
+            what = f"is multiplied by the derivative of {sibling} on top"
+            yield Slope("derivative-twice", what, diagonal_of(f, x), 3)
+
     def mistake(self, slope: Slope) -> Mistake:
         def change(g: Tensor) -> Tensor:
             return g * slope.value if slope.times_upstream else slope.value
 
         return Mistake(
             slope.kind,
-            f"for the derivative of {self.name} {slope.what}",
+            f"{self.name} {slope.what}",
             self.span.place,
             on_span(self.span, change),
             self.span.input.reaches,
@@ -221,10 +243,15 @@ def written(tape: Tape) -> list[Written]:
         if len(op.slots) == 1 and op.inputs[0].tensor.shape == op.outputs[0].tensor.shape:
             span = Span(op.name, op.place or op.line, [op])
             span.find_edges()
-            found.append(Written(tape, span, f"{op.name}{within(op)}"))
+            found.append(Written(tape, span, f"for the derivative of {op.name}{within(op)}"))
     for span in (*tape.spans, *regions_of(tape)):
         if span.is_pointwise:
-            found.append(Written(tape, span, f"{span.name} in {span.place}"))
+            found.append(Written(tape, span, f"for the derivative of {span.name} in {span.place}"))
+    for name, op in tape.at_leaf.items():
+        if name.startswith("input"):
+            span = Span(name, place_of(op), [op])
+            span.find_edges()
+            found.append(Written(tape, span, f"the gradient of {name}"))
     return [function for function in found if function.span.input.tensor.numel() > 1]
 
 

@@ -274,6 +274,10 @@ def pooling_changes(op: Op) -> Iterator[Change]:
     ways: dict[str, tuple[str, Any]] = {
         "all": ("given to every element of its window", torch.ones_like),
         "mean": ("shared out evenly in its window", lambda part: torch.full_like(part, 1 / size)),
+        "global": (
+            "given to the largest element of all alone",
+            lambda part: (part == op.inputs[0].tensor.max()).to(y),
+        ),
         "ties": ("given to every element that is as large as the largest", largest),
         "shared": ("shared out among all that are as large", lambda part: largest(part) / ties),
     }
