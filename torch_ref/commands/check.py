@@ -71,8 +71,11 @@ def report_on_bundle(arguments: argparse.Namespace) -> "Checked":
 def report_on_code(arguments: argparse.Namespace) -> "Checked":
     from ..checking.check import check
     from ..safe_files import InputError
-    from . import inputs
+    from . import inputs, step_rules
 
+    rule = step_rules.reference_named(arguments.against)
+    if rule is not None:
+        return step_rules.report_on_steps(arguments, rule)
     mine = inputs.find(arguments.mine)
     reference = inputs.reference_of(arguments)
     words = arguments.args if arguments.mine_args is None else arguments.mine_args
