@@ -161,6 +161,8 @@ class Part:
             whole = unpack(returned[:many] if many > 1 else returned[0], self.names, self.start)
             rest = returned[many:]
         if whole is None:
+            if np.ndim(returned) if self.way.held == "array" else self.way.held == "pairs":
+                raise CandidateError(f"{self.form.name} returned weights of other shapes")
             return
         if self.way.returned != "weights":
             sign = 1 if self.way.returned == "add" else -1
@@ -188,23 +190,17 @@ class Part:
 
     def state(self, name: str, alone: bool) -> list[Array] | None:
         """What it keeps under one of the names of a moment; None where there is no such."""
+        code, held = self.code, self.held
         places: list[Any] = [*self.memory.values(), self.memory]
-        if self.way.held == "torch" and hasattr(self.code, "state"):
-            places.append(
-                {key: [self.code.state[p].get(key) for p in self.held] for key in (name,)}
-            )
-        elif isinstance(self.code, Optimizer):
-            places.append(
-                {key: [self.code.state_of(p).get(key) for p in self.held] for key in (name,)}
-            )
-        elif self.code is not None and alone:
-            places.append(vars(self.code) if hasattr(self.code, "__dict__") else {})
+        if isinstance(code, torch.optim.Optimizer):
+            places.append({name: [code.state[p].get(name) for p in held]})
+        elif isinstance(code, Optimizer):
+            places.append({name: [code.state_of(p).get(name) for p in held]})
+        elif alone and hasattr(code, "__dict__"):
+            places.append(vars(code))
         if self.way.held == "layer":
-            pairs = [(f"weight_{name}", f"bias_{name}")]
-            for one, other in pairs:
-                places.append(
-                    {name: [getattr(self.held, one, None), getattr(self.held, other, None)]}
-                )
+            both = [getattr(held, f"{of}_{name}", None) for of in ("weight", "bias")]
+            places.append({name: both})
         for place in places:
             if isinstance(place, Mapping) and name in place:
                 value = unpack(place[name], self.names, self.start)
@@ -239,7 +235,7 @@ def states_of(parts: Sequence[Part], keys: Sequence[str]) -> dict[tuple[str, str
     """What the rule keeps between steps, by PyTorch's name for it and the tensor's."""
     alone = len(parts) == 1 or parts[0].way.alone
     states = {}
-    course = all(p.state("v", alone) and p.state("s", alone) for p in parts)
+    course = all(p.state(name, alone) is not None for name in "vs" for p in parts)
     for key in keys:
         names = MOMENTS.get(key, (key,))
         if course and "exp_avg" in keys:  # courses have v for the mean of g, s for that of g²

@@ -1,7 +1,8 @@
 """Check someone's step rule against PyTorch's: several steps on several tensors."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,23 +109,21 @@ def check_step_rule(
     everything = options_of(rule, explicit)
     form = form_of(mine, everything, mine_options or {})
     eps = float(everything.get("eps") or 1e-8)
-    refused: CandidateError | None = None
-    for alike in (False, True):  # a state that is shared fits only tensors of one shape
+    refused: dict[Way, CandidateError] = {}
+    # A state that is shared fits only tensors of one shape.
+    for unlikely, alike in ((False, False), (False, True), (True, False)):
         sides = [Side(rule, explicit, drawn(steps, eps, seed + other, alike)) for other in (0, 1)]
-        try:
-            way, path = best_way(form, sides[0])
-        except CandidateError as error:
-            refused = refused or error
+        ran = run_ways(form, form.ways(unlikely), sides[0], refused)
+        if not ran:
             continue
-        checked = judged(form, way, path, sides, rule.__name__, everything, alike)
-        if alike and refused is not None:
+        checked, way = judged(form, ran, sides, rule.__name__, everything, alike)
+        if alike:
             if checked.agrees:
                 break
-            checked.warnings.append(f"tensors of one shape, as otherwise {refused}")
+            checked.warnings.append(f"tensors of one shape, as otherwise {refused[way]}")
         warn_of_options(checked, form, explicit)
         return checked
-    assert refused is not None
-    raise refused
+    raise next(iter(refused.values()))
 
 
 def count_of(form: Form, problem: Problem) -> Problem:
@@ -133,57 +132,59 @@ def count_of(form: Form, problem: Problem) -> Problem:
     return problem.first(pairs) if pairs > 1 and len(problem.weights) % pairs else problem
 
 
-def best_way(form: Form, side: Side) -> tuple[Way, Trajectory]:
-    """The first way to call it that agrees, or else the first that runs.
-
-    Raises:
-        CandidateError: none runs.
-    """
-    ran: tuple[Way, Trajectory] | None = None
-    refused: CandidateError | None = None
-    for way in form.ways():
-        problem = count_of(form, side.problem)
+def run_ways(
+    form: Form, ways: Iterable[Way], side: Side, refused: dict[Way, CandidateError]
+) -> dict[Way, Trajectory]:
+    """The ways that run, or the one of them that agrees; `refused` gets what the others raise."""
+    ran: dict[Way, Trajectory] = {}
+    problem = count_of(form, side.problem)
+    for way in ways:
         try:
             path = run(form, way, problem.weights, problem.gradients, side.keys)
         except CandidateError as error:
-            refused = refused or error
+            refused.setdefault(way, error)
             continue
         paths = stacked(path.weights)
         if measured(paths, side.of(list(paths)), side.allowed).agrees:
-            return way, path
-        ran = ran or (way, path)
-    if ran is None:
-        assert refused is not None
-        raise refused
+            return {way: path}
+        if way.alone:  # an object for each array: what one for all does is no mistake of the rule
+            ran.pop(replace(way, alone=False), None)
+        ran[way] = path
     return ran
 
 
 def judged(
     form: Form,
-    way: Way,
-    path: Trajectory,
+    ran: Mapping[Way, Trajectory],
     sides: Sequence[Side],
     rule: str,
     options: Mapping[str, Any],
     alike: bool,
-) -> Checked:
-    """The report on a path: its weights, its states, and the mistake behind them."""
-    mine = stacked(path.weights)
-    theirs = sides[0].of(list(mine))
-    report = measured(mine, theirs, sides[0].allowed)
-    checked = Checked(report)
-    if report.agrees:
-        checked.warnings += way.words
-        checked.warnings += other_states(path, sides[0])
-        return checked
-    second = count_of(form, sides[1].problem)
-    again = stacked(run(form, way, second.weights, second.gradients, ()).weights)
-    first = count_of(form, sides[0].problem)
-    trials = [Trial(first, mine, theirs), Trial(second, again, sides[1].of(list(again)))]
-    checked.diagnosis = diagnose(rule, options, trials, alike, where(mine, theirs, sides[0]))
-    wrong = tuple(row.name for row in report.rows if not row.agrees)
-    checked.diagnosis.wrong = wrong
-    return checked
+) -> tuple[Checked, Way]:
+    """The report on what ran, and the way that it is about.
+
+    Where several ways ran, it is about the first that one mistake explains, or else two.
+    """
+    reports: dict[Way, Checked] = {}
+    for pairs in (False, True):
+        for way, path in ran.items():
+            mine = stacked(path.weights)
+            theirs = sides[0].of(list(mine))
+            reports[way] = checked = Checked(measured(mine, theirs, sides[0].allowed))
+            checked.warnings += way.words
+            if checked.report.agrees:
+                checked.warnings += other_states(path, sides[0])
+                return checked, way
+            first, second = (count_of(form, side.problem) for side in sides)
+            again = stacked(run(form, way, second.weights, second.gradients, ()).weights)
+            trials = [Trial(first, mine, theirs), Trial(second, again, sides[1].of(list(again)))]
+            checked.diagnosis = diagnose(rule, options, trials, alike, pairs)
+            checked.diagnosis.wrong = tuple(r.name for r in checked.report.rows if not r.agrees)
+            checked.diagnosis.where = where(mine, theirs, sides[0])
+            if checked.diagnosis.verdicts:
+                return checked, way
+    way = next(iter(reports))
+    return reports[way], way
 
 
 def other_states(path: Trajectory, side: Side) -> list[str]:

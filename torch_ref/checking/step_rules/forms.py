@@ -51,9 +51,9 @@ class Way:
     @property
     def words(self) -> list[str]:
         """What a reader would not expect of it."""
-        words = (
-            ["an object for each array: one alone does not keep them apart"] if self.alone else []
-        )
+        words = []
+        if self.alone:
+            words = ["run with one object for each array: one alone does not keep them apart"]
         return words + (["t is 0 in the first step"] if not self.count else [])
 
 
@@ -75,8 +75,12 @@ class Form:
     begin: Callable[..., Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def ways(self) -> Iterator[Way]:
-        """The ways that its arguments leave open, the likelier first."""
+    def ways(self, unlikely: bool = False) -> Iterator[Way]:
+        """The ways that its arguments leave open, the likelier first.
+
+        Args:
+            unlikely: those that its arguments' names speak against.
+        """
         both = (self.made, self.called)
         gradients = any(signature.has("grads") for signature in both)
         if isinstance(self.code, type) and issubclass(self.code, torch.optim.Optimizer):
@@ -88,11 +92,11 @@ class Form:
         elif len(self.called.pairs) > 1:
             helds = ("pairs",)
         elif not gradients:
-            helds = ("objects", "torch", "list", "dict", "array")
+            helds = ("array",) if unlikely else ("objects", "torch", "list", "dict")
         elif any(s.many and (s.has("params") or s.has("grads")) for s in both):
-            helds = ("list", "dict", "course", "array")
+            helds = ("array",) if unlikely else ("list", "dict", "course")
         else:
-            helds = ("array", "list", "dict", "course")
+            helds = ("list", "dict", "course") if unlikely else ("array",)
         names = [n for n, role in self.called.roles.items() if role == "state"]
         memories = ("empty",) if not names else ("empty", "none", "zeros", "options")
         if self.begin is not None:
@@ -105,7 +109,7 @@ class Form:
         if self.begin is not None and fixed and next(iter(self.called.roles.values())) == "grads":
             returns = ("weights", "add")  # as optax has it: update(grads, state, params)
         for held, memory, returned, count in product(helds, memories, returns, counts):
-            single = held in ("array", "pairs", "layer") and self.method != ""
+            single = held in ("array", "pairs") and self.method != ""
             own = self.made.has("params") and held == "array"
             for alone in (True,) if own else (False, True) if single else (False,):
                 yield Way(held, alone, count, memory, returned)

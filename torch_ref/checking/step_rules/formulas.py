@@ -20,7 +20,9 @@ SWITCHES = {
     "epsilon": "own",  # "outside" the root, "inside" it, "before" the bias correction, "none"
     "corrected": (True, True),  # the bias of m, of v
     "stored": False,  # what is corrected is what the next step starts from
-    "ahead": 0,  # t is counted from 1 and so many
+    "ahead": (0, 0),  # t is counted from 1 and so many: of m, of v
+    "means": None,  # the β of the running means m and v, where not those of the correction
+    "powers": None,  # the β of the correction, where not those of the running means
     "counted": "once",  # "each": once for each parameter
     "square": "square",  # what v is the mean of: "itself", "size", "weighed", "mean"
     "root": True,
@@ -31,7 +33,7 @@ SWITCHES = {
     "direction": -1,
     "rate": True,  # the step is multiplied by η
     "look_ahead": "own",  # of Nesterov: "alone", without g itself; "none"
-    "shared": False,  # one state for all parameters
+    "shared": (),  # what all parameters have one of: names in their states
     "kept": True,  # the state, from step to step
 }
 
@@ -56,23 +58,20 @@ def play(
     s = SimpleNamespace(**{**SWITCHES, **options, "rounded": lambda v: rounded(moves, v)})
     weights = {name: w.copy() for name, w in problem.weights.items()}
     states: dict[str, State] = {name: {} for name in weights}
-    if s.shared:
-        one: State = {}
-        states = {name: one for name in weights}
+    common: State = {}
     after: dict[str, list[Array]] = {name: [] for name in weights}
     states_after: dict[str, list[State]] = {name: [] for name in weights}
     with np.errstate(all="ignore"):
         for k, gradients in enumerate(problem.gradients):
             for i, (name, g) in enumerate(zip(weights, gradients, strict=True)):
                 t = k * len(weights) + i + 1 if s.counted == "each" else k + 1
-                if not s.kept:
-                    states[name].clear()
-                w = formula(weights[name], s.rounded(g), states[name], t + s.ahead, s)
-                weights[name] = w = s.rounded(w)
-                for key, value in states[name].items():
-                    states[name][key] = s.rounded(value)
+                state = states[name] | common if s.kept else {}
+                w = s.rounded(formula(weights[name], s.rounded(g), state, t, s))
+                states[name] = {key: s.rounded(value) for key, value in state.items()}
+                common = {key: v for key, v in states[name].items() if key in s.shared}
+                weights[name] = w
                 after[name].append(w)
-                states_after[name].append(dict(states[name]))
+                states_after[name].append(states[name])
     return after, states_after
 
 
@@ -137,7 +136,9 @@ def divisor(v: Array, c: Any, s: Any, own: str = "outside") -> Array:
 
 def correction(beta: float, t: int, corrected: bool, s: Any) -> Any:
     """1 − βᵗ, by which a running mean that starts at 0 is too small after t steps."""
-    return np.float64(1 - s.rounded(np.float64(beta) ** t)) if corrected else np.float64(1)
+    if not corrected:
+        return np.float64(1)
+    return 1 - s.rounded(np.float64(beta) ** t) if t else np.float64(0)
 
 
 # ---- the rules
@@ -165,9 +166,13 @@ def sgd(w: Array, g: Array, state: State, t: int, s: Any) -> Array:
 def moments(g: Array, state: State, t: int, s: Any) -> tuple[Array, Array, Any, Any]:
     """Adam's m and v after this step, and by what each is too small."""
     before = state.get("exp_avg", np.zeros_like(g))
-    m = running(state, "exp_avg", g, s.betas[0], s.new[0])
-    v = running(state, "exp_avg_sq", squared(g, s, s.betas[1], m), s.betas[1], s.new[1])
-    c1, c2 = (correction(beta, t, does, s) for beta, does in zip(s.betas, s.corrected, strict=True))
+    b1, b2 = s.means or s.betas
+    m = running(state, "exp_avg", g, b1, s.new[0])
+    v = running(state, "exp_avg_sq", squared(g, s, b2, m), b2, s.new[1])
+    c1, c2 = (
+        correction(beta, t + ahead, does, s)
+        for beta, ahead, does in zip(s.powers or s.betas, s.ahead, s.corrected, strict=True)
+    )
     if s.stored:
         m, v = state["exp_avg"], state["exp_avg_sq"] = m / c1, v / c2
         c1 = c2 = np.float64(1)
@@ -190,6 +195,7 @@ def nadam(w: Array, g: Array, state: State, t: int, s: Any) -> Array:
     m, v, c1, c2 = moments(g, state, t, s)
     if s.look_ahead == "none":
         return moved(w, m / c1 / divisor(v, c2, s), s)
+    t += s.ahead[0]
     now, after = (s.betas[0] * (1 - 0.5 * 0.96 ** (n * s.momentum_decay)) for n in (t, t + 1))
     product = state.get("mu_product", np.float64(1)) * now
     state["mu_product"] = product
@@ -200,12 +206,13 @@ def nadam(w: Array, g: Array, state: State, t: int, s: Any) -> Array:
 def adamax(w: Array, g: Array, state: State, t: int, s: Any) -> Array:
     """u ← max(β₂ u, |g| + ε); w ← w − η m̂/u."""
     g = pulled(w, g, s)
-    m = running(state, "exp_avg", g, s.betas[0], s.new[0])
+    b1, b2 = s.means or s.betas
+    m = running(state, "exp_avg", g, b1, s.new[0])
     beside, outside = (s.eps if s.epsilon == place else 0.0 for place in ("own", "outside"))
     before = state.get("exp_inf", np.zeros_like(g))
-    u = np.maximum(s.betas[1] * before, np.abs(g) + beside)
+    u = np.maximum(b2 * before, np.abs(g) + beside)
     state["exp_inf"] = u
-    c1 = correction(s.betas[0], t, s.corrected[0], s)
+    c1 = correction((s.powers or s.betas)[0], t + s.ahead[0], s.corrected[0], s)
     return moved(w, m / c1 / (u + outside), s)
 
 
@@ -231,7 +238,7 @@ def adagrad(w: Array, g: Array, state: State, t: int, s: Any) -> Array:
     start = np.full_like(g, s.initial_accumulator_value)
     state["sum"] = state.get("sum", start) + squared(g, s)
     step = g / divisor(state["sum"], np.float64(1), s)
-    return moved(w, step / (1 + (t - 1) * s.lr_decay), s)
+    return moved(w, step / (1 + (t + s.ahead[0] - 1) * s.lr_decay), s)
 
 
 def adadelta(w: Array, g: Array, state: State, t: int, s: Any) -> Array:

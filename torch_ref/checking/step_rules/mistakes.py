@@ -48,6 +48,16 @@ EPSILON = {
     "largest": "max(β₂ u, |g| + ε)",
 }
 OWN_EPSILON = {"Adadelta": "inside", "Adamax": "largest"}
+STATES = {  # what the rules keep
+    "exp_avg": "m",
+    "exp_avg_sq": "v",
+    "exp_inf": "u",
+    "momentum_buffer": "momentum",
+    "square_avg": "mean of g²",
+    "grad_avg": "mean of g",
+    "sum": "sum of g²",
+    "acc_delta": "mean of Δ²",
+}
 BETAS = {"alpha": "α", "rho": "ρ"}
 
 
@@ -109,14 +119,19 @@ def of_every_rule(options: Mapping[str, Any], alike: bool) -> Listed:
     yield "no-rate", "the step is not multiplied by the learning rate", {"rate": False}
     yield "state-not-kept", "every step begins with a new state", {"kept": False}
     if alike:
-        yield "state-shared", "all parameters share one state", {"shared": True}
+        yield "state-shared", "all parameters share one state", {"shared": tuple(STATES)}
+        for key, name in STATES.items():
+            yield "state-shared", f"all parameters share one {name}", {"shared": (key,)}
     yield (
         "step-per-parameter",
         "the step is counted once for each parameter, not once for all",
         {"counted": "each"},
     )
-    yield "step-off-by-one", "the steps are counted from 0", {"ahead": -1}
-    yield "step-off-by-one", "the steps are counted from 2", {"ahead": 1}
+    for first, ahead in ((0, -1), (2, 1)):
+        counted = f"counted from {first}"
+        yield "step-off-by-one", f"the steps are {counted}", {"ahead": (ahead, ahead)}
+        yield "step-off-by-one", f"for m the steps are {counted}", {"ahead": (ahead, 0)}
+        yield "step-off-by-one", f"for v the steps are {counted}", {"ahead": (0, ahead)}
     for name in ("amsgrad", "centered"):
         if name in options:
             was, now = ("used", "not asked for") if not options[name] else ("ignored", "given")
@@ -146,22 +161,28 @@ def of_moments(rule: str, options: Mapping[str, Any]) -> Listed:
         return
     if both:
         b1, b2 = options["betas"]
-        uncorrected = "is divided by no 1 − βᵗ, which undoes its start at zero"
-        yield "no-bias-correction", f"neither m nor v {uncorrected}", {"corrected": (False, False)}
-        yield "no-bias-correction", f"m {uncorrected}", {"corrected": (False, True)}
-        yield "no-bias-correction", f"v {uncorrected}", {"corrected": (True, False)}
+        kind, why = "no-bias-correction", "divided by 1 − βᵗ, which undoes its start at zero"
+        if rule != "Adamax":
+            yield kind, f"neither m nor v is {why}", {"corrected": (False, False)}
+            yield kind, f"v is not {why}", {"corrected": (True, False)}
+        yield kind, f"m is not {why}", {"corrected": (False, True)}
         yield (
             "corrected-state",
             "the corrected m and v stay: each step corrects them once more",
             {"stored": True},
         )
-        yield "betas-exchanged", "β₁ and β₂ are exchanged", {"betas": (b2, b1)}
-        yield "one-beta", "v has β₁ for its own β₂", {"betas": (b1, b1)}
-        yield "one-beta", "m has β₂ for its own β₁", {"betas": (b2, b2)}
-        rest = "has 1 − β for β, and β for 1 − β"
-        yield "beta-for-its-rest", f"m {rest}", {"betas": (1 - b1, b2)}
-        yield "beta-for-its-rest", f"v {rest}", {"betas": (b1, 1 - b2)}
-        yield "beta-for-its-rest", f"each of m and v {rest}", {"betas": (1 - b1, 1 - b2)}
+        rest = "1 − β for β, and β for 1 − β"
+        for kind, what, betas in (
+            ("betas-exchanged", "β₁ and β₂ are exchanged", (b2, b1)),
+            ("one-beta", "v has β₁ for its own β₂", (b1, b1)),
+            ("one-beta", "m has β₂ for its own β₁", (b2, b2)),
+            ("beta-for-its-rest", f"m has {rest}", (1 - b1, b2)),
+            ("beta-for-its-rest", f"v has {rest}", (b1, 1 - b2)),
+            ("beta-for-its-rest", f"each of m and v has {rest}", (1 - b1, 1 - b2)),
+        ):
+            yield kind, what, {"betas": betas}
+            yield kind, f"{what}, in the running mean", {"means": betas}
+            yield kind, f"{what}, in the correction of the bias", {"powers": betas}
         yield "new-not-weighed", "what is new in m is not multiplied by 1 − β₁", {"new": (0, 1)}
         yield "new-not-weighed", "what is new in v is not multiplied by 1 − β₂", {"new": (1, 0)}
         yield "new-not-weighed", "what is new in m and v has no 1 − β", {"new": (0, 0)}

@@ -44,7 +44,17 @@ MOMENTS = {
 OPTIONS = {  # what PyTorch's options are called elsewhere, the likelier first
     "alpha": ("alpha", "rho", "decay_rate", "beta2", "beta", "gamma", "decay"),
     "rho": ("rho", "decay_rate", "gamma", "beta", "decay"),
-    "lr": ("lr", "learning_rate", "eta", "step_size", "stepsize", "rate", "l_rate", "alpha"),
+    "lr": (
+        "lr",
+        "learning_rate",
+        "eta",
+        "step_size",
+        "stepsize",
+        "rate",
+        "l_rate",
+        "learning_rate_init",
+        "alpha",
+    ),
     "beta1": ("beta1", "beta_1", "b1"),
     "beta2": ("beta2", "beta_2", "b2"),
     "eps": ("eps", "epsilon", "fuzz"),

@@ -26,11 +26,10 @@ class Trial:
 
 
 def diagnose(
-    rule: str, options: Mapping[str, Any], trials: Sequence[Trial], alike: bool, where: str
+    rule: str, options: Mapping[str, Any], trials: Sequence[Trial], alike: bool, two: bool
 ) -> Diagnosis:
-    """The mistakes, or else the pairs of them, that give someone's weights in all trials."""
-    wrong = tuple(name for name in trials[0].theirs)
-    diagnosis = Diagnosis(wrong, where, order="step by step")
+    """The mistakes that give someone's weights in all trials; or, to try `two`, pairs of them."""
+    diagnosis = Diagnosis(order="step by step")
     if rule not in FORMULAS:
         diagnosis.untried = f"the mistakes of {rule}: only those of {', '.join(FORMULAS)} are known"
         return diagnosis
@@ -40,12 +39,19 @@ def diagnose(
         if not measured(path(None), trial.theirs, allowed_for(path, trial.theirs)).agrees:
             diagnosis.untried = f"all mistakes: with these options {rule} is not the formula known"
             return diagnosis
-    single = mistakes(rule, options, alike)
-    for tried in (single, pairs(single)):
-        fitting = fits(replay, options, tried, trials, diagnosis)
-        if fitting:
-            diagnosis.verdicts = grouped(replay, options, fitting, trials[0], rule)
-            break
+    first = trials[0]
+    allowed = allowed_for(partial(formula_path, rule, options, first.problem), first.theirs)
+    single = [
+        mistake
+        for mistake in mistakes(rule, options, alike)
+        if not measured(
+            replay({**options, **mistake.changes}, first.problem), first.theirs, allowed
+        ).agrees
+    ]
+    diagnosis.tried = len(single) if two else 0
+    fitting = fits(replay, options, pairs(single) if two else single, trials, diagnosis)
+    if fitting:
+        diagnosis.verdicts = grouped(replay, options, fitting, trials[0], rule)
     if len(diagnosis.verdicts) > 1:
         diagnosis.apart = "other options, or other gradients: --seed"
     return diagnosis

@@ -1,6 +1,7 @@
 """PyTorch's own rule on a problem, and how far rounding alone may take a right one from it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def optimizer_of(
     rule: type[torch.optim.Optimizer], options: Mapping[str, Any], parameters: Any
 ) -> torch.optim.Optimizer:
     """PyTorch's optimizer; what it does not take is refused in its own words."""
-    made: torch.optim.Optimizer = call_code(rule.__name__, lambda: rule(parameters, **options))
+    made: torch.optim.Optimizer = call_code(rule.__name__, partial(rule, parameters, **options))
     return made
 
 
@@ -92,7 +93,7 @@ def apart(one: Array, other: Array) -> float:
     if not (finite == np.isfinite(other)).all():
         return np.inf
     size = float(np.abs(other[finite]).max(initial=0)) or 1.0
-    return float(np.abs(one - other)[finite].max(initial=0)) / size / EPS[FLOAT]
+    return float(np.abs(one[finite] - other[finite]).max(initial=0)) / size / EPS[FLOAT]
 
 
 def measured(mine: Paths, theirs: Paths, allowed: Allowed) -> Report:

@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def rates_of(schedule: Any, options: Mapping[str, Any], lr: float, steps: int) -
     with all_in(FLOAT), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it says of its own deprecations
         optimizer = optimizer_at(lr)
-        scheduler = call_code(schedule.__name__, lambda: schedule(optimizer, **options))
+        scheduler = call_code(schedule.__name__, partial(schedule, optimizer, **options))
         rates = []
         while True:
             rates.append(float(optimizer.param_groups[0]["lr"]))
@@ -109,6 +110,12 @@ def check_schedule(
         mine_rates(mine, {**defaults_of(schedule), **options}, mine_options or {}, lr, len(theirs))
     )
     rows = [compared(path, theirs) for path in paths]
+    if not any(row.agrees for row in rows) and ends(paths[0], options.get("T_max")):
+        end = int(options["T_max"])
+        row = compared(paths[0][: end + 1], theirs[: end + 1])
+        if row.agrees:
+            words = f"it ends at step {end}, its T_max; PyTorch's goes up again after that"
+            return Checked(Report([row]), warnings=[words])
     best = next((i for i, row in enumerate(rows) if row.agrees), 0)
     checked = Checked(Report([rows[best]]))
     if best:
@@ -121,6 +128,11 @@ def check_schedule(
 def compared(mine: Array, theirs: Array) -> Any:
     """One row. PyTorch goes from rate to rate: each step may round as often as one may."""
     return measure("rate", "by step", mine, theirs, ROUNDINGS * (len(theirs) + 1))
+
+
+def ends(mine: Array, t_max: Any) -> bool:
+    """Whether a schedule stays as it is once it has reached its T_max."""
+    return type(t_max) is int and 0 < t_max < len(mine) - 1 and len({*mine[t_max:]}) == 1
 
 
 def defaults_of(schedule: Any) -> dict[str, Any]:
