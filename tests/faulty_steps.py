@@ -3,6 +3,8 @@
 Each rule is right as it stands; `MISTAKES` names what is put in place of what.
 """
 
+from typing import Any
+
 ADAM_IN_A_LIST = """
 class Rule:
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
@@ -21,6 +23,22 @@ class Rule:
             m_hat = self.m[i] / (1 - b1**self.t)
             v_hat = self.v[i] / (1 - b2**self.t)
             p -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
+"""
+
+ADAM_AS_IN_TENSORFLOW = """
+class Rule:
+    def __init__(self, params, lr=1e-3, b1=0.9, b2=0.999, eps=1e-8):
+        self.params, self.lr, self.b1, self.b2, self.eps, self.t = params, lr, b1, b2, eps, 0
+        self.m = [np.zeros_like(p) for p in params]
+        self.v = [np.zeros_like(p) for p in params]
+
+    def step(self, grads):
+        self.t += 1
+        a = self.lr * np.sqrt(1 - self.b2**self.t) / (1 - self.b1**self.t)
+        for p, g, m, v in zip(self.params, grads, self.m, self.v):
+            m += (1 - self.b1) * (g - m)
+            v += (1 - self.b2) * (g * g - v)
+            p -= a * m / (np.sqrt(v) + self.eps)
 """
 
 ADAM_OF_A_COURSE = """
@@ -212,8 +230,56 @@ class Rule:
         return tuple(out)
 """
 
+PAIR_OF_FUNCTIONS = """
+def begin(params):
+    zeros = [np.zeros_like(p) for p in params]
+    return {"m": zeros, "v": zeros, "count": 0}
+
+
+def update(grads, state, params, lr, b1, b2, eps):
+    t = state["count"] + 1
+    m = [b1 * m + (1 - b1) * g for m, g in zip(state["m"], grads)]
+    v = [b2 * v + (1 - b2) * g * g for v, g in zip(state["v"], grads)]
+    steps = [
+        -lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps) for m, v in zip(m, v)
+    ]
+    return steps, {"m": m, "v": v, "count": t}
+
+
+rule = begin, update
+"""
+
+GRADIENTS_AT_ONCE = """
+class Rule:
+    def __init__(self, params, grads, lr, weight_decay=0.0):
+        self.params, self.grads, self.lr, self.decay = params, grads, lr, weight_decay
+
+    def step(self):
+        for i, (p, g) in enumerate(zip(self.params, self.grads)):
+            self.params[i] = (1 - self.lr * self.decay) * p - self.lr * g
+"""
+
+STEPS_TO_SUBTRACT = """
+class Rule:
+    def __init__(self, eta, gamma):
+        self.eta, self.gamma, self.v = eta, gamma, None
+
+    def get_update(self, grads):
+        self.v = self.v or [np.zeros_like(g) for g in grads]
+        self.v = [self.gamma * v + self.eta * g for v, g in zip(self.v, grads)]
+        return self.v
+"""
+
+STEPS_FROM_ZERO = """
+def rule(w, g, m, v, t, alpha, beta1, beta2):
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    w = w - alpha * m / (1 - beta1 ** (t + 1)) / (np.sqrt(v / (1 - beta2 ** (t + 1))) + 1e-8)
+    return w, m, v
+"""
+
 # Source, PyTorch's rule, its options: right.
-RIGHT = {
+RIGHT: dict[str, tuple[str, str, dict[str, Any]]] = {
     "Adam, a list": (ADAM_IN_A_LIST, "Adam", {}),
     "Adam, a list, decay": (ADAM_IN_A_LIST, "Adam", {"weight_decay": 0.1, "lr": 0.1}),
     "Adam, a course": (ADAM_OF_A_COURSE, "Adam", {"betas": (0.8, 0.95), "eps": 1e-4}),
@@ -230,6 +296,12 @@ RIGHT = {
     "Adadelta, a course": (ADADELTA_OF_A_COURSE, "Adadelta", {}),
     "NAdam, layers": (NADAM_OF_LAYERS, "NAdam", {}),
     "Adamax, weights and biases": (ADAMAX_OF_TWO, "Adamax", {}),
+}
+RIGHT |= {
+    "Adam, two functions": (PAIR_OF_FUNCTIONS, "Adam", {"lr": 0.01}),
+    "Adam, from zero": (STEPS_FROM_ZERO, "Adam", {"lr": 0.01}),
+    "SGD, gradients at once": (GRADIENTS_AT_ONCE, "SGD", {"lr": 0.1, "weight_decay": 0.2}),
+    "momentum, to subtract": (STEPS_TO_SUBTRACT, "SGD", {"lr": 0.1, "momentum": 0.8}),
 }
 # Of which of these, what stands there, what is put in its place; the kind that is to be named.
 MISTAKES = [
@@ -348,15 +420,19 @@ MISTAKES = [
     ("Adagrad, attributes", "(self.t - 1)", "self.t", "step-off-by-one"),
     ("Adagrad, attributes", "np.sqrt(s) + self.eps", "np.sqrt(s + self.eps)", "epsilon-place"),
     ("Adagrad, attributes", "s += g * g", "s += g", "not-squared"),
-    ("Adadelta, a course", "np.sqrt(s + eps)", "(np.sqrt(s) + eps)", ""),
     ("Adadelta, a course", 'config["lr"] * step', '-config["lr"] * step', "added"),
-    ("NAdam, layers", "ahead = (1", "ahead = 0 * (1", ""),
     ("NAdam, layers", "g**2", "g", "not-squared"),
-    ("Adamax, weights and biases", "np.abs(g) + self.eps)", "np.abs(g)) + self.eps", ""),
     (
         "Adamax, weights and biases",
         "self.eta / (1 - self.beta1**t)",
         "self.eta",
         "no-bias-correction",
     ),
+]
+# Mistakes that the catalogue does not know: they get no name.
+UNKNOWN = [
+    ("Adadelta, a course", "np.sqrt(s + eps)", "(np.sqrt(s) + eps)"),
+    ("NAdam, layers", "ahead = (1", "ahead = 0 * (1"),
+    ("Adamax, weights and biases", "np.abs(g) + self.eps)", "np.abs(g)) + self.eps"),
+    ("Adam, a course", "np.sqrt(v_hat)", "np.cbrt(v_hat)"),
 ]

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+import manual
+from manual.schedules.schedule import LRScheduler
+
 from ...diagnosis.verdict import Diagnosis, Verdict
 from ...parity.distance import Report, measure
 from ...parity.tolerance import EPS, ROUNDINGS
@@ -57,6 +60,13 @@ def optimizer_at(lr: float) -> torch.optim.Optimizer:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr, momentum=0.5)
     optimizer.lr = optimizer.learning_rate = lr  # type: ignore[attr-defined]
     return optimizer
+
+
+def optimizer_for(mine: Any, lr: float) -> Any:
+    """The optimizer that someone's schedule takes: that of `manual` where it is made for that."""
+    if isinstance(mine, type) and issubclass(mine, LRScheduler):
+        return manual.SGD([manual.Parameter(np.zeros(1))], lr=lr, momentum=0.5)
+    return optimizer_at(lr)
 
 
 def rates_of(schedule: Any, options: Mapping[str, Any], lr: float, steps: int) -> Array:
@@ -162,7 +172,7 @@ def arguments_of(
         if n in given:
             arguments[n] = given[n]
         elif low == "optimizer":
-            arguments[n] = optimizer_at(lr)
+            arguments[n] = optimizer_for(function, lr)
         elif option is not None:
             arguments[n] = options[option]
             taken.add(option)
@@ -220,6 +230,8 @@ def mine_rates(
     for t in range(steps):
         rates.append(reader() if reader else None)
         takes = count_argument(made.step)
+        if optimizer is not None:
+            optimizer.step()
         count_now = (t + 1,) if takes else ()
         returned.append(call_code(f"{name}.step", made.step, *count_now))
     moved = reader is not None and len({float(np.ravel(r)[0]) for r in rates}) > 1
@@ -251,7 +263,8 @@ def reader_of(made: Any, optimizer: Any, lr: float) -> Callable[[], Any] | None:
         return None
 
     def of_optimizer() -> float:
-        rates = (optimizer.param_groups[0]["lr"], optimizer.lr, optimizer.learning_rate)
+        rates = [getattr(optimizer, name, lr) for name in ("lr", "learning_rate")]
+        rates.append(optimizer.param_groups[0]["lr"])
         return float(next((rate for rate in rates if rate != lr), lr))
 
     return of_optimizer
