@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import manual
+from torch_ref.checking.check import check
 from torch_ref.checking.layouts import CandidateError
 from torch_ref.checking.step_rules.check import check_step_rule
 from torch_ref.checking.step_rules.formulas import FORMULAS
@@ -411,3 +412,92 @@ def test_options_that_do_not_fit(
     assert code == 2
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+# ---- as a function, and beside the line
+
+
+def test_the_function_takes_step_rules_and_schedules() -> None:
+    rule = load(ADAM_IN_A_LIST)
+    assert check(rule, torch.optim.Adam, lr=0.1)
+    assert check(rule, torch.optim.Adam([torch.zeros(1)], lr=0.1, eps=1e-4))
+    assert check(rule, torch.optim.Adam, options={"betas": (0.5, 0.8)}, steps=3, seed=1)
+    wrong = check(load(ADAM_AS_IN_TENSORFLOW), torch.optim.Adam)
+    assert not wrong
+    schedules = torch.optim.lr_scheduler
+    assert check(cosine, schedules.CosineAnnealingLR, options={"T_max": 10}, lr=0.3)
+    assert not check(Late, schedules.CosineAnnealingLR, options={"T_max": 10})
+    with pytest.raises(CandidateError, match="a step rule is given tensors"):
+        check(rule, torch.optim.Adam, np.ones(3))
+    with pytest.raises(CandidateError, match="options are an optimizer's or a schedule's"):
+        check(rule, torch.nn.Tanh(), np.ones(3), options={"lr": 1.0})
+
+
+def test_an_adamw_that_was_made_already() -> None:
+    text, _, _ = RIGHT["AdamW, objects"]
+    made = torch.optim.AdamW([torch.zeros(1)], lr=0.1, weight_decay=0.3)
+    assert check(load(text), made)
+
+
+def test_lists_are_inputs() -> None:
+    class Distance:
+        def forward(self, x: Any, y: Any) -> Any:
+            self.difference = x - y
+            return (self.difference**2).sum(axis=-1)
+
+        def backward(self, g: Any) -> Any:
+            dx = 2 * self.difference * g[:, None]
+            return dx, -dx
+
+    def reference(x: Any, y: Any) -> Any:
+        return ((x - y) ** 2).sum(-1)
+
+    x, y = np.arange(6.0).reshape(3, 2), np.ones((3, 2))
+    for inputs in ([x, y],), (x.tolist(), y.tolist()), (x, y):
+        found = check(Distance(), reference, *inputs)
+        assert found, str(found)
+        assert [row.shape for row in found.report.rows] == [(3,), (3, 2), (3, 2)]
+    with pytest.raises(CandidateError, match="lists of unequal lengths"):
+        check(Distance(), reference, [[1.0], [1.0, 2.0]])
+
+
+def test_sarif_names_the_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = f"import numpy as np\n{ADAM_AS_IN_TENSORFLOW}"
+    Path("mine.py").write_text(text)
+    assert run(capsys, "mine.py:Rule", *ADAM, "--sarif", "out.sarif")[0] == 1
+    (found,) = json.loads(Path("out.sarif").read_text())["runs"]
+    (result,) = found["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert result["ruleId"] == "epsilon-place"
+    assert found["tool"]["driver"]["rules"] == [{"id": "epsilon-place"}]
+    assert place["artifactLocation"] == {"uri": "mine.py"}
+    assert "def step" in text.splitlines()[place["region"]["startLine"] - 1]
+    right = f"import numpy as np\n{ADAM_IN_A_LIST}\ndef idle(x, y):\n    return x\n"
+    Path("mine.py").write_text(right)
+    assert run(capsys, "mine.py:Rule", *ADAM, "--sarif", "out.sarif")[0] == 0
+    assert json.loads(Path("out.sarif").read_text())["runs"][0]["results"] == []
+    code, _, err = run(capsys, "mine.py:Rule", *ADAM, "--sarif", "no/out.sarif")
+    assert code == 2
+    assert "--sarif no/out.sarif" in err
+
+
+def test_sarif_of_a_layer(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a wrong gradient the backward's line, of a wrong output the forward's."""
+    monkeypatch.chdir(tmp_path)
+    layer = (
+        "import numpy as np\n\nclass Tanh:\n    def forward(self, x):\n"
+        "        self.y = np.tanh(x)\n        return self.y\n"
+        "    def backward(self, g):\n        return g * (1 - self.y)\n"
+    )
+    for wrong, line in ((layer, 7), (layer.replace("np.tanh", "np.sinh"), 4)):
+        Path("mine.py").write_text(wrong)
+        words = ("--against", "torch.nn.Tanh", "--input", "5,3", "--sarif", "out.sarif")
+        assert run(capsys, "mine.py:Tanh", *words)[0] == 1
+        results = json.loads(Path("out.sarif").read_text())["runs"][0]["results"]
+        regions = [r["locations"][0]["physicalLocation"]["region"] for r in results]
+        assert regions[0] == {"startLine": line}

@@ -4,6 +4,7 @@ layouts      where a parameter stands in someone's code
 candidates/  someone's backward pass, whatever its form, behind one pair of calls
 reference    what it is compared with, run by PyTorch itself
 report       what a check found, as lines and as JSON
+sarif        the same, for editors and CI
 step_rules/  an optimizer's step, a learning rate schedule
 comparing    both sides on the same numbers
 habits       what is easily forgotten: memory shared, a second backward, float32

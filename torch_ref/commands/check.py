@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "mine",
         metavar="FILE:NAME | FILE:FORWARD,BACKWARD | DIR",
-        help="a class with forward and backward, a torch.autograd.Function, two functions, or a "
-        "bundle's directory",
+        help="a class with forward and backward, a torch.autograd.Function, two functions, a "
+        "bundle's directory; an optimizer or a schedule",
     )
     parser.add_argument(
         "--against",
@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--extra", action="append", default=[], metavar="JSON", help="for forward, after parameters"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--sarif",
+        type=Path,
+        metavar="FILE",
+        help="write the verdict with its line, for editors",
+    )
     add_reference(parser)
 
 
@@ -55,6 +61,10 @@ def run(arguments: argparse.Namespace) -> bool:
     """Print the report of one check; whether all agrees."""
     of_bundle = Path(arguments.mine).is_dir()
     checked = report_on_bundle(arguments) if of_bundle else report_on_code(arguments)
+    if arguments.sarif is not None:
+        from ..checking.sarif import write_sarif
+
+        write_sarif(arguments.sarif, checked, arguments.mine)
     print(checked.json() if arguments.json else checked)
     return checked.agrees
 

@@ -10,9 +10,8 @@ from manual.schedules.schedule import LRScheduler
 
 from ..checking.layouts import CandidateError
 from ..checking.report import Checked
-from ..checking.step_rules.check import STEPS, check_step_rule, is_step_rule
-from ..checking.step_rules.schedules import LR, check_schedule, is_schedule
-from ..checking.step_rules.schedules import STEPS as RATES
+from ..checking.step_rules.check import check_steps, is_step_rule
+from ..checking.step_rules.schedules import is_schedule
 from . import inputs
 
 
@@ -43,23 +42,13 @@ def report_on_steps(arguments: argparse.Namespace, reference: Any) -> Checked:
     options = named("--args", arguments.args)
     mine_options = named("--mine-args", arguments.mine_args or [])
     mine = inputs.find(arguments.mine)
-    if is_schedule(reference):
-        return check_schedule(
-            mine,
-            reference,
-            options,
-            mine_options=mine_options,
-            lr=LR if arguments.lr is None else arguments.lr,
-            steps=arguments.steps or RATES,
-        )
-    if arguments.lr is not None:
-        options["lr"] = arguments.lr
-    return check_step_rule(
+    return check_steps(
         mine,
         reference,
         options,
         mine_options=mine_options,
-        steps=arguments.steps or STEPS,
+        lr=arguments.lr,
+        steps=arguments.steps,
         seed=arguments.seed,
     )
 

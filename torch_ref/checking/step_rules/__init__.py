@@ -8,6 +8,6 @@ forms       someone's rule, whatever its form, and the ways to call it
 calling     the steps taken so, the weights and what is kept between steps
 reference   PyTorch's own rule, and how far rounding may take a right one from it
 naming      which mistake gives someone's weights
-check       the check of a step rule
 schedules   the check of a learning rate schedule
+check       the check of a step rule
 """

@@ -27,6 +27,8 @@ from .reference import (
     reference_path,
     stacked,
 )
+from .schedules import LR, check_schedule, is_schedule
+from .schedules import STEPS as RATES
 
 STEPS = 8
 
@@ -124,6 +126,30 @@ def check_step_rule(
         warn_of_options(checked, form, explicit)
         return checked
     raise next(iter(refused.values()))
+
+
+def check_steps(
+    mine: Any,
+    reference: Any,
+    options: Mapping[str, Any] | None = None,
+    *,
+    mine_options: Mapping[str, Any] | None = None,
+    lr: float | None = None,
+    steps: int = 0,
+    seed: int = 0,
+) -> Checked:
+    """The check of a step rule or of a schedule, whichever the reference is; 0 steps: as usual."""
+    if is_schedule(reference):
+        lr = LR if lr is None else lr
+        steps = steps or RATES
+        return check_schedule(
+            mine, reference, options, mine_options=mine_options, lr=lr, steps=steps
+        )
+    options = {**(options or {}), **({} if lr is None else {"lr": lr})}
+    steps = steps or STEPS
+    return check_step_rule(
+        mine, reference, options, mine_options=mine_options, steps=steps, seed=seed
+    )
 
 
 def count_of(form: Form, problem: Problem) -> Problem:
