@@ -79,6 +79,30 @@ def test_the_rules_by_hand_and_pytorch_s_own_agree(rule: str, options: dict[str,
         assert check_step_rule(theirs, theirs, options, seed=seed).agrees
 
 
+@pytest.mark.parametrize("rule", ["Rprop", "ASGD", "Muon"])
+def test_rules_without_a_formula_agree_too(rule: str) -> None:
+    assert check_step_rule(getattr(manual, rule), getattr(torch.optim, rule))
+
+
+def test_what_an_option_makes_of_a_rule_is_compared() -> None:
+    for rule, options in (
+        ("Adam", {"amsgrad": True, "betas": (0.5, 0.3)}),
+        ("Adam", {"eps": 0.0}),
+        ("Adam", {"betas": (0.0, 0.0)}),
+        ("RMSprop", {"centered": True, "alpha": 0.0}),
+        ("SGD", {"lr": 10.0, "weight_decay": 3.0, "momentum": 0.99}),
+    ):
+        mine, theirs = getattr(manual, rule), getattr(torch.optim, rule)
+        assert check_step_rule(mine, theirs, options, steps=30)
+    without = check_step_rule(
+        manual.Adam,
+        torch.optim.Adam,
+        {"amsgrad": True, "betas": (0.5, 0.3)},
+        mine_options={"amsgrad": False},
+    )
+    assert kinds(without) == ["option-ignored"]
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("rule", FORMULAS)
 def test_without_a_mistake_the_formula_is_pytorch_s(rule: str, options: dict[str, Any]) -> None:
@@ -154,6 +178,48 @@ def test_decay_beside_the_step_is_named_though_momentum_is_none() -> None:
     assert kinds(found) == ["decay-without-rate"]
 
 
+class OpenMomentum:
+    """With whatever options, by name, and one precision for all that it keeps."""
+
+    def __init__(self, params: Any, **options: Any) -> None:
+        self.params = params
+        self.lr, self.momentum = options["lr"], options.get("momentum", 0.0)
+        self.v = [np.zeros(p.shape, options.get("precision", np.float64)) for p in params]
+
+    def step(self, grads: Any) -> None:
+        for p, g, v in zip(self.params, grads, self.v, strict=True):
+            v *= self.momentum
+            v += g.astype(v.dtype)
+            p -= self.lr * v
+
+
+def test_options_by_name_and_a_state_in_single_precision() -> None:
+    options = {"lr": 0.1, "momentum": 0.9}
+    assert check_step_rule(OpenMomentum, torch.optim.SGD, options)
+    single = check_step_rule(
+        OpenMomentum, torch.optim.SGD, options, mine_options={"precision": np.float32}
+    )
+    assert not single
+    assert kinds(single) == []
+    assert any("as rounding in float32 is" in text for text in single.warnings)
+
+
+def test_an_object_s_state_that_is_kept_otherwise_is_said() -> None:
+    text, rule, options = RIGHT["momentum, a dict"]
+    found = checked(text, rule, options)
+    assert found
+    assert found.warnings == [
+        "momentum_buffer is kept in another form than PyTorch's; the weights agree all the same"
+    ]
+    assert not checked(*RIGHT["Adam, a list"]).warnings
+
+
+def test_one_object_for_each_array_is_said() -> None:
+    found = checked(*RIGHT["RMSprop, one array"])
+    assert found.warnings[0].startswith("run with one object for each array")
+    assert checked(*RIGHT["Adam, from zero"]).warnings[0] == "t is 0 in the first step"
+
+
 def test_an_option_that_mine_has_no_name_for_is_said() -> None:
     text, rule, _ = RIGHT["momentum, a dict"]
     found = checked(text, rule, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1})
@@ -221,6 +287,11 @@ def test_what_is_not_taken_is_refused_with_what_to_type(mine: Any, message: str)
     with pytest.raises(CandidateError, match=message) as refused:
         check_step_rule(mine, torch.optim.SGD, {"lr": 0.1})
     assert "\n" not in str(refused.value)
+
+
+def test_a_reference_that_wants_more_than_gradients_is_refused() -> None:
+    with pytest.raises(CandidateError, match="LBFGS raised TypeError"):
+        check_step_rule(OpenMomentum, torch.optim.LBFGS)
 
 
 def test_values_by_mine_s_own_names() -> None:

@@ -103,6 +103,8 @@ class Part:
     def arguments(self, signature: Signature, t: int) -> dict[str, Any]:
         """For the constructor or one step, by name."""
         arguments: dict[str, Any] = dict(signature.values)
+        if signature.open and signature is self.form.made:
+            arguments = {**self.form.explicit, **arguments}
         for i, (one, gradient) in enumerate(signature.pairs if self.way.held == "pairs" else ()):
             arguments |= {one: self.held[i], gradient: self.gradients[i]}
         for name, role in signature.roles.items():

@@ -109,7 +109,7 @@ def check_step_rule(
             options.pop("decoupled_weight_decay")
     explicit = dict(options or {})
     everything = options_of(rule, explicit)
-    form = form_of(mine, everything, mine_options or {})
+    form = form_of(mine, everything, mine_options or {}, explicit)
     eps = float(everything.get("eps") or 1e-8)
     refused: dict[Way, CandidateError] = {}
     # A state that is shared fits only tensors of one shape.
@@ -123,7 +123,9 @@ def check_step_rule(
             if checked.agrees:
                 break
             checked.warnings.append(f"tensors of one shape, as otherwise {refused[way]}")
-        warn_of_options(checked, form, explicit)
+        if not checked.agrees:
+            warn_of_options(checked, form, explicit)
+            warn_of_single_precision(checked)
         return checked
     raise next(iter(refused.values()))
 
@@ -270,3 +272,12 @@ def warn_of_options(checked: Checked, form: Form, explicit: Mapping[str, Any]) -
         names = {name for names in spelled.values() for name in names}
         if not names & taken:
             checked.warnings.append(f"{form.name} has no argument {option}: it was not handed on")
+
+
+def warn_of_single_precision(checked: Checked) -> None:
+    """Say so where what disagrees is as small as what float32 rounds off."""
+    furthest = max((row.relative for row in checked.report.rows), default=0.0)
+    if not checked.diagnosis.verdicts and furthest < 64 * EPS[np.dtype(np.float32)]:
+        checked.warnings.append(
+            f"they are {furthest:.1e} apart, as rounding in float32 is: is something kept in it?"
+        )

@@ -65,6 +65,7 @@ class Form:
         code: the function or class; `method` is the name of the class's own.
         made, called: the arguments of the constructor, and of each step.
         begin: makes the first state, where there is a function for it.
+        options: all of the reference's; `explicit` are those for a constructor with **options.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Form:
     called: Signature
     begin: Callable[..., Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    explicit: Mapping[str, Any] = field(default_factory=dict)
 
     def ways(self, unlikely: bool = False) -> Iterator[Way]:
         """The ways that its arguments leave open, the likelier first.
@@ -115,12 +117,18 @@ class Form:
                 yield Way(held, alone, count, memory, returned)
 
 
-def form_of(mine: Any, options: Mapping[str, Any], given: Mapping[str, Any]) -> Form:
+def form_of(
+    mine: Any,
+    options: Mapping[str, Any],
+    given: Mapping[str, Any],
+    explicit: Mapping[str, Any] | None = None,
+) -> Form:
     """What someone's step rule is.
 
     Args:
         options: of the reference; they are handed on by the names that they have in mine.
         given: values by the names that mine has.
+        explicit: those of the options that were chosen.
     Raises:
         CandidateError: it is not a form that is known.
     """
@@ -144,10 +152,11 @@ def form_of(mine: Any, options: Mapping[str, Any], given: Mapping[str, Any]) -> 
         raise CandidateError(
             f"{name} is no step rule: {EXPECTED}; hand in the class, not an object"
         )
+    by_name = {"lr": options["lr"], **(explicit or {}), **given} if "lr" in options else {**given}
     unknown = set(given) - set(made.roles) - set(called.roles)
     if unknown and not made.open:
         raise CandidateError(f"{name} has no argument {sorted(unknown)[0]}")
-    return Form(name, mine, method, made, called, begin, {**options, **given})
+    return Form(name, mine, method, made, called, begin, {**options, **given}, by_name)
 
 
 def bare(code: type, method: str) -> Callable[..., Any]:

@@ -158,7 +158,8 @@ def read(
                 raise CandidateError(
                     f"{label}: what is its argument {name}? Known by name are params, grads, "
                     f"w, dw, state, config, t, layer and the options {known_options}; hand it in "
-                    f"with --mine-args {name}=VALUE, or rename it"
+                    f"with --mine-args {name}=VALUE, rename it, or wrap it all in a function "
+                    "update(w, dw, config)"
                 )
     roles = {name: roles[name] for name in named if name in roles}
     together = any(n.lower() in MANY + MANY_GRADIENTS for n in roles)

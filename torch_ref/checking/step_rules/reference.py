@@ -31,7 +31,7 @@ def optimizer_of(
 def options_of(rule: type[torch.optim.Optimizer], options: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a rule, those that were not given at their defaults."""
     of_speed = ("foreach", "capturable", "differentiable", "fused")
-    defaults = optimizer_of(rule, options, [torch.nn.Parameter(torch.zeros(1))]).defaults
+    defaults = optimizer_of(rule, options, [torch.nn.Parameter(torch.zeros(1, 1))]).defaults
     return {name: value for name, value in defaults.items() if name not in of_speed}
 
 
@@ -50,7 +50,7 @@ def reference_path(
         for gradients in problem.gradients:
             for parameter, g in zip(parameters.values(), gradients, strict=True):
                 parameter.grad = to_torch(rounded(moves, g))
-            optimizer.step()
+            call_code(rule.__name__, optimizer.step)
             for name, parameter in parameters.items():
                 paths[name].append(to_numpy(parameter).copy())
                 for key, value in optimizer.state[parameter].items():
