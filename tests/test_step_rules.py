@@ -128,6 +128,14 @@ def test_without_a_mistake_the_formula_is_pytorch_s(rule: str, options: dict[str
     assert "added" in far
 
 
+def test_some_gradients_are_as_small_as_epsilon_and_some_zero() -> None:
+    gradients = [g.ravel() for of_step in drawn(8, 1e-6, 0).gradients for g in of_step]
+    sizes = np.abs(np.concatenate(gradients))
+    assert ((sizes > 1e-7) & (sizes < 1e-5)).sum() > 20
+    assert (sizes == 0).sum() > 20
+    assert sizes.max() > 1
+
+
 def test_more_steps_and_a_rounding_of_its_own() -> None:
     """The powers of β made by a running product, and ε moved into the correction: a right Adam."""
     text = ADAM_IN_A_LIST.replace("b1**self.t", "np.exp(self.t * np.log(b1))").replace(
@@ -135,6 +143,7 @@ def test_more_steps_and_a_rounding_of_its_own() -> None:
         "c = np.sqrt(1 - b2**self.t)\n"
         "            p -= self.lr * c * m_hat / (np.sqrt(self.v[i]) + c * self.eps)",
     )
+    text = text.replace("b2**self.t", "(b2**self.t + 2.2e-16)")  # a rounding of the power
     for steps in (1, 2, 60):
         assert checked(text, "Adam", {"lr": 0.1}, steps=steps).agrees
 

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -175,8 +174,6 @@ def run_ways(
         paths = stacked(path.weights)
         if measured(paths, side.of(list(paths)), side.allowed).agrees:
             return {way: path}
-        if way.alone:  # an object for each array: what one for all does is no mistake of the rule
-            ran.pop(replace(way, alone=False), None)
         ran[way] = path
     return ran
 

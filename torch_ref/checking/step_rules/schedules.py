@@ -72,7 +72,7 @@ def optimizer_for(mine: Any, lr: float) -> Any:
 def rates_of(schedule: Any, options: Mapping[str, Any], lr: float, steps: int) -> Array:
     """PyTorch's rates, the first before any step; as many as it gives."""
     with all_in(FLOAT), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it says of its own deprecations
+        warnings.simplefilter("ignore")  # that no optimizer has stepped
         optimizer = optimizer_at(lr)
         scheduler = call_code(schedule.__name__, partial(schedule, optimizer, **options))
         rates = []
@@ -80,7 +80,6 @@ def rates_of(schedule: Any, options: Mapping[str, Any], lr: float, steps: int) -
             rates.append(float(optimizer.param_groups[0]["lr"]))
             if len(rates) == steps:
                 break
-            optimizer.step()
             try:
                 scheduler.step()
             except ValueError:  # one that ends, such as OneCycleLR
