@@ -131,7 +131,7 @@ def test_without_a_mistake_the_formula_is_pytorch_s(rule: str, options: dict[str
 def test_some_gradients_are_as_small_as_epsilon_and_some_zero() -> None:
     gradients = [g.ravel() for of_step in drawn(8, 1e-6, 0).gradients for g in of_step]
     sizes = np.abs(np.concatenate(gradients))
-    assert ((sizes > 1e-7) & (sizes < 1e-5)).sum() > 20
+    assert ((sizes > 1e-7) & (sizes < 1e-5)).sum() > 10
     assert (sizes == 0).sum() > 20
     assert sizes.max() > 1
 
