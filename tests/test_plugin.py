@@ -67,3 +67,11 @@ def test_importing_the_plugin_does_not_import_torch() -> None:
     """Every pytest run of the machine imports it."""
     code = "import sys, torch_ref.pytest_plugin; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_a_run_without_the_fixture_does_not_load_torch(tmp_path: Path) -> None:
+    test = "import sys\n\ndef test_it():\n    assert not {'torch', 'numpy'} & {*sys.modules}\n"
+    (tmp_path / "test_theirs.py").write_text(test)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:hypothesispytest"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stdout + ended.stderr

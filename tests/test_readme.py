@@ -23,9 +23,13 @@ import torch
 from manual.article.description import LOSSES
 from manual.article.figures import FIGURES, figures_table
 from torch_ref.checking.comparing import Sides, Trial
+from torch_ref.checking.step_rules import check as step_rules
+from torch_ref.checking.step_rules.reference import Paths
 from torch_ref.cli import main, parse
 from torch_ref.parity.distance import Comparison, Report
 from torch_ref.parity.judge import CAN_JUDGE
+from torch_ref.parity.one_pass import Quantities
+from torch_ref.parity.tolerance import Allowed
 from torch_ref.pytest_plugin import Parity
 from torch_ref.training.article import article_round
 from torch_ref.training.experiments import EXPERIMENTS
@@ -260,20 +264,26 @@ def test_a_report_is_what_is_printed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    watched: list[tuple[Trial, Report]] = []
-    compare = Sides.compare
+    watched: list[tuple[Quantities, Quantities, Report]] = []
+    compare, measured = Sides.compare, step_rules.measured
 
     def watch(self: Sides, trial: Trial) -> Report:
-        watched.append((trial, compare(self, trial)))
-        return watched[-1][1]
+        watched.append((trial.mine, trial.theirs, compare(self, trial)))
+        return watched[-1][2]
+
+    def watch_steps(mine: Paths, theirs: Paths, allowed: Allowed) -> Report:
+        both = [{("weight", name): path for name, path in side.items()} for side in (mine, theirs)]
+        watched.append((both[0], both[1], measured(mine, theirs, allowed)))
+        return watched[-1][2]
 
     monkeypatch.setattr(Sides, "compare", watch)
+    monkeypatch.setattr(step_rules, "measured", watch_steps)
     assert main(command_above(block)) == 1
-    trial, report = watched[0]
+    *sides, report = watched[0]
     lines, rows = parts_of(capsys.readouterr().out)
     shown_lines, shown_rows = parts_of(block.text)
     for shown, printed, row in zip(shown_rows, rows, report.rows, strict=True):
-        compare_row(shown, printed, row, trial)
+        compare_row(shown, printed, row, sides)
     allowed = max(row.tolerance for row in report.rows) * EPS
     for shown_line, line in zip(shown_lines, lines, strict=True):
         assert PROOF.sub("", line) == PROOF.sub("", shown_line)
@@ -281,11 +291,11 @@ def test_a_report_is_what_is_printed(
             assert match is None or float(match[1] or 0) <= allowed, match.string
 
 
-def compare_row(shown: list[str], printed: list[str], row: Comparison, trial: Trial) -> None:
+def compare_row(shown: list[str], printed: list[str], row: Comparison, sides: list[Any]) -> None:
     """Numbers stand at the place that is named; of a right quantity, rounding chooses which."""
     assert shown[:2] == printed[:2]
     drawn = 1e-8 if FUSED else 1e-6  # weights are drawn in float32, up to its last bit
-    mine, reference = (side[row.kind, row.name] for side in (trial.mine, trial.theirs))
+    mine, reference = (side[row.kind, row.name] for side in sides)
     apart = []
     for (_, _, distance, at, *values), rel in ((shown, drawn), (printed, 1e-8)):
         place = tuple(map(int, at.split(",")))
@@ -424,6 +434,26 @@ def test_the_keys_of_a_bundle(readers_files: Path) -> None:
     assert f'`"{index["format"]}"`' in table[0][2]
     assert json.dumps(index["inputs"])[:-1] in table[1][2]
     assert all(f"`{loss}`" in table[0][2] for loss in ("null", *LOSSES))
+
+
+def test_the_keys_of_a_report(readers_files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is in the table of what --json prints, and nothing else is."""
+    block = next(block for block in of("commands") if "torch.nn.Linear" in block.text)
+    assert main([*block.commands[0], "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    diagnosis = found["diagnosis"]
+    shown = re.search(r"^\| `agrees` \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*?\| (.*) \|$", shown[0], re.MULTILINE))
+    assert sorted(rows) == sorted([*found, "verdicts"])
+    kinds = {"output", "gradient", "weight", "rate"}
+    for key, value in (
+        ("rows", found["rows"][0]),
+        ("diagnosis", diagnosis),
+        ("verdicts", diagnosis["verdicts"][0]),
+        ("notes", found["notes"][0]),
+    ):
+        assert sorted({*re.findall(r"`(\w+)`", rows[key])} - kinds) == sorted(value)
 
 
 @pytest.mark.parametrize("directory", ["manual", "torch_ref"])

@@ -6,6 +6,8 @@ reference    what it is compared with, run by PyTorch itself
 report       what a check found, as lines and as JSON
 pieces       which pieces of a function a check has visited
 settling     where a gradient differs from PyTorch's and is right
+sarif        the same, for editors and CI
+step_rules/  an optimizer's step, a learning rate schedule
 comparing    both sides on the same numbers
 habits       what is easily forgotten: memory shared, a second backward, float32
 trajectory   weights after some steps

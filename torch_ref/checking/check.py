@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..diagnosis.samples import Sample, gates_of
@@ -26,7 +27,10 @@ from .habits import (
 )
 from .layouts import CandidateError
 from .pieces import unvisited
+from .reference import is_array
 from .report import Checked, output_words
+from .step_rules.check import check_steps, is_step_rule
+from .step_rules.schedules import is_schedule
 from .trajectory import compare_trajectory
 
 LOOSER = 100.0  # times the distance of two outputs may their gradients differ, if they fit them
@@ -42,28 +46,57 @@ def check(
     lr: float | None = None,
     steps: int = 0,
     seed: int = 0,
+    options: Mapping[str, Any] | None = None,
 ) -> Checked:
-    """Check someone's backward pass against PyTorch's.
+    """Check someone's backward pass against PyTorch's; or a step rule, or a schedule.
 
     Args:
         mine: an object with `forward` and `backward`; a pair of functions `(forward, backward)`;
             a `torch.autograd.Function`; or an `nn.Module`.
-        reference: an `nn.Module` or a function of tensors. Mine gets its parameters.
+        reference: an `nn.Module` or a function of tensors. Mine gets its parameters. For a step
+            rule an optimizer of PyTorch's, for a schedule a class of its schedules; then there
+            are no inputs.
         inputs: arrays or tensors, float32 or float64; integers where the reference takes them.
+            Lists of numbers are arrays too, a list of arrays is several inputs.
         layouts: where a parameter of the reference stands in mine, as in
             `{"weight": "W.T", "weight_hh_l0": "Wh.T@ifog"}`.
         extra: further arguments of a course-style forward, after the parameters.
         loss: of the first output; its gradient is the upstream one, which is random otherwise.
         lr: the learning rate, if mine updates weights.
         steps: compare also the weights after as many steps of gradient descent.
+        options: of PyTorch's optimizer or schedule, by name.
     Raises:
         CandidateError: mine cannot be run.
     """
-    sides = Sides(mine, reference, inputs, layouts, extra, loss, seed)
+    if is_step_rule(reference) or is_schedule(reference):
+        if inputs or layouts or extra or loss is not None:
+            raise CandidateError(
+                "a step rule is given tensors: only options, lr, steps and seed count"
+            )
+        return check_steps(mine, reference, options, lr=lr, steps=steps, seed=seed)
+    if options:
+        raise CandidateError("options are an optimizer's or a schedule's: the reference is neither")
+    sides = Sides(mine, reference, as_inputs(inputs), layouts, extra, loss, seed)
     try:
         return examine(sides, lr, steps)
     finally:
         sides.mine.restore(sides.theirs)  # what was handed in gets its own parameters back
+
+
+def as_inputs(values: Sequence[Any]) -> list[Any]:
+    """Inputs as arrays: a list of arrays is several, a list of numbers is one."""
+    inputs: list[Any] = []
+    for value in values:
+        if isinstance(value, list) and value and all(is_array(one) for one in value):
+            inputs += value
+        elif isinstance(value, list):
+            try:
+                inputs.append(np.asarray(value))
+            except ValueError:
+                raise CandidateError("an input is a list of lists of unequal lengths") from None
+        else:
+            inputs.append(value)
+    return inputs
 
 
 def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool = True) -> Checked:

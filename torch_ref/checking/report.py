@@ -41,6 +41,10 @@ class Checked:
     def agrees(self) -> bool:
         return self.report.agrees and all(note.passed for note in self.notes)
 
+    def __bool__(self) -> bool:
+        """As in `assert check(…)`."""
+        return self.agrees
+
     def as_dict(self) -> dict[str, Any]:
         """The report for JSON; NaN and infinities become text."""
         rows = [

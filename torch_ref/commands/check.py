@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "mine",
         metavar="FILE:NAME | FILE:FORWARD,BACKWARD | DIR",
-        help="a class with forward and backward, a torch.autograd.Function, two functions, or a "
-        "bundle's directory",
+        help="a class with forward and backward, a torch.autograd.Function, two functions, a "
+        "bundle's directory; an optimizer or a schedule",
     )
     parser.add_argument(
         "--against",
@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--extra", action="append", default=[], metavar="JSON", help="for forward, after parameters"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--sarif",
+        type=Path,
+        metavar="FILE",
+        help="write the verdict with its line, for editors",
+    )
     add_reference(parser)
 
 
@@ -54,6 +60,10 @@ def run(arguments: argparse.Namespace) -> bool:
     """Print the report of one check; whether all agrees."""
     of_bundle = Path(arguments.mine).is_dir()
     checked = report_on_bundle(arguments) if of_bundle else report_on_code(arguments)
+    if arguments.sarif is not None:
+        from ..checking.sarif import write_sarif
+
+        write_sarif(arguments.sarif, checked, arguments.mine)
     print(checked.json() if arguments.json else checked)
     return checked.agrees
 
@@ -92,8 +102,11 @@ def report_on_code(arguments: argparse.Namespace) -> "Checked":
         return report_on_own_forward(arguments)
     from ..checking.own import check_both
     from ..safe_files import InputError
-    from . import inputs
+    from . import inputs, step_rules
 
+    rule = step_rules.reference_named(arguments.against)
+    if rule is not None:
+        return step_rules.report_on_steps(arguments, rule)
     mine = inputs.find(arguments.mine)
     reference = inputs.reference_of(arguments)
     words = arguments.args if arguments.mine_args is None else arguments.mine_args

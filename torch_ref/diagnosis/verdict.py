@@ -41,6 +41,7 @@ class Diagnosis:
         apart: which further input would tell several verdicts apart.
         tried: the number of replays.
         untried: what there was no time for.
+        order: in which the quantities are compared.
     """
 
     wrong: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class Diagnosis:
     apart: str = ""
     tried: int = 0
     untried: str = ""
+    order: str = "in the order of the backward pass"
 
     @property
     def agrees(self) -> bool:
@@ -61,7 +63,7 @@ class Diagnosis:
     def __str__(self) -> str:
         if self.agrees:
             return "agrees"
-        lines = [f"first wrong, in the order of the backward pass: {self.where}"]
+        lines = [f"first wrong, {self.order}: {self.where}"]
         if not self.verdicts and self.tried:
             lines.append(f"verdict: none of the {self.tried:,} mistakes tried gives these numbers")
         elif len(self.verdicts) > 1:
