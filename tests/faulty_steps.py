@@ -428,6 +428,15 @@ MISTAKES = [
         "self.eta",
         "no-bias-correction",
     ),
+    ("SGD, dampening", " if nesterov else", " if True else", "look-ahead"),
+    (
+        "momentum, a dict",
+        "self.v[key] = self.momentum * self.v[key] - self.lr * grads[key]\n"
+        "            params[key] += self.v[key]",
+        "params[key] += self.v[key]\n"
+        "            self.v[key] = self.momentum * self.v[key] - self.lr * grads[key]",
+        "old-state",
+    ),
 ]
 # Mistakes that the catalogue does not know: they get no name.
 UNKNOWN = [
