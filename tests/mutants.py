@@ -72,6 +72,9 @@ EQUIVALENT = {
     # Where nothing is counted, every weight is zero as well, so that any g gives zero.
     ("Loss.expand", "factor left out", "0"),
     ("Loss.expand", "factor left out", "g"),
+    # Whether all is written over: else it is zeroed first.
+    ("MaxPool.backward", "factor left out", "count(places)"),
+    ("MaxPool.backward", "factor left out", "count(self._kernel)"),
 }
 
 
