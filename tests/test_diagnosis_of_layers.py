@@ -232,7 +232,7 @@ def test_what_is_right_is_not_accused(run: Callable[[str], Checked]) -> None:
 def test_thirty_steps_are_as_few_mistakes_as_three(bug: str) -> None:
     """What is made at every step is one mistake: the search does not grow with their square."""
     few, many = lstm(bug).diagnosis, lstm(bug, 30).diagnosis
-    assert not many.untried
+    assert not many.verdicts or not many.untried  # what is known is found within the bound
     assert many.tried < 1.2 * few.tried
     assert [v.kind for v in few.verdicts] == [v.kind for v in many.verdicts]
 

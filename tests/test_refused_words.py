@@ -275,7 +275,7 @@ WORDS = {
     "board --logdir . --port 65536": "--port 65536: expected 1 to 65535",
     "board --port x": "expected a number from 0 to 1,000,000, not 'x'",
     "check": "required: FILE:NAME",
-    f"check {FAULTY}:Linear --input 5,3": "required: --against",
+    f"check {FAULTY}:Linear --input 5,3": "missing 2 required positional arguments: 'n' and 'm'",
     f"check {FAULTY}:Linear --against math.pi --input 5,3": (
         "math.pi is a float, expected a module or function"
     ),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import manual
 from manual.layers.recurrent_steps import Step
-from torch_ref.parity.distance import compare
+from torch_ref.parity.distance import Running, compare
 from torch_ref.parity.one_pass import one_pass
 from torch_ref.twin import twin_of
 
@@ -18,7 +18,7 @@ from .cases import Case
 from .cases.case import plain, typed
 from .cases.draws import normal
 from .cases.sequences import drawing
-from .conftest import DTYPES, assert_agreement, make_pair
+from .conftest import DTYPES, Pair, assert_agreement, make_pair
 
 F64 = np.dtype(np.float64)
 G = np.random.default_rng(0)
@@ -27,6 +27,18 @@ RECURRENT: Any = [manual.RNN, manual.LSTM, manual.GRU]
 
 def drawn(*shape: int, dtype: Any = F64) -> np.ndarray:
     return G.normal(size=shape).astype(dtype)
+
+
+def assert_same_size(pair: Pair) -> None:
+    """Agreement, measured by the upstream gradients where a result is smaller.
+
+    The one number of a small shape may be the small difference of large ones, and is rounded as
+    those are.
+    """
+    mine, theirs = pair.by_hand(), pair.by_autograd().quantities
+    running = Running(pair.scale)
+    running.scales = dict.fromkeys(mine.quantities, pair.scale)
+    assert_agreement(running.compare(mine.quantities, theirs, mine.allowed))
 
 
 # ---- recurrence
@@ -177,7 +189,7 @@ def test_recurrence_of_any_shape(
         return (*x(g), *given)
 
     case = Case("-", typed(made, features, hidden, layers, **options), draw)
-    assert_agreement(make_pair(case, dtype).gradients())
+    assert_same_size(make_pair(case, dtype))
 
 
 # ---- attention
@@ -196,7 +208,7 @@ def test_attention_of_any_shape(
     L, S, d, d_v = sizes
     recipe = plain(manual.ScaledDotProductAttention, is_causal=is_causal)
     draw = normal((*before, L, d), (*before, S, d), (*before, S, d_v))
-    assert_agreement(make_pair(Case("-", recipe, draw), dtype).gradients())
+    assert_same_size(make_pair(Case("-", recipe, draw), dtype))
 
 
 @settings(max_examples=60, deadline=None)
@@ -220,7 +232,7 @@ def test_heads_of_any_shape(
 
     recipe = drawing(manual.MultiheadAttention, heads * d, heads, **options)
     case = Case("-", recipe, normal(shape(L), shape(S), shape(S)))
-    assert_agreement(make_pair(case, dtype).gradients())
+    assert_same_size(make_pair(case, dtype))
 
 
 def test_an_attention_s_first_place_sees_itself_alone() -> None:

@@ -43,7 +43,9 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
 
     number = times_number(op) if unary else None
     left_out = "forgotten-derivative" if unary else "forgotten-factor"
-    factor = "the derivative of" if unary else "the other factor of"
+    others = [value.name for i, value in enumerate(op.inputs) if i != slot]
+    gates = [f", {other}," for other in others if other.startswith("gate")]
+    factor = "the derivative of" if unary else f"the other factor{''.join(gates)} of"
     what = f"{factor} {name} is left out (taken as 1)"
     if number is not None:
         left_out, what = "number-forgotten", f"the number of {name}, {number:.6g}, is left out"
