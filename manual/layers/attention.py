@@ -59,6 +59,16 @@ def causal(queries: int, keys: int) -> Array:
     return np.arange(keys) > np.arange(queries)[:, np.newaxis]
 
 
+def to_heads(x: Array, heads: int) -> Array:
+    """(N, T, heads · d) -> (N, heads, T, d): each head has columns of its own."""
+    return x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
+
+
+def from_heads(x: Array) -> Array:
+    """(N, heads, T, d) -> (N, T, heads · d)."""
+    return x.swapaxes(1, 2).reshape(x.shape[0], x.shape[2], -1)
+
+
 class ScaledDotProductAttention(Module):
     """Y = softmax(Q Kᵀ scale + mask) V: PyTorch's function of that name, as a module.
 

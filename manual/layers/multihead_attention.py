@@ -12,7 +12,7 @@ from ..generator import given_or_new
 from ..initializers import xavier_normal_, xavier_uniform_
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
-from .attention import causal, through_softmax, weights_of
+from .attention import causal, from_heads, through_softmax, to_heads, weights_of
 from .dropout import Dropout
 from .linear import Linear
 
@@ -149,14 +149,6 @@ class MultiheadAttention(Module):
             (W, None if b is None else b.data[i * E : (i + 1) * E]) for i, W in enumerate(weights)
         ]
 
-    def to_heads(self, x: Array) -> Array:
-        """(N, L, E) -> (N, heads, L, d)."""
-        return x.reshape(*x.shape[:2], self.num_heads, -1).swapaxes(1, 2)
-
-    def from_heads(self, x: Array) -> Array:
-        """(N, heads, L, d) -> (N, L, E)."""
-        return x.swapaxes(1, 2).reshape(x.shape[0], x.shape[2], -1)
-
     def check_inputs(self, query: Array, key: Array, value: Array) -> list[Array]:
         """The three as (N, L, features).
 
@@ -223,7 +215,7 @@ class MultiheadAttention(Module):
             more = [] if bias is None else [np.broadcast_to(bias.data, (N, 1, self.embed_dim))]
             more += [np.zeros((N, 1, self.embed_dim), query.dtype)] if self.add_zero_attn else []
             parts[i] = np.concatenate([parts[i], *more], axis=1) if more else parts[i]
-        q, k, v = map(self.to_heads, parts)
+        q, k, v = (to_heads(part, self.num_heads) for part in parts)
         q = q * q.dtype.type(1 / math.sqrt(q.shape[-1]))
         scores = q @ k.swapaxes(-1, -2)  # (N, heads, L, S′)
         if is_causal and (attn_mask is None or not self.says_causal(attn_mask)):
@@ -242,7 +234,7 @@ class MultiheadAttention(Module):
             numbers += [(spread, mask.shape)] if of_numbers else []
         A = weights_of(scores, math.nan if need_weights else 0.0)
         used = self.leave_out(A) if self.dropout else A
-        y = self.out_proj(self.from_heads(used @ v))
+        y = self.out_proj(from_heads(used @ v))
         self.save_for_backward(inputs, q, k, v, A, used, numbers, unbatched, average_attn_weights)
         if not need_weights:
             return self.as_given(y, unbatched), None
@@ -260,7 +252,7 @@ class MultiheadAttention(Module):
         (N, L, _), S = inputs[0].shape, inputs[1].shape[1]
         # y = out_proj(from_heads(used @ v))
         g = np.zeros((N, L, self.embed_dim), q.dtype) if g is None else self.samples_first(g)
-        g = self.to_heads(self.out_proj.backward(g))
+        g = to_heads(self.out_proj.backward(g), self.num_heads)
         dv = used.swapaxes(-1, -2) @ g
         dA = g @ v.swapaxes(-1, -2)
         if g_weights is not None:  # the weights are an output too
@@ -272,7 +264,7 @@ class MultiheadAttention(Module):
         # scores = (q scale) @ kᵀ + masks, and it is q scale that was saved
         dq, dk = dS @ k, dS.swapaxes(-1, -2) @ q
         dq *= q.dtype.type(1 / math.sqrt(q.shape[-1]))
-        parts = [self.from_heads(d) for d in (dq, dk, dv)]
+        parts = [from_heads(d) for d in (dq, dk, dv)]
         for bias, i in ((self.bias_k, 1), (self.bias_v, 2)):
             if bias is not None:
                 bias.accumulate(parts[i][:, S].sum(axis=0).reshape(bias.shape))

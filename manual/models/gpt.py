@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from ..arrays import Array
 from ..containers import ModuleDict, ModuleList
 from ..initializers import normal_
-from ..layers.attention import ScaledDotProductAttention
+from ..layers.attention import ScaledDotProductAttention, from_heads, to_heads
 from ..layers.embedding import Embedding
 from ..layers.gelu import GELU
 from ..layers.linear import Conv1D, Linear
@@ -33,16 +33,6 @@ def check_heads(module: Module, n_embd: int, n_head: int) -> int:
             f"{type(module).__name__}: n_embd {n_embd} cannot be shared out among {n_head} heads"
         )
     return n_head
-
-
-def to_heads(x: Array, heads: int) -> Array:
-    """(N, T, heads · d) -> (N, heads, T, d): each head has columns of its own."""
-    return x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
-
-
-def from_heads(x: Array) -> Array:
-    """(N, heads, T, d) -> (N, T, heads · d)."""
-    return x.swapaxes(1, 2).reshape(x.shape[0], x.shape[2], -1)
 
 
 class CausalSelfAttention(Module):

@@ -11,14 +11,13 @@ from numpy.typing import DTypeLike
 
 from ..arrays import Array
 from ..containers import ModuleDict, ModuleList
-from ..layers.attention import ScaledDotProductAttention
+from ..layers.attention import ScaledDotProductAttention, from_heads, to_heads
 from ..layers.embedding import Embedding
 from ..layers.gated import SwiGLU
 from ..layers.linear import Linear
 from ..layers.normalization import RMSNorm
 from ..layers.rotary import RotaryEmbedding
 from ..module import Module, check_positive
-from .gpt import from_heads, to_heads
 from .text import check_tokens
 
 

@@ -12,12 +12,12 @@ from ..arrays import Array
 from ..containers import ModuleList
 from ..initializers import normal_
 from ..layers.activations import ReLU
-from ..layers.attention import ScaledDotProductAttention
+from ..layers.attention import ScaledDotProductAttention, from_heads, to_heads
 from ..layers.embedding import Embedding
 from ..layers.linear import Linear
 from ..layers.normalization import RMSNorm
 from ..module import Module
-from .gpt import check_heads, from_heads, to_heads
+from .gpt import check_heads
 from .text import check_tokens
 
 STD = 0.08  # of the first weights

@@ -13,6 +13,16 @@ from manual.generator import given_or_new
 from .dropout import Dropout
 
 
+def to_heads(x: Tensor, heads: int) -> Tensor:
+    """(N, T, heads · d) -> (N, heads, T, d)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def from_heads(x: Tensor) -> Tensor:
+    """(N, heads, T, d) -> (N, T, heads · d)."""
+    return x.transpose(1, 2).flatten(2)
+
+
 class ScaledDotProductAttention(nn.Module):
     """PyTorch's function as a module; with dropout written out, with the by-hand masks."""
 
@@ -92,7 +102,7 @@ class MultiheadAttention(nn.MultiheadAttention):
             weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         biases = [None] * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         q, k, v = (
-            linear(x, W, b).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            to_heads(linear(x, W, b), self.num_heads)
             for x, W, b in zip((query, key, value), weights, biases, strict=True)
         )
         scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -101,6 +111,6 @@ class MultiheadAttention(nn.MultiheadAttention):
         if attn_mask is not None:
             scores = scores + as_numbers(attn_mask, scores.dtype)
         used = self.leave_out(softmax(scores, -1))
-        y = self.out_proj((used @ v).transpose(1, 2).flatten(2))
+        y = self.out_proj(from_heads(used @ v))
         weights_out = (used.mean(1) if average_attn_weights else used) if need_weights else None
         return (y if self.batch_first else y.transpose(0, 1)), weights_out

@@ -6,18 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .attention import ScaledDotProductAttention
+from .attention import ScaledDotProductAttention, from_heads, to_heads
 from .linear import Conv1D
-
-
-def to_heads(x: Tensor, heads: int) -> Tensor:
-    """(N, T, heads · d) -> (N, heads, T, d)."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
-
-
-def from_heads(x: Tensor) -> Tensor:
-    """(N, heads, T, d) -> (N, T, heads · d)."""
-    return x.transpose(1, 2).flatten(2)
 
 
 class CausalSelfAttention(nn.Module):

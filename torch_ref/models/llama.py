@@ -5,9 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .attention import ScaledDotProductAttention
+from .attention import ScaledDotProductAttention, from_heads, to_heads
 from .gated import SwiGLU
-from .gpt import from_heads, to_heads
 from .rotary import RotaryEmbedding
 
 

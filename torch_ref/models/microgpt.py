@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .attention import ScaledDotProductAttention
-from .gpt import from_heads, to_heads
+from .attention import ScaledDotProductAttention, from_heads, to_heads
 
 EPS = 1e-5
 
