@@ -135,6 +135,12 @@ class Settings:
             option, value = name.replace("_", "-"), getattr(self, name)
             raise SettingError(f"--{option} {value}: expected {wish}")
 
+    def require_one_width(self, of: str, example: str) -> None:
+        """Raise SettingError unless all hidden widths, of these things, are the same."""
+        if len(set(self.hidden)) > 1:
+            widths = ",".join(map(str, self.hidden))
+            raise SettingError(f"--hidden {widths}: expected {of} of one width, as in {example}")
+
     def resolve(self) -> Self:
         """These settings, checked, and what follows from others filled in.
 

@@ -37,9 +37,7 @@ class TextExperiment(Experiment):
     def check(self, settings: TextSettings) -> None:
         settings.require("activation", settings.activation == self.activation, self.activation)
         settings.require("block", settings.block >= 2, "at least 2")
-        if len(set(settings.hidden)) > 1:
-            widths = ",".join(map(str, settings.hidden))
-            raise SettingError(f"--hidden {widths}: expected layers of one width, as in 64,64")
+        settings.require_one_width("layers", "64,64")
 
     def model(self, settings: TextSettings, size: int, generator: np.random.Generator) -> Module:
         """The network by hand: from tokens (N, T) to scores (N, T, size)."""

@@ -9,7 +9,7 @@ from manual.arrays import float_dtype
 
 from ..data import Data, digits
 from ..digits import ConvolvedDigits
-from ..settings import SettingError, Settings
+from ..settings import Settings
 
 
 class DigitsResNet(ConvolvedDigits):
@@ -19,9 +19,7 @@ class DigitsResNet(ConvolvedDigits):
 
     def check(self, settings: Settings) -> None:
         settings.require("activation", settings.activation == "relu", "relu")
-        if len(set(settings.hidden)) > 1:
-            widths = ",".join(map(str, settings.hidden))
-            raise SettingError(f"--hidden {widths}: expected blocks of one width, as in 16,16")
+        settings.require_one_width("blocks", "16,16")
 
     def make(
         self, settings: Settings, generator: np.random.Generator
