@@ -21,7 +21,10 @@ from manual.article.layer_by_layer import layer_by_layer
 from manual.article.neuron_by_neuron import neuron_by_neuron
 from manual.article.walkthrough import after, values_by_hand
 from torch_ref.cli import main
+from torch_ref.explaining.description import read_description, with_numbers
+from torch_ref.explaining.over_rounds import over_rounds
 from torch_ref.explaining.page import page
+from torch_ref.explaining.quantities import anchor_of
 from torch_ref.explaining.rows import both_after, nine_digits, rows_of, values_by_autograd
 from torch_ref.explaining.terminal import text
 
@@ -46,25 +49,31 @@ def test_by_hand_and_autograd_agree_on_every_quantity(name: str) -> None:
 
 
 MATRICES = """
-z₁ = x · W₁ᵀ + b₁
-a₁ = tanh( z₁ )
-z₂ = a₁ · W₂ᵀ + b₂
-a₂ = z₂
-p = softmax( a₂ )
-L = − Σ log p of the class in t / 1
-∂L/∂a₂ = ( p − [1 at the class in t ] ) / 1
-∂L/∂z₂ = ∂L/∂a₂
-∂L/∂W₂ = (∂L/∂z₂)ᵀ · a₁
-∂L/∂b₂ = Σ over samples of ∂L/∂z₂
-∂L/∂a₁ = ∂L/∂z₂ · W₂
-∂L/∂z₁ = ∂L/∂a₁ ∘ f′(z₁)
-∂L/∂W₁ = (∂L/∂z₁)ᵀ · x
-∂L/∂b₁ = Σ over samples of ∂L/∂z₁
-W₁⁺ = W₁ − η · ∂L/∂W₁
-b₁⁺ = b₁ − η · ∂L/∂b₁
-W₂⁺ = W₂ − η · ∂L/∂W₂
-b₂⁺ = b₂ − η · ∂L/∂b₂
-L⁺ = the loss with the new weights
+net_h = i · W_hᵀ + b_h
+out_h = tanh( net_h )
+net_o = out_h · W_oᵀ + b_o
+out_o = net_o
+p = softmax( out_o )
+E = − Σ log p of the class in t / 1
+∂E/∂out_o = ( p − [1 at the class in t ] ) / 1
+∂E/∂net_o = ∂E/∂out_o
+∂E/∂W_o = (∂E/∂net_o)ᵀ · out_h
+∂E/∂b_o = Σ over samples of ∂E/∂net_o
+∂E/∂out_h = ∂E/∂net_o · W_o
+f′(net_h) = 1 − out_h ²
+∂E/∂net_h = ∂E/∂out_h ⊙ f′(net_h)
+∂E/∂W_h = (∂E/∂net_h)ᵀ · i
+∂E/∂b_h = Σ over samples of ∂E/∂net_h
+W_h⁺ = W_h − η · ∂E/∂W_h
+b_h⁺ = b_h − η · ∂E/∂b_h
+W_o⁺ = W_o − η · ∂E/∂W_o
+b_o⁺ = b_o − η · ∂E/∂b_o
+net_h⁺ = i · W_h⁺ᵀ + b_h⁺
+out_h⁺ = tanh( net_h⁺ )
+net_o⁺ = out_h⁺ · W_o⁺ᵀ + b_o⁺
+out_o⁺ = net_o⁺
+p⁺ = softmax( out_o⁺ )
+E⁺ = − Σ log p⁺ of the class in t / 1
 """
 
 
@@ -79,15 +88,15 @@ def written(steps: Any) -> list[str]:
 def test_the_formulas_of_the_matrices() -> None:
     assert written(layer_by_layer(NETWORKS["tanh"])) == MATRICES.split("\n")[1:-1]
     assert {
-        "L = Σ ( a₃ − t )² / 2",
-        "∂L/∂a₃ = 2 ( a₃ − t ) / 2",
-        "∂L/∂z₃ = ∂L/∂a₃",
-        "∂L/∂z₂ = ∂L/∂a₂ ∘ f′(z₂)",
-        "W₃⁺ = W₃ − η · ∂L/∂W₃",
+        "E = Σ ( out_o − t )² / 2",
+        "∂E/∂out_o = 2 ( out_o − t ) / 2",
+        "∂E/∂net_o = ∂E/∂out_o",
+        "∂E/∂net_k = ∂E/∂out_k ⊙ f′(net_k)",
+        "W_o⁺ = W_o − η · ∂E/∂W_o",
     } <= {*written(layer_by_layer(NETWORKS["relu"]))}
     article = written(layer_by_layer(NETWORKS["the article"]))
-    assert {"L = ½ Σ ( t − a₂ )²", "∂L/∂a₂ = a₂ − t"} <= {*article}
-    assert not [line for line in article if line.startswith("b₁⁺")]  # its biases are held fixed
+    assert {"E = ½ Σ ( t − out_o )²", "∂E/∂out_o = out_o − t"} <= {*article}
+    assert not [line for line in article if line.startswith("b_h⁺")]  # its biases are held fixed
 
 
 def evaluated(formula: Any, values: Any) -> float:
@@ -182,18 +191,58 @@ def test_every_number_on_the_page_is_the_number_computed(name: str) -> None:
     d = NETWORKS[name]
     html = page(d, 0)
     rows = rows_of(d, values_by_hand(d), values_by_autograd(d), True, True) if len(d.x) == 1 else []
-    for index, row in enumerate(rows):
+    for row in rows:
+        anchor = anchor_of(row.equation.result.name)
         for side, value in (("mine", row.mine), ("theirs", row.theirs)):
-            shown = re.search(f'data-key="n{index}" data-side="{side}">([^<]*)<', html)
+            shown = re.search(f'data-key="{anchor}" data-side="{side}">([^<]*)<', html)
             assert shown is not None
             assert shown.group(1) == nine_digits(float(value))
     assert "nan" not in html.lower().replace("finance", "")
+    assert not re.search(r"(<mo form=\"prefix\">−</mo><mn>|>−)0<", html)  # −0 is 0
     assert "<script" not in html
     assert not re.search(r'(src|href)="(?!#)', html)  # nothing is fetched
-    for anchor in re.findall(r'href="#([^"]+)"', html):
-        assert f'id="{anchor}"' in html
+    anchors = re.findall(r' id="([^"]+)"', html)
+    assert len(set(anchors)) == len(anchors)
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(anchors)
     steps = [*layer_by_layer(d), *(neuron_by_neuron(d) if len(d.x) == 1 else ())]
-    assert html.count('<div class="step"') == len(steps)
+    assert html.count('<div class="step ') == len(steps)
+
+
+@pytest.mark.parametrize("name", ["the article", "tanh", "a batch"])
+def test_a_quantity_is_marked_wherever_it_stands(name: str) -> None:
+    """In the drawing, in its equation and those that use it, in its line of code, on the curve."""
+    d = NETWORKS[name]
+    html = page(d, 0)
+    style, _, body = html.partition("</style>")
+    marks = set(re.findall(r' data-q="([^"]+)"', body))
+    chosen = set(re.findall(r':target\) \[data-q="([^"]+)"\]', style))
+    places = set(re.findall(r'body:has\(\[id="([^"]+)"\]:target', style))
+    assert places <= set(re.findall(r' id="([^"]+)"', body))
+    assert marks <= chosen
+    if name == "the article":
+        line = '<span class="line" id="scalars-13" data-q="net_h1">        net_h1 = w1 * i1'
+        assert line in body
+        for part in ('<a href="#net_h1" data-q="net_h1" class="net"><text', 'id="net_h1"'):
+            assert part in body
+
+
+def test_one_view_or_all_unfolded() -> None:
+    d = the_article()
+    neurons, matrices, full = page(d, 0, "neurons"), page(d, 0, "matrices"), page(d, 0, full=True)
+    assert ('id="net_h1"' in neurons, 'id="net_h"' in neurons) == (True, False)
+    assert ('id="net_h1"' in matrices, 'id="net_h"' in matrices) == (False, True)
+    assert "<details" in full
+    assert not re.search(r"<details(?![^>]* open)", full)
+    assert re.search(r"<details(?![^>]* open)", page(d, 0))
+
+
+def test_a_rate_that_is_too_large_ends_the_curve() -> None:
+    d = drawn_network((2, 3, 1), "ReLU", "mse", 1, lr=1e4)
+    over = over_rounds(d, 0)
+    assert len(over.errors) < 100
+    assert len(over.errors) > over.shown[-1].number
+    assert "The curve ends where the numbers do" in page(d, 0)
+    assert "The curve ends where the numbers do" not in page(NETWORKS["relu"], 0)
 
 
 @pytest.mark.parametrize("name", ["Linear", "Tanh", "CrossEntropyLoss", "Adam", "MLP", "StepLR"])
@@ -274,6 +323,79 @@ def test_a_network_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     )
 
 
+def test_one_sample_may_be_a_flat_list(tmp_path: Path) -> None:
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps({**GOOD, "x": [1, 2], "t": [0.5]}))
+    d = read_description(path)
+    assert (d.x.tolist(), d.t.tolist()) == ([[1, 2]], [[0.5]])
+
+
+@pytest.mark.parametrize("names", ["sigmoid", ["sigmoid"], "Sigmoid"])
+def test_one_activation_is_that_of_the_only_layer(names: Any, tmp_path: Path) -> None:
+    """Three samples, two rounds: E is computed here by NumPy alone."""
+    path = tmp_path / "neuron.json"
+    x, t = np.array([[1.0, 2], [2, 1], [-1, -2]]), np.array([1.0, 0, 0])
+    one = {"weights": [[[0.1, -0.2]]], "biases": [[0.0]], "x": x.tolist(), "lr": 0.1}
+    path.write_text(json.dumps({**one, "t": [[v] for v in t], "activation": names, "loss": "mse"}))
+    w, b, errors = np.array([0.1, -0.2]), 0.0, []
+    for _ in range(2):
+        p = 1 / (1 + np.exp(-(x @ w + b)))
+        errors.append(((p - t) ** 2).mean())
+        slope = 2 * (p - t) * p * (1 - p) / 3
+        w, b = w - 0.1 * slope @ x, b - 0.1 * slope.sum()
+    assert [round(error, 4) for error in errors] == [0.3033, 0.2942]
+    d = read_description(path)
+    for steps, error in enumerate(errors):
+        shown = text(d, steps, scalar=False)
+        assert nine_digits(error) in shown
+
+
+def test_a_network_is_written_as_a_file_to_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.json"
+    words = ["explain", "--layers", "3,4,2", "--activation", "tanh", "--init", str(path)]
+    assert main([word.replace(",", "-") for word in words]) == 0
+    assert "written; see it by backprop explain" in capsys.readouterr().out
+    d, drawn = read_description(path), drawn_network((3, 4, 2), "Tanh")
+    for mine, theirs in zip((*d.weights, *d.biases, d.x, d.t), given_arrays(drawn), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert (d.activations, d.loss, d.lr) == (drawn.activations, drawn.loss, drawn.lr)
+    before = path.read_text()
+    assert main(["explain", "--init", str(path)]) == 2  # nothing is lost
+    assert "there is one already" in capsys.readouterr().err
+    assert path.read_text() == before
+
+
+def given_arrays(d: Description) -> tuple[np.ndarray, ...]:
+    return (*d.weights, *d.biases, d.x, d.t)
+
+
+def test_what_if(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "--set", "w5=0.3", "i1=1", "b2=0", "η=2", "t1=-1"]) == 0
+    printed = capsys.readouterr().out
+    assert "0.15 · 1 + 0.2 · 0.1 + 0.35" in printed
+    assert "w5⁺ = w5 − η · ∂E/∂w5\n    = 0.3 − 2 · " in printed
+    assert "0.3 · " in printed
+    assert "t1 − out_o1)²\n     = ½ · (−1 − " in printed
+    d = with_numbers(the_article(), ["b1=7"])
+    assert d.biases[0].tolist() == [7, 7]  # one for both neurons
+    assert with_numbers(drawn_network((2, 3)), ["b_o2=7"]).biases[0].tolist()[1] == 7
+    assert the_article().biases[0].tolist() == [0.35, 0.35]
+    for change, message in {
+        "w9=1": "--set w9=1: there is no w9; is it w",
+        "w5": "--set w5: expected a number, as in w5=0.3",
+        "w5=nan": "weights of layer 2 has a value that is not finite",
+        "η=-1": "lr -1.0: expected a number above 0",
+    }.items():
+        assert main(["explain", "--set", change]) == 2
+        printed_error = capsys.readouterr().err
+        assert message in printed_error
+        assert printed_error.count("\n") == 1
+    assert main(["explain", "--layers", "3-2", "--samples", "2", "--set", "i1=0"]) == 2
+    assert "there are 2" in capsys.readouterr().err
+
+
 BAD_FILES: dict[str, tuple[dict[str, Any], str]] = {
     "no weights": ({"weights": None}, "weights: expected a list"),
     "missing": ({"x": ...}, "there is no x"),
@@ -328,6 +450,9 @@ BAD_WORDS = {
     "class's page": (["Linear", "--html", "/nowhere/at/all.html"], "cannot be written"),
     "many": (["--layers", "3-2", "--samples", "4", "--view", "neurons"], "only one sample"),
     "steps": (["--step", "900000"], "expected at most 20,000"),
+    "all of nothing": (["--full"], "--full is for --html"),
+    "class and set": (["Linear", "--set", "w5=1"], "are for networks"),
+    "too deep": (["--layers", "-".join("2" * 15)], "13 hidden layers: at most 12 are written out"),
     "page": (["--html", "/nowhere/at/all.html"], "cannot be written"),
 }
 

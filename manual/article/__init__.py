@@ -6,6 +6,7 @@ matrices          a formula for each layer
 modules           built of this package's layers
 figures           every number that the article prints, and which run gives it
 description       any small network, a batch and a learning rate
+names             what its quantities are called
 formulas          what the formulas of one step are made of
 walkthrough       one step of it: the value of every quantity
 layer_by_layer    the formulas in matrices, one for each layer

@@ -79,13 +79,13 @@ def the_article() -> Description:
 
 def drawn_network(
     sizes: Sequence[int],
-    activation: str = "Sigmoid",
+    activation: str | None = None,
     loss: str = "mse",
     seed: int = 0,
     samples: int = 1,
     lr: float = 0.1,
 ) -> Description:
-    """A network with weights and data from a seed; there is no activation after its last layer.
+    """A network with weights and data from a seed; its activations as in `activations_of`.
 
     Raises:
         DescriptionError: there is no such network.
@@ -108,8 +108,18 @@ def drawn_network(
         t = generator.integers(0, sizes[-1], size=samples)
     else:
         t = generator.normal(size=(samples, sizes[-1])).round(2)
-    names = (*[activation] * (len(sizes) - 2), "Identity")
+    names = activations_of(len(sizes) - 1, activation)
     return check_description(Description(tuple(weights), tuple(biases), names, loss, x, t, lr))
+
+
+def activations_of(layers: int, hidden: str | None = None) -> tuple[str, ...]:
+    """The activations of so many layers from one: of the hidden ones, or of the only layer.
+
+    Of none, the hidden ones have Sigmoid. There is no activation after the last of several layers.
+    """
+    if layers == 1 and hidden:
+        return (hidden,)
+    return (*[hidden or "Sigmoid"] * (layers - 1), "Identity")
 
 
 def check_description(d: Description) -> Description:

@@ -1,5 +1,6 @@
 """What the formulas of one step are made of, in either view."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ from ..arrays import Array
 
 Values = dict[str, Array]  # z1, a1, dz1, da1, dW1, W1, W1_new, …, L, L_new: by hand or by autograd
 FORWARD, LOSS, BACKWARD, UPDATE = "Forward pass", "Loss", "Backward pass", "Update"
+AGAIN = "Forward pass with the new weights"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,25 @@ class Term:
             return float(array[self.index])
         return array.T if self.transposed else array
 
+    @property
+    def is_matrix(self) -> bool:
+        return self.plain is None and self.index is None
+
+
+@dataclass(frozen=True)
+class Rest(Term):
+    """What is left out of the middle of a long sum, as one number: the sum of each part's value."""
+
+    parts: tuple["Parts", ...] = ()
+    value_of: Callable[["Parts", Values], float] = lambda part, values: 0.0
+
+    def value(self, values: Values) -> Any:
+        return sum(self.value_of(part, values) for part in self.parts)
+
+    @property
+    def is_matrix(self) -> bool:
+        return False
+
 
 Parts = tuple[Term | str, ...]
 
@@ -39,13 +60,20 @@ class Equation:
     """One quantity: its name, its formula of terms and signs, and the part of the pass it is of.
 
     Attributes:
-        source: the function of this package where the formula stands as code.
+        source: the function of this package where the formula stands as code, and after a colon a
+            piece of the line that computes it, which no other line of the function has.
+        why: one sentence: which rule gives the formula.
+        kind: what equations of the same form have in common.
+        about: the neuron that it is a step of; "" for none.
     """
 
     result: Term
     formula: Parts
     section: str
     source: str = ""
+    why: str = ""
+    kind: str = ""
+    about: str = ""
 
 
 def call(name: str) -> str:

@@ -1,74 +1,152 @@
-"""The formulas of one step, one for each layer, in matrices."""
+"""The formulas of one step, one for each layer, in matrices: a row for each sample."""
 
 from collections.abc import Iterator
 
 from .description import Description
-from .formulas import BACKWARD, FORWARD, LOSS, UPDATE, Equation, Parts, Term, call
+from .formulas import AGAIN, BACKWARD, FORWARD, LOSS, UPDATE, Equation, Parts, Term, call
+from .names import Names
 
-TO_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+class LayerByLayer:
+    """The formulas of one step in matrices, a few for each layer.
+
+    They are those of single neurons for a whole layer and all samples at once: a row of net, of out
+    and of their gradients is a sample, a column a neuron; a row of W is one, a column an input.
+    """
+
+    def __init__(self, d: Description) -> None:
+        self.d, self.names = d, Names(d)
+        self.t = Term("t", "t")
+        self.samples = Term(f"{len(d.x)}", plain=float(len(d.x)))
+        count = d.x.shape[0] * d.sizes[-1]
+        self.count = Term(f"{count}", plain=float(count))
+
+    def term(self, kind: str, layer: int, new: bool = False) -> Term:
+        """A layer's "net", "out", "W" or "b"."""
+        key = f"{KEYS[kind]}{layer}" if layer else "x"
+        new = new and layer > 0 and (kind != "b" or self.d.trains_biases)
+        mark, after = ("⁺", "_new") if new else ("", "")
+        return Term(f"{self.names.matrix(kind, layer)}{mark}", f"{key}{after}")
+
+    def by(self, kind: str, layer: int) -> Term:
+        """The error's gradient with respect to it."""
+        return Term(f"∂E/∂{self.names.matrix(kind, layer)}", f"d{KEYS[kind]}{layer}")
+
+    def forward_pass(self, section: str = FORWARD) -> Iterator[Equation]:
+        new = section == AGAIN
+        for i in range(1, self.d.layers + 1):
+            net, out = self.term("net", i, new), self.term("out", i, new)
+            product = self.term("out", i - 1, new), "·", transposed(self.term("W", i, new))
+            formula: Parts = (*product, "+", self.term("b", i, new))
+            why = "Every row of W, a neuron's weights, times every sample; b is added to each row."
+            yield Equation(net, formula, section, "Linear.forward: @", why, "net")
+            name = self.d.activations[i - 1]
+            if name == "Identity":
+                why, source = "There is no activation here.", "Identity.forward"
+                yield Equation(out, (net,), section, source, why, "out")
+            else:
+                why = "Of every number by itself."
+                source = "special.sigmoid" if name == "Sigmoid" else f"{name}.value"
+                yield Equation(out, (f"{call(name)}(", net, ")"), section, source, why, "out")
+
+    def loss(self, section: str = LOSS) -> Iterator[Equation]:
+        new = section == AGAIN
+        mark, after = ("⁺", "_new") if new else ("", "")
+        error, out = Term(f"E{mark}", f"L{after}"), self.term("out", self.d.layers, new)
+        if self.d.loss == "half-squared":
+            formula: Parts = ("½ Σ (", self.t, "−", out, ")²")
+            why = "The ½ is there to cancel the 2 of the square's derivative."
+            yield Equation(error, formula, section, "HalfSquaredError.forward: / 2", why, "total")
+        elif self.d.loss == "mse":
+            formula = ("Σ (", out, "−", self.t, ")² /", self.count)
+            why = "The mean over all outputs of all samples: no ½, so a 2 will stand in its slope."
+            yield Equation(error, formula, section, "MSELoss.loss: square", why, "total")
+        else:
+            p = Term(f"p{mark}", f"p{after}")
+            why = "Of each sample by itself: e^out, divided by the sum of its row."
+            yield Equation(p, ("softmax(", out, ")"), section, "Softmax.forward: y =", why, "share")
+            formula = ("− Σ log p of the class in", self.t, "/", self.samples)
+            if new:
+                formula = ("− Σ log p⁺ of the class in", self.t, "/", self.samples)
+            why = "The mean over the samples; only the share of each one's true class counts."
+            source = "CrossEntropyLoss.forward: log_p[place]"
+            yield Equation(error, formula, section, source, why, "total")
+
+    def by_outputs(self) -> Equation:
+        out, result = self.term("out", self.d.layers), self.by("out", self.d.layers)
+        if self.d.loss == "half-squared":
+            formula: Parts = (out, "−", self.t)
+            why, source = "−(t − out), of every output.", "HalfSquaredError.backward: grad_output *"
+        elif self.d.loss == "mse":
+            formula = ("2 (", out, "−", self.t, ") /", self.count)
+            why, source = "The square's derivative; the mean's division stays.", "MSELoss.slope"
+        else:
+            formula = ("(", Term("p", "p"), "− [1 at the class in", self.t, "] ) /", self.samples)
+            why = "A share for each class, less 1 at the true one; the mean's division stays."
+            source = "CrossEntropyLoss.backward: by_x[place] -="
+        return Equation(result, formula, BACKWARD, source, why, "by output")
+
+    def backward_pass(self) -> Iterator[Equation]:
+        yield self.by_outputs()
+        for i in range(self.d.layers, 0, -1):
+            by_net, net, out = self.by("net", i), self.term("net", i), self.term("out", i)
+            name, slopes = self.d.activations[i - 1], Term(f"f′({net.name})", f"f{i}")
+            formula: Parts = (f"{call(name)}′(", net, ")")
+            if name == "Sigmoid":
+                formula = (out, "⊙ (1 −", out, ")")
+            if name == "Tanh":
+                formula = ("1 −", out, "²")
+            if name != "Identity":
+                why = "The activation's slope, of every number by itself."
+                yield Equation(slopes, formula, BACKWARD, f"{name}.derivative", why, "slopes")
+            formula = (self.by("out", i), "⊙", slopes)
+            why = "Neuron by neuron, sample by sample: ⊙ multiplies numbers in the same place."
+            if name == "Identity":
+                formula, why = (self.by("out", i),), "There is no activation here."
+            yield Equation(by_net, formula, BACKWARD, f"{name}.backward", why, "by net")
+            formula = (transposed(by_net), "·", self.term("out", i - 1))
+            why = "What reaches a neuron times what came in: the product adds up the samples."
+            source = "Linear.backward: self.weight.accumulate"
+            yield Equation(self.by("W", i), formula, BACKWARD, source, why, "by W")
+            formula = ("Σ over samples of", by_net)
+            why = "b is added to every sample's row, so the rows add up"
+            if self.d.trains_biases:
+                why += "."
+            else:
+                why += "; the article leaves its biases as they are."
+            source = "Linear.backward: self.bias.accumulate"
+            yield Equation(self.by("b", i), formula, BACKWARD, source, why, "by b")
+            if i > 1:
+                why = "Back along each weight: a column of W is all that an input reaches."
+                source = "Linear.backward: g @"
+                formula = (by_net, "·", self.term("W", i))
+                yield Equation(self.by("out", i - 1), formula, BACKWARD, source, why, "by out")
+
+    def update(self) -> Iterator[Equation]:
+        eta = Term("η", "η", ())
+        for i in range(1, self.d.layers + 1):
+            for kind in ("W", "b") if self.d.trains_biases else ("W",):
+                formula: Parts = (self.term(kind, i), "−", eta, "·", self.by(kind, i))
+                why = "A step against the gradient, η times as long: downhill."
+                result = self.term(kind, i, new=True)
+                yield Equation(result, formula, UPDATE, "SGD.update: s.lr", why, "update")
+
+
+KEYS = {"net": "z", "out": "a", "W": "W", "b": "b"}
+
+
+def transposed(term: Term) -> Term:
+    """Its rows as columns."""
+    name = f"({term.name})ᵀ" if term.name.startswith("∂") else f"{term.name}ᵀ"
+    return Term(name, term.key, None, True)
 
 
 def layer_by_layer(d: Description) -> Iterator[Equation]:
     """The formulas of one step in matrices, a few for each layer."""
-
-    def term(name: str, key: str, transposed: bool = False) -> Term:
-        return Term(name, key, None, transposed)
-
-    sub = [str(i).translate(TO_SUBSCRIPTS) for i in range(d.layers + 1)]
-    a = [term("x", "x"), *(term(f"a{sub[i]}", f"a{i}") for i in range(1, d.layers + 1))]
-    for i in range(1, d.layers + 1):
-        z = term(f"z{sub[i]}", f"z{i}")
-        product: Parts = (a[i - 1], "·", term(f"W{sub[i]}ᵀ", f"W{i}", True), "+")
-        yield Equation(z, (*product, term(f"b{sub[i]}", f"b{i}")), FORWARD, "Linear.forward")
-        name = d.activations[i - 1]
-        function: Parts = (f"{call(name)}(", z, ")") if name != "Identity" else (z,)
-        yield Equation(a[i], function, FORWARD, f"{name}.forward")
-    loss = term("L", "L")
-    last, t = a[-1], term("t", "t")
-    count = float(d.x.shape[0] * d.sizes[-1])
-    samples = float(len(d.x))
-    k = Term(f"{count:g}", plain=count)
-    n = Term(f"{samples:g}", plain=samples)
-    top = term(f"∂L/∂a{sub[-1]}", f"da{d.layers}")
-    if d.loss == "half-squared":
-        yield Equation(loss, ("½ Σ (", t, "−", last, ")²"), LOSS, "HalfSquaredError.forward")
-        slope: Parts = (last, "−", t)
-        yield Equation(top, slope, BACKWARD, "HalfSquaredError.backward")
-    elif d.loss == "mse":
-        yield Equation(loss, ("Σ (", last, "−", t, ")² /", k), LOSS, "MSELoss.loss")
-        yield Equation(top, ("2 (", last, "−", t, ") /", k), BACKWARD, "MSELoss.slope")
-    else:
-        p = term("p", "p")
-        yield Equation(p, ("softmax(", last, ")"), LOSS, "Softmax.forward")
-        yield Equation(
-            loss, ("− Σ log p of the class in", t, "/", n), LOSS, "CrossEntropyLoss.forward"
-        )
-        formula: Parts = ("(", p, "− [1 at the class in", t, "] ) /", n)
-        yield Equation(top, formula, BACKWARD, "CrossEntropyLoss.backward")
-    for i in range(d.layers, 0, -1):
-        da, dz = term(f"∂L/∂a{sub[i]}", f"da{i}"), term(f"∂L/∂z{sub[i]}", f"dz{i}")
-        name = d.activations[i - 1]
-        slopes: Parts = (da, "∘", term(f"f′(z{sub[i]})", f"f{i}")) if name != "Identity" else (da,)
-        yield Equation(dz, slopes, BACKWARD, f"{name}.backward")
-        transposed = term(f"(∂L/∂z{sub[i]})ᵀ", f"dz{i}", True)
-        dw = term(f"∂L/∂W{sub[i]}", f"dW{i}")
-        yield Equation(dw, (transposed, "·", a[i - 1]), BACKWARD, "Linear.backward")
-        db = term(f"∂L/∂b{sub[i]}", f"db{i}")
-        yield Equation(db, ("Σ over samples of", dz), BACKWARD, "Linear.backward")
-        if i > 1:
-            below = term(f"∂L/∂a{sub[i - 1]}", f"da{i - 1}")
-            yield Equation(
-                below, (dz, "·", term(f"W{sub[i]}", f"W{i}")), BACKWARD, "Linear.backward"
-            )
-    eta = Term("η", "η")
-    for i in range(1, d.layers + 1):
-        for kind in ("W", "b") if d.trains_biases else ("W",):
-            new = term(f"{kind}{sub[i]}⁺", f"{kind}{i}_new")
-            old, slope_of = (
-                term(f"{kind}{sub[i]}", f"{kind}{i}"),
-                term(f"∂L/∂{kind}{sub[i]}", f"d{kind}{i}"),
-            )
-            yield Equation(new, (old, "−", eta, "·", slope_of), UPDATE, "SGD.step")
-    yield Equation(
-        term("L⁺", "L_new"), ("the loss with the new weights",), UPDATE, "Module.__call__"
-    )
+    formulas = LayerByLayer(d)
+    yield from formulas.forward_pass()
+    yield from formulas.loss()
+    yield from formulas.backward_pass()
+    yield from formulas.update()
+    yield from formulas.forward_pass(AGAIN)
+    yield from formulas.loss(AGAIN)

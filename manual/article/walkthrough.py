@@ -11,12 +11,12 @@ matrices, and with a formula for each neuron and each weight.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from ..arrays import as_tuple
+from ..arrays import Array, as_tuple
 from ..layers.linear import Linear
+from ..layers.softmax import Softmax
 from ..models.mlp import make_activation
 from .description import LOSSES, Description
 from .formulas import Values
@@ -53,21 +53,25 @@ def values_by_hand(d: Description) -> Values:
         values[f"b{number}_new"] = d.biases[number - 1] - (d.lr if d.trains_biases else 0) * db
         # What reaches neuron j of the layer below from neuron i alone: (N, i, j)
         values[f"from{number}"] = dz[:, :, np.newaxis] * d.weights[number - 1]
+        values[f"db{number}_sum"] = db.sum()
+    return values | parts_of_loss(d, a) | again(after(d, values))
+
+
+def parts_of_loss(d: Description, out: Array) -> Values:
+    """What a loss is made of: the shares of a cross entropy, the errors of a half squared one."""
     if d.loss == "cross-entropy":
-        shifted = np.exp(a - a.max(axis=1, keepdims=True))
-        values["p"] = shifted / shifted.sum(axis=1, keepdims=True)
-    if d.loss == "half-squared":
-        values["errors"] = (d.t - a) ** 2 / 2
-    values["L_new"] = np.asarray(loss_value(after(d, values)))
-    return values
+        return {"p": Softmax(1)(out)}
+    return {"errors": (d.t - out) ** 2 / 2} if d.loss == "half-squared" else {}
 
 
-def loss_value(d: Description) -> Any:
-    """The loss of the network on its batch."""
-    a = d.x
-    for w, b, name in zip(d.weights, d.biases, d.activations, strict=True):
-        a = make_activation(name)(a @ w.T + b)
-    return LOSSES[d.loss]()(a, d.t)
+def again(d: Description) -> Values:
+    """The quantities of the forward pass with the new weights, and the loss."""
+    values, a = {}, d.x
+    for number, (w, b, name) in enumerate(zip(d.weights, d.biases, d.activations, strict=True), 1):
+        z = values[f"z{number}"] = a @ w.T + b
+        a = values[f"a{number}"] = make_activation(name)(z)
+    values |= {**parts_of_loss(d, a), "L": np.asarray(LOSSES[d.loss]()(a, d.t))}
+    return {f"{name}_new": value for name, value in values.items()}
 
 
 def after(d: Description, values: Values) -> Description:

@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a public class, such as Linear; or a file with weights, biases, x and t",
     )
     parser.add_argument("--layers", metavar="N-N[-N...]", help="widths of a network, as in 3-4-2")
-    parser.add_argument("--activation", help="of the hidden layers; default: sigmoid")
+    parser.add_argument(
+        "--activation", help="of the hidden layers, or of the only layer; default: sigmoid, none"
+    )
     parser.add_argument("--loss", choices=tuple(LOSSES), help="default: mse")
     parser.add_argument("--samples", type=count, help="in the batch; default: 1")
     parser.add_argument("--lr", type=learning_rate, help="default: 0.1; the article's: 0.5")
@@ -42,7 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--view", choices=("neurons", "matrices"), help="default: neurons, if there is one sample"
     )
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="what if: w5=0.3 i1=0 η=1"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page instead")
+    parser.add_argument("--full", action="store_true", help="the page with nothing folded away")
+    parser.add_argument(
+        "--init", type=Path, metavar="FILE.json", help="write the network as a file to change"
+    )
 
 
 def run(arguments: argparse.Namespace) -> bool:
@@ -55,8 +64,10 @@ def run(arguments: argparse.Namespace) -> bool:
     if what is not None and options:
         raise DescriptionError(f"{what} says all of it: {' '.join(options)} is not taken with it")
     if what is not None and not what.endswith(".json"):
-        if arguments.step or arguments.view:
-            raise DescriptionError(f"{what}: --step and --view are for networks")
+        if arguments.step or arguments.view or arguments.set or arguments.init or arguments.full:
+            raise DescriptionError(
+                f"{what}: --step, --view, --set, --init and --full are for networks"
+            )
         if arguments.html:
             from ..explaining.class_page import write_class_page
 
@@ -69,11 +80,22 @@ def run(arguments: argparse.Namespace) -> bool:
         return True
     if arguments.step > MOST_STEPS:
         raise DescriptionError(f"--step {arguments.step}: expected at most {MOST_STEPS:,}")
+    if arguments.full and not arguments.html:
+        raise DescriptionError("--full is for --html")
     network = network_from(arguments)
-    if arguments.html:
+    if arguments.set:
+        from ..explaining.description import with_numbers
+
+        network = with_numbers(network, arguments.set)
+    if arguments.init:
+        from ..explaining.description import write_description
+
+        write_description(arguments.init, network)
+        print(f"{arguments.init}: written; see it by backprop explain {arguments.init}")
+    elif arguments.html:
         from ..explaining.page import write_page
 
-        write_page(arguments.html, network, arguments.step)
+        write_page(arguments.html, network, arguments.step, arguments.view, arguments.full)
         print(f"{arguments.html}: written; open it in any browser")
     else:
         from ..explaining.terminal import text
@@ -106,7 +128,7 @@ def network_from(arguments: argparse.Namespace) -> "Description":
         ) from None
     return drawn_network(
         sizes,
-        activation_named(arguments.activation or "sigmoid"),
+        arguments.activation and activation_named(arguments.activation),
         arguments.loss or "mse",
         arguments.seed or 0,
         1 if arguments.samples is None else arguments.samples,

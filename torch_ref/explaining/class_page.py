@@ -1,22 +1,29 @@
 """A class as one self-contained HTML page: its derivation, source and example, and its step."""
 
-from collections.abc import Sequence
-from html import escape
+import copy
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
+
+from manual.layers.activations import Elementwise, PReLU, Threshold
 
 from ..safe_files import write_whole
 from .derivation import class_named, derivations_of, example_lines, sources_of, twin_line
 from .example import Run, run_example
 from .examples import EXAMPLES
-from .mathml import math, matrix, operator
-from .mathml import row as mrow
-from .page import card, document, formula_and_numbers, sides
+from .function_curve import function_curve
+from .mathml import five_digits, math, matrix, operator
+from .quantities import anchor_of
 from .rows import nine_digits, small
 from .steps.kinds import step_of
 from .steps.parts import Shown, Worked
 from .steps.text import section_of
+from .views import TEMPLATES, Result, View, formula_of, math_of, numbers_of
+
+OF_ONE_NUMBER = (Elementwise, PReLU, Threshold)
 
 
 def class_page(name: str) -> str:
@@ -27,54 +34,37 @@ def class_page(name: str) -> str:
     """
     cls = class_named(name)
     run = run_example(cls) if cls in EXAMPLES else None
-    steps = [] if run is None else step_parts(run)
-    parts = [
-        f'<p class="soft">{escape(twin_line(cls))}</p><nav aria-label="Sections">'
-        + ('<a href="#steps">Followed through</a>' if steps else "")
-        + ("" if run is None else '<a href="#example">An example</a>')
-        + '<a href="#source">Source</a></nav></header><main>',
-        *(
-            (f"<h3>From {escape(place)}</h3>" if place else "")
-            + f'<pre tabindex="0">{escape(text)}</pre>'
-            for place, text in derivations_of(cls)
-        ),
-        *(steps or ['<div id="steps"></div>']),
-        *([] if run is None else ['<h2 id="example">An example</h2>', preformatted(run)]),
-        '<h2 id="source">Source</h2>',
-        *(
-            f'<h3>{escape(place)}</h3><pre tabindex="0">{escape(code)}</pre>'
-            for place, code in sources_of(cls)
-        ),
-        "</main>",
-    ]
-    return document(name, parts)
+    one_number = run is not None and issubclass(cls, OF_ONE_NUMBER)
+    return TEMPLATES.get_template("class.html").render(
+        heading=cls.__name__,
+        twin=twin_line(cls),
+        derivations=list(derivations_of(cls)),
+        curve=function_curve(copy.deepcopy(run.module)) if run and one_number else None,
+        step=None if run is None else step_parts(run),
+        example="" if run is None else "\n".join(example_lines(run)),
+        sources=list(sources_of(cls)),
+    )
 
 
-def preformatted(run: Run) -> str:
-    return f'<pre tabindex="0">{escape(chr(10).join(example_lines(run)))}</pre>'
-
-
-def step_parts(run: Run) -> list[str]:
-    """The step of an example, under a heading for each part of the pass; nothing if it has none."""
+def step_parts(run: Run) -> dict[str, Any] | None:
+    """The step of an example, by the parts of the pass; None if it has none."""
     step = step_of(run)
     if step is None:
-        return []
-    parts, section = [f'<h2 id="steps">Followed through: {escape(step.title)}</h2>'], ""
-    for index, row in enumerate(step.rows):
-        if section_of(row) != section:
-            section = section_of(row)
-            parts.append(f"<h3>{escape(section)}</h3>")
-        parts.append(shown(row) if isinstance(row, Shown) else worked(row, f"s{index}"))
-    return parts
+        return None
+    numbered = groupby(enumerate(step.rows), lambda pair: section_of(pair[1]))
+    sections = [
+        (section, [shown(row) if isinstance(row, Shown) else worked(row, i) for i, row in rows])
+        for section, rows in numbered
+    ]
+    return {"title": step.title, "sections": sections}
 
 
-def shown(row: Shown) -> str:
-    """Arrays beside each other, after their name."""
-    inside = [operator(a) if isinstance(a, str) else matrix(flat(a), ".5g") for a in row.arrays]
-    return (
-        f'<div class="step"><div class="formula"><span>{escape(row.name)}</span> '
-        f"{math(mrow(inside))}</div></div>"
-    )
+def shown(row: Shown) -> dict[str, Any]:
+    """Arrays beside each other, after their name; a line may end between them."""
+    inside = [
+        operator(a) if isinstance(a, str) else matrix(flat(a), five_digits) for a in row.arrays
+    ]
+    return {"name": row.name, "arrays": [Markup(math(part)) for part in inside]}
 
 
 def flat(values: np.ndarray) -> np.ndarray:
@@ -82,14 +72,26 @@ def flat(values: np.ndarray) -> np.ndarray:
     return values.reshape(-1, values.shape[-1]) if values.ndim > 2 else values
 
 
-def worked(row: Worked, identity: str) -> str:
+def worked(row: Worked, place: int) -> View:
     """One quantity: its formula, the numbers in it, what it gives; the layer's and autograd's."""
-    results: Sequence[str] = [f"<span>gives <b>{nine_digits(row.mine)}</b></span>"]
+    name = row.equation.result.name
+    results = [Result("", nine_digits(row.mine))]
     if row.both is not None:
-        apart = small(abs(row.both.mine - row.both.theirs))
-        values = sides(row.both.mine, row.both.theirs, identity)
-        results = [*results, *values, f"<span>apart <b>{apart}</b></span>"]
-    return card(identity, formula_and_numbers(row), results)
+        results += [
+            Result("by hand", nine_digits(row.both.mine), "mine"),
+            Result("autograd", nine_digits(row.both.theirs), "theirs"),
+            Result("apart", small(abs(row.both.mine - row.both.theirs))),
+        ]
+    return View(
+        f"s{place}",
+        anchor_of(name),
+        "",
+        math_of(name),
+        formula_of(row),
+        numbers_of(row),
+        None,
+        results,
+    )
 
 
 def write_class_page(path: Path, name: str) -> None:

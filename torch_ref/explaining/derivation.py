@@ -16,8 +16,9 @@ from ..parity.distance import compare
 from .example import Run, run_example
 from .examples import EXAMPLES
 from .steps.text import step_lines
-from .terminal import block, wrapped
+from .terminal import block, width, wrapped
 
+LARGEST = (16, 8)  # rows and columns of an example's arrays that are shown: all but a few
 METHODS = (  # where the mathematics of a class stands
     *("forward", "through_time", "value", "loss", "backward", "back_through_time", "derivative"),
     *("slope", "target_slope", "step", "step_back", "update", "next"),
@@ -98,13 +99,33 @@ def twin_line(cls: type) -> str:
     return f"its twin: {twin.__module__.partition('.modules')[0]}.{twin.__name__}"
 
 
+def input_names(run: Run) -> list[str]:
+    """What the forward pass calls its inputs; counted through where they are in tuples."""
+    names = list(inspect.signature(run.module.forward).parameters)
+    if len(run.inputs) > len(names) or inspect.signature(run.module.forward).parameters[
+        names[0]
+    ].kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        return [f"input {i}" for i in range(len(run.inputs))]
+    return names[: len(run.inputs)]
+
+
 def example_lines(run: Run) -> list[str]:
-    """A module and its twin on a few numbers: inputs, outputs, and how far the two are apart."""
+    """A module and its twin on a few numbers: what goes in, what comes out, forward and backward;
+    and how far the two are apart."""
     lines = wrapped(f"An example: {run.module!r}", 12)
-    shown = {"input": run.inputs, "output": run.mine.outputs, "∂L/∂output": run.upstream}
-    for name, values in shown.items():
-        for value in values:
-            rows = block(value)
-            lines += [f"{name:12}{row}" if not i else f"{'':12}{row}" for i, row in enumerate(rows)]
+    named = dict(zip(input_names(run), run.inputs, strict=True))
+    shown = [*named.items(), *((name, p.data) for name, p in run.module.named_parameters())]
+    for side, values in (("output", run.mine.outputs), ("∂L/∂output", run.upstream)):
+        numbers = [""] if len(values) == 1 else [f" {i}" for i in range(len(values))]
+        shown += [(f"{side}{number}", v) for number, v in zip(numbers, values, strict=True)]
+    inputs = {f"input {i}": name for i, name in enumerate(named)}
+    for (kind, name), value in run.mine.quantities.items():
+        if kind == "gradient":
+            shown.append((f"∂L/∂{inputs.get(name, name)}", value))
+    wide = max(width(name) for name, _ in shown) + 2
+    for name, value in shown:
+        pad = " " * (wide - width(name))
+        for i, row in enumerate(block(value, *LARGEST)):
+            lines.append(f"{' ' * wide if i else name + pad}{row}")
     report = compare(run.mine.quantities, run.theirs.quantities, run.mine.allowed)
     return [*lines, "", *str(report).splitlines()]

@@ -1,21 +1,32 @@
 """A network, its data and its step, read from a file."""
 
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from manual.article.description import Description, DescriptionError, check_description
+from manual.article.description import (
+    Description,
+    DescriptionError,
+    activations_of,
+    check_description,
+)
 from manual.models.mlp import ACTIVATIONS
 
-from ..safe_files import read_json
+from ..safe_files import InputError, read_json, write_whole
+from .quantities import given_numbers
 
 
 def read_description(path: Path) -> Description:
     """A network, its data and its step from a JSON file.
 
     Keys: `weights` and `biases` (a list each, a layer each), `x`, `t`, and perhaps `activation`
-    (one name, or one for each layer), `loss` and `lr`.
+    (one name, of the hidden layers or of the only one, or one for each layer), `loss` and `lr`.
+    `x` and `t` of one sample may be flat lists.
 
     Raises:
         CandidateError: it cannot be read.
@@ -43,13 +54,16 @@ def read_description(path: Path) -> Description:
     loss = entries.get("loss", "mse")
     if not isinstance(loss, str):
         raise DescriptionError(f"{path}: loss: expected a name, not {loss!r}")
-    names = entries.get("activation", "sigmoid")
-    if isinstance(names, str):
-        names = [*[names] * (len(weights) - 1), "identity"]
+    names = entries.get("activation")
+    if names is None or isinstance(names, str):
+        names = list(activations_of(len(weights), names))
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DescriptionError(f"{path}: activation: expected a name, or one for each layer")
     x = array(entries["x"], f"{path}: x")
     t = array(entries["t"], f"{path}: t", whole=loss == "cross-entropy")
+    if x.ndim == 1:
+        x = x[np.newaxis]
+        t = t if t.ndim > 1 or loss == "cross-entropy" else t[np.newaxis]
     lr = entries.get("lr", 0.1)
     if isinstance(lr, bool) or not isinstance(lr, int | float) or lr > 1e300:
         raise DescriptionError(f"{path}: lr: expected a number, not {lr!r:.20}")
@@ -86,3 +100,62 @@ def activation_named(name: str) -> str:
     if name.lower() not in known:
         raise DescriptionError(f"activation {name!r}: expected one of {', '.join(sorted(known))}")
     return known[name.lower()]
+
+
+def with_numbers(d: Description, changes: Sequence[str]) -> Description:
+    """The network with some of its numbers changed, each as in `w5=0.3`.
+
+    Raises:
+        DescriptionError: there is no such number, or it is none.
+    """
+    if len(d.x) > 1:
+        raise DescriptionError(f"--set names numbers of one sample, and there are {len(d.x)}")
+    known = {term.name: term for term in given_numbers(d)}
+    arrays = {"x": d.x.copy(), "t": d.t.copy(), "η": np.array(d.lr)}
+    for i, (w, b) in enumerate(zip(d.weights, d.biases, strict=True), 1):
+        arrays |= {f"W{i}": w.copy(), f"b{i}": b.copy()}
+    for change in changes:
+        name, _, text = change.partition("=")
+        if name not in known:
+            close = get_close_matches(name, known, n=3, cutoff=0.4) or list(known)[:3]
+            raise DescriptionError(f"--set {change}: there is no {name}; is it {', '.join(close)}?")
+        try:
+            value = float(text)
+        except ValueError:
+            raise DescriptionError(f"--set {change}: expected a number, as in {name}=0.3") from None
+        term = known[name]
+        shared = d.article and name.startswith("b")
+        arrays[term.key][() if shared or not term.index else term.index] = value
+    numbers = range(1, d.layers + 1)
+    return check_description(
+        replace(
+            d,
+            weights=tuple(arrays[f"W{i}"] for i in numbers),
+            biases=tuple(arrays[f"b{i}"] for i in numbers),
+            x=arrays["x"],
+            t=arrays["t"],
+            lr=float(arrays["η"]),
+        )
+    )
+
+
+def write_description(path: Path, d: Description) -> None:
+    """The network as a file to change, from which `read_description` reads it.
+
+    Raises:
+        InputError: there is such a file, or it cannot be written.
+    """
+    if path.exists():
+        raise InputError(f"--init {path}: there is one already")
+    entries = {
+        "weights": [w.tolist() for w in d.weights],
+        "biases": [b.tolist() for b in d.biases],
+        "x": d.x.tolist(),
+        "t": d.t.tolist(),
+        "activation": [name.lower() for name in d.activations],
+        "loss": d.loss,
+        "lr": d.lr,
+    }
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in entries.items()]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    write_whole(path, lambda new: new.write_text(text, encoding="utf-8"), f"--init {path}")

@@ -1,72 +1,171 @@
-"""A network as an SVG drawing: values in the nodes, weights on the edges, gradients as strokes."""
+"""A network as an SVG drawing: values in neurons, weights on edges, gradients as strokes."""
 
+import math
+import re
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 
 from manual.article.description import Description
 from manual.article.formulas import Values
-from manual.article.neuron_by_neuron import NEURONS, Names
+from manual.article.names import Names, shown_of
 
-RADIUS, ACROSS, DOWN = 34, 260, 120
+from .quantities import anchor_of, kind_of
+
+WIDTH, LINE, ACROSS, GAP = 150, 22, 345, 34  # a neuron's width, a line in it, and the distances
+LABELLED = 2  # neurons of a layer, at most, for whose edges there is room for a label
 
 
 def drawing(d: Description, values: Values) -> str:
     """The network after one forward and backward pass, of its first sample.
 
-    A weight's gradient has its sign as colour and as dash, its size as the stroke's width.
+    Every quantity of a single sample leads to where it is computed. A weight's gradient has its
+    sign as colour and as dash, its size as the stroke's width.
     """
     names = Names(d)
-    counts = [min(size, NEURONS) for size in d.sizes]
-    height = max(max(counts) * DOWN, 2 * DOWN) + 40
-    width = ACROSS * d.layers + 2 * RADIUS + 40
+    shown = [shown_of(size) for size in d.sizes]
+    boxes = [
+        len(rows_of_box(names, d, values, layer, 0)) * LINE + 14 for layer in range(d.layers + 1)
+    ]
+    step = max(boxes) + GAP
+    height = max(len(rows) for rows in shown) * step + (
+        30 if max(d.sizes) > len(shown_of(99)) else 0
+    )
+    width = ACROSS * (d.layers + 1) + WIDTH + 20
     largest = max(float(np.abs(values[f"dW{i}"]).max()) for i in range(1, d.layers + 1)) or 1.0
 
-    def at(layer: int, i: int) -> tuple[float, float]:
-        top = (height - (counts[layer] - 1) * DOWN) / 2
-        return 20 + RADIUS + layer * ACROSS, top + i * DOWN
+    def middle(layer: int, place: int) -> float:
+        return height / 2 + (place - (len(shown[layer]) - 1) / 2) * step
+
+    def left(layer: int) -> float:
+        return 10 + layer * ACROSS
 
     edges, nodes = [], []
     for layer in range(1, d.layers + 1):
-        for i in range(counts[layer]):
-            for j in range(counts[layer - 1]):
+        for place, i in enumerate(shown[layer]):
+            for place_below, j in enumerate(shown[layer - 1]):
+                x1, y1 = left(layer - 1) + WIDTH, middle(layer - 1, place_below)
+                x2, y2 = left(layer), middle(layer, place)
                 w, g = float(d.weights[layer - 1][i, j]), float(values[f"dW{layer}"][i, j])
-                (x1, y1), (x2, y2) = at(layer - 1, j), at(layer, i)
-                sign = "minus" if g < 0 else "plus"
-                stroke = 1 + 5 * abs(g) / largest
                 name = names.weight(layer, i, j)
-                tip = f"{name} = {w:.6g}, its gradient {g:.6g}".replace("-", "−")
-                edges.append(
-                    f'<g><title>{escape(tip)}</title><line class="{sign}" x1="{x1:.0f}" '
-                    f'y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}" stroke-width="{stroke:.2f}"/></g>'
-                )
-                if max(counts) <= 2:  # labels of more edges would lie on each other
-                    share = 0.3 + 0.04 * (i % 2)
-                    x, y = x1 + share * (x2 - x1), y1 + share * (y2 - y1)
-                    label = f"{name} {w:.3g}".replace("-", "−")
-                    edges.append(
-                        f'<text class="weight" x="{x:.0f}" y="{y - 6:.0f}">{escape(label)}</text>'
-                    )
+                line = edge((x1, y1, x2, y2), name, w, g, abs(g) / largest)
+                if max(d.sizes[layer - 1], d.sizes[layer]) <= LABELLED:
+                    line += beside((x1, y1, x2, y2), label(name, w))
+                edges.append(link(name, line))
     for layer in range(d.layers + 1):
-        for i in range(counts[layer]):
-            x, y = at(layer, i)
-            value = float(values[f"a{layer}"][0, i])
-            name = names.neuron("out", layer, i)
-            shown = f"{value:.3g}".replace("-", "−")
-            nodes.append(
-                f'<g><title>{escape(name)} = {shown}</title><circle cx="{x:.0f}" cy="{y:.0f}" '
-                f'r="{RADIUS}"/><text x="{x:.0f}" y="{y - 6:.0f}">{escape(name)}</text>'
-                f'<text class="value" x="{x:.0f}" y="{y + 13:.0f}">{shown}</text></g>'
-            )
-        if d.sizes[layer] > counts[layer]:
-            x, y = at(layer, counts[layer] - 1)
-            more = d.sizes[layer] - counts[layer]
-            nodes.append(f'<text x="{x:.0f}" y="{y + 56:.0f}">and {more} more</text>')
-    label = (
+        for place, i in enumerate(shown[layer]):
+            rows = rows_of_box(names, d, values, layer, i)
+            nodes.append(box(left(layer), middle(layer, place), boxes[layer], rows))
+        if len(shown[layer]) < d.sizes[layer]:
+            more, x = d.sizes[layer] - len(shown[layer]), left(layer) + WIDTH / 2
+            nodes.append(words(x, height - 6, f"{more} more between"))
+    middles = [middle(d.layers, place) for place in range(len(shown[-1]))]
+    nodes.append(error(d, names, values, left(d.layers) + WIDTH, middles))
+    seen = (
         f"A network of {' to '.join(map(str, d.sizes))} neurons with their values. Every line is a "
         "weight; its width is the size of its gradient, dashed where that is negative."
     )
+    inside = "".join([*edges, *nodes])
+    if len(d.x) > 1:
+        inside = unlinked(inside)
+    start = f'<svg viewBox="0 0 {width} {height:.0f}" role="group" aria-label="{escape(seen)}">'
+    return f"{start}{inside}</svg>"
+
+
+def rows_of_box(
+    names: Names, d: Description, values: Values, layer: int, i: int
+) -> list[tuple[str, float]]:
+    """What stands in a neuron: names and numbers."""
+    if layer == 0:
+        return [(names.of(0, i), float(d.x[0, i]))]
+    return [
+        (names.bias(layer, i), float(d.biases[layer - 1][i])),
+        (names.neuron("net", layer, i), float(values[f"z{layer}"][0, i])),
+        (names.neuron("out", layer, i), float(values[f"a{layer}"][0, i])),
+    ]
+
+
+def box(x: float, middle: float, height: float, rows: Sequence[tuple[str, float]]) -> str:
+    top = middle - height / 2
+    rect = f'<rect x="{x:.0f}" y="{top:.1f}" width="{WIDTH}" height="{height:.0f}" rx="10"/>'
+    lines = [
+        link(
+            name,
+            f'<text x="{x + WIDTH / 2:.0f}" y="{top + 22 + k * LINE:.1f}">{label(name, v)}</text>',
+        )
+        for k, (name, v) in enumerate(rows)
+    ]
+    return rect + "".join(lines)
+
+
+def edge(ends: tuple[float, ...], name: str, w: float, g: float, share: float) -> str:
+    """A weight's line."""
+    x1, y1, x2, y2 = ends
+    kind = "zero" if g == 0 else "minus" if g < 0 else "plus"
+    tip = f"{name} = {w:.6g}, ∂E/∂{name} = {g + 0.0:.6g}".replace("-", "−")
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
-        f"{''.join(edges)}{''.join(nodes)}</svg>"
+        f'<title>{escape(tip)}</title><line class="{kind}" x1="{x1:.0f}" y1="{y1:.1f}" '
+        f'x2="{x2:.0f}" y2="{y2:.1f}" stroke-width="{1.2 + 5 * share:.2f}"/>'
     )
+
+
+def beside(ends: tuple[float, ...], text: str) -> str:
+    """A label along an edge, near its start, above it."""
+    x1, y1, x2, y2 = ends
+    x, y = x1 + 0.3 * (x2 - x1), y1 + 0.3 * (y2 - y1)
+    angle = math.degrees(math.atan2(y2 - y1, x2 - x1))
+    along = f"translate({x:.1f} {y:.1f}) rotate({angle:.1f})"
+    return f'<text transform="{along}" y="-7">{text}</text>'
+
+
+def words(x: float, y: float, text: str) -> str:
+    """What is said beside the drawing."""
+    return f'<text class="soft" x="{x:.0f}" y="{y:.1f}">{escape(text)}</text>'
+
+
+def error(d: Description, names: Names, values: Values, x: float, middles: Sequence[float]) -> str:
+    """The targets beside the outputs, or of classes the shares; and the error that they make.
+
+    Args:
+        x: where the outputs end.
+        middles: how far down those are that are shown.
+    """
+    right, parts = x + ACROSS - WIDTH, []
+    classes = d.loss == "cross-entropy"
+    for i, y in zip(shown_of(d.sizes[-1]), middles, strict=True):
+        row = (
+            (f"p_o{i + 1}", float(values["p"][0, i]))
+            if classes
+            else (f"t{i + 1}", float(d.t[0, i]))
+        )
+        kind = "target true" if classes and i == int(d.t[0]) else "target"
+        parts.append(f'<path class="soft" d="M{x:.0f} {y:.1f}H{right:.0f}"/>')
+        parts.append(f'<g class="{kind}">{box(right, y, LINE + 14, [row])}</g>')
+    x = right + WIDTH / 2
+    what = f"the true class is {names.of(d.layers, int(d.t[0]))}" if classes else "targets"
+    parts.append(words(x, middles[0] - LINE - 4, what))
+    total = f'<text x="{x:.0f}" y="{middles[-1] + LINE + 24:.1f}">{label("E", float(values["L"]))}'
+    return "".join(parts) + link("E", f"{total}</text>")
+
+
+def link(name: str, inside: str) -> str:
+    """Leads to a quantity, and is marked with it."""
+    anchor = anchor_of(name)
+    return f'<a href="#{anchor}" data-q="{anchor}" class="{kind_of(name)}">{inside}</a>'
+
+
+def unlinked(svg: str) -> str:
+    """Without the links: of a batch no single quantity is written out."""
+    return re.sub(r'<a href="[^"]*" data-q="[^"]*"', "<g", svg).replace("</a>", "</g>")
+
+
+def label(name: str, value: float) -> str:
+    """A name with its subscript, and its number."""
+    base, _, below = name.partition("_")
+    if not below and base.rstrip("0123456789") != base:
+        letters = base.rstrip("0123456789")
+        base, below = letters, base[len(letters) :]
+    number = f"{value + 0.0:.4g}".replace("-", "−")
+    sub = f'<tspan class="sub" dy="4">{escape(below)}</tspan><tspan dy="-4"> = </tspan>'
+    return f'{escape(base)}{sub if below else " = "}<tspan class="value">{number}</tspan>'

@@ -17,6 +17,7 @@ from ..models.losses import LOSSES
 from ..models.mlp import make_activation
 from ..parity.one_pass import Criterion, one_pass
 from ..twin import to_torch
+from .code_lines import scalars_name
 
 ROUNDS = (0, 1, 10, 100, 1_000, 10_000)
 WIDEST = 64  # neurons of a layer that is still written out
@@ -57,17 +58,25 @@ def values_by_autograd(d: Description) -> Values:
         values |= {f"dW{number}": dW, f"db{number}": db, f"dz{number}": dz, f"da{number}": da}
         values |= {f"f{number}": slope, f"from{number}": torch.stack(single, dim=1)}
         values |= {f"W{number}_new": W - d.lr * dW, f"b{number}_new": bias - step * db}
+        values[f"db{number}_sum"] = db.sum()
         below = a
-    output = passed.outputs[0]
-    if d.loss == "cross-entropy":
-        values["p"] = torch.softmax(output, dim=1)
-    if d.loss == "half-squared":
-        values["errors"] = (t - output).square() / 2
-    new = [values[f"{name}{n}_new"] for n in range(1, d.layers + 1) for name in ("W", "b")]
-    names = [name for name, _ in network.named_parameters()]
-    again = torch.func.functional_call(network, dict(zip(names, new, strict=False)), (x,))
-    values["L_new"] = criterion.loss(again, t)
+    values |= parts_of_loss(d, passed.outputs[0], t)
+    for number in range(1, d.layers + 1):  # once more, with the new weights
+        linear, activation = network[2 * number - 2], network[2 * number - 1]
+        for name in ("weight", "bias"):
+            getattr(linear, name).data = values[f"{'W' if name == 'weight' else 'b'}{number}_new"]
+        z = values[f"z{number}_new"] = linear(x if number == 1 else values[f"a{number - 1}_new"])
+        out = values[f"a{number}_new"] = activation(z)
+    new = {**parts_of_loss(d, out, t), "L": criterion.loss(out, t)}
+    values |= {f"{name}_new": value for name, value in new.items()}
     return {name: value.detach().numpy() for name, value in values.items()}
+
+
+def parts_of_loss(d: Description, out: torch.Tensor, t: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What a loss is made of: the shares of a cross entropy, the errors of a half squared one."""
+    if d.loss == "cross-entropy":
+        return {"p": torch.softmax(out, dim=1)}
+    return {"errors": (t - out).square() / 2} if d.loss == "half-squared" else {}
 
 
 def both_after(d: Description, steps: int) -> tuple[Values, Values, Description]:
@@ -111,18 +120,15 @@ def rows_of(d: Description, mine: Values, theirs: Values, scalar: bool, first: b
 
 def printed_figure(term: Term) -> Figure | None:
     """What the article prints for this quantity in its first round."""
-    name = term.name.replace("/∂", "_d").replace("∂", "d").replace("⁺", "_new")
-    if name.startswith("dout_"):  # which the article names by the neuron once
-        name = "dout_dnet_" + name.rpartition("_")[2]
+    name = scalars_name(term.name)
     if name == "E_new":
         return next(f for f in FIGURES if f.name == "E after 1 round")
-    name = "E_total" if name == "E" else name
     return next((f for f in FIGURES if f.quantity == name and f.said_of == 0), None)
 
 
 def nine_digits(value: float) -> str:
-    """A number in nine significant digits, with a real minus."""
-    return f"{value:.9g}".replace("-", "−")
+    """A number in nine significant digits, with a real minus, and no −0."""
+    return f"{value + 0.0:.9g}".replace("-", "−")
 
 
 def small(value: float) -> str:

@@ -8,11 +8,15 @@ from unicodedata import combining
 import numpy as np
 
 from manual.article.description import Description, DescriptionError
-from manual.article.neuron_by_neuron import NEURONS
+from manual.article.names import MOST, Names, shown_of
 
 from .rows import WIDEST, Row, both_after, nine_digits, rows_of, small, the_slip
 
 ROWS, COLUMNS = 4, 6  # of a matrix, at most, on the terminal
+SIGNS = (
+    "i input, t target; net what a neuron adds up, out what it gives on; E the error; ∂E/∂w how "
+    "much E grows for each bit that w grows; η learning rate; ⁺ after the step"
+)
 KEPT = "\u00a0"  # a space at which no line is broken
 
 
@@ -27,13 +31,16 @@ def text(d: Description, steps: int, scalar: bool) -> str:
     check_showable(d, scalar)
     mine, theirs, now = both_after(d, steps)
     rows = rows_of(now, mine, theirs, scalar, first=steps == 0)
-    lines = [title(now, steps), ""]
-    section = ""
+    lines = [title(now, steps), "", *textwrap.wrap(SIGNS, 100), ""]
+    section, said = "", set[str]()
     for row in rows:
         if row.equation.section != section:
             section = row.equation.section
             lines += [section, "=" * len(section), ""]
         lines += scalar_lines(row) if scalar else matrix_lines(row)
+        if row.equation.why not in said and row.equation.kind not in said:
+            lines += [f"    {line}" for line in textwrap.wrap(row.equation.why, 92)]
+        said |= {row.equation.why, row.equation.kind}
         lines.append("")
     worst = max(rows, key=lambda row: row.difference)
     lines.append(f"largest difference by hand − autograd: {small(worst.difference)}")
@@ -48,6 +55,7 @@ def check_showable(d: Description, scalar: bool) -> None:
         raise DescriptionError(
             f"neuron by neuron only one sample can be followed, not {len(d.x)}: see --view matrices"
         )
+    Names(d)
     if max(d.sizes) > WIDEST:
         raise DescriptionError(f"a layer of {max(d.sizes)}: at most {WIDEST} are written out")
 
@@ -63,10 +71,11 @@ def title(d: Description, steps: int) -> str:
 
 def left_out(d: Description) -> str:
     """What the view of single neurons does not show."""
-    if max(d.sizes) <= NEURONS:
+    if max(d.sizes) <= MOST:
         return ""
+    shown = len(shown_of(max(d.sizes)))
     return (
-        f"Left out: of each layer the first {NEURONS} neurons are shown, and all that reaches them"
+        f"Left out: of a layer of more than {MOST} neurons the first and last, {shown}, are shown"
     )
 
 
@@ -183,7 +192,7 @@ def agreement(row: Row) -> str:
     return f"largest difference {small(row.difference)}"
 
 
-def block(value: Any) -> list[str]:
+def block(value: Any, rows: int = ROWS, columns: int = COLUMNS) -> list[str]:
     """A number, or a matrix in brackets; of a large one the first rows and columns.
 
     Of more than two axes, all but the last are counted through.
@@ -192,18 +201,18 @@ def block(value: Any) -> list[str]:
     if array.ndim == 0:
         return [nine_digits(float(array)) if array.dtype.kind == "f" else str(int(array))]
     array = array.reshape(-1, array.shape[-1])
-    shown = array[:ROWS, :COLUMNS]
-    cells = [[f"{float(v):.5g}".replace("-", "−") for v in line] for line in shown]
-    if array.shape[1] > COLUMNS:
+    shown = array[:rows, :columns]
+    cells = [[f"{float(v) + 0.0:.5g}".replace("-", "−") for v in line] for line in shown]
+    if array.shape[1] > columns:
         cells = [[*line, "…"] for line in cells]
-    if array.shape[0] > ROWS:
+    if array.shape[0] > rows:
         cells.append(["⋮"] * len(cells[0]))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    rows = [" ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
-    if len(rows) == 1:
-        return [f"[{rows[0]}]"]
-    marks = [("⎡", "⎤"), *[("⎢", "⎥")] * (len(rows) - 2), ("⎣", "⎦")]
-    return [f"{left}{line}{right}" for (left, right), line in zip(marks, rows, strict=True)]
+    lines = [" ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
+    if len(lines) == 1:
+        return [f"[{lines[0]}]"]
+    marks = [("⎡", "⎤"), *[("⎢", "⎥")] * (len(lines) - 2), ("⎣", "⎦")]
+    return [f"{left}{line}{right}" for (left, right), line in zip(marks, lines, strict=True)]
 
 
 def side_by_side(blocks: Sequence[Sequence[str]]) -> list[str]:
