@@ -140,11 +140,9 @@ def test_fences_are_read_in_pairs() -> None:
 
 @pytest.fixture
 def readers_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory with the README's files, and the network that `explain` reads."""
+    """A directory with the README's files."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    network = {"weights": [[[0.1, 0.2]]], "biases": [[0.3]], "x": [[1, 2]], "t": [[0.5]]}
-    (tmp_path / "network.json").write_text(json.dumps(network))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     with torch.random.fork_rng(devices=[]):
