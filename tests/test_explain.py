@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import manual
 from manual.article.description import (
@@ -23,10 +24,20 @@ from manual.article.walkthrough import after, values_by_hand
 from torch_ref.cli import main
 from torch_ref.explaining.description import read_description, with_numbers
 from torch_ref.explaining.over_rounds import over_rounds
+from torch_ref.explaining.over_steps import (
+    GRADIENTS,
+    RATE,
+    WEIGHT,
+    optimizer_lines,
+    rates_of,
+    schedule_lines,
+)
 from torch_ref.explaining.page import page
 from torch_ref.explaining.quantities import anchor_of
 from torch_ref.explaining.rows import both_after, nine_digits, rows_of, values_by_autograd
-from torch_ref.explaining.terminal import text
+from torch_ref.explaining.terminal import block, text
+from torch_ref.training.settings import OPTIMIZERS, SCHEDULES
+from torch_ref.twin import all_in
 
 NETWORKS: dict[str, Description] = {
     "the article": the_article(),
@@ -277,6 +288,33 @@ def test_a_derivation_is_found_where_it_stands(capsys: pytest.CaptureFixture[str
         assert [part for part in parts if part not in printed] == []
     assert main(["explain", "Linear"]) == 0
     assert "From " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_two_steps_of_an_optimizer_are_followed(name: str) -> None:
+    """Recomputed here by PyTorch alone, with its own defaults."""
+    lines = optimizer_lines(OPTIMIZERS[name])
+    w = torch.nn.Parameter(torch.tensor(WEIGHT, dtype=torch.float64))
+    with all_in(np.dtype(np.float64)):
+        optimizer = getattr(torch.optim, OPTIMIZERS[name].__name__)([w], lr=RATE)
+        for number, gradient in enumerate(GRADIENTS, 1):
+            w.grad = torch.tensor(gradient, dtype=torch.float64)
+            optimizer.step()
+            start = next(i for i, line in enumerate(lines) if line.startswith(f"step {number}"))
+            after = next(i for i in range(start, len(lines)) if "weight by hand" in lines[i])
+            for row, line in zip(block(w.detach().numpy()), lines[after : after + 2], strict=True):
+                assert line.count(row) == 2, line  # on both sides
+    assert sum("apart" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_rates_of_a_schedule_are_shown(name: str) -> None:
+    cls = next(getattr(manual, n) for n in manual.__all__ if n.lower() == name)
+    lines, (mine, theirs) = schedule_lines(cls), rates_of(cls)
+    np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+    assert len({*mine}) > 1
+    for number, rate in enumerate(theirs):
+        assert lines[number + 1].startswith(f"step {number:2}  {rate:.6g}")
 
 
 PUBLIC = [name for name in manual.__all__ if isinstance(getattr(manual, name), type)]

@@ -43,7 +43,7 @@ ARROWS = {
     ],
     "torch_ref.explaining": [
         *("manual", "torch_ref.models", "torch_ref.twin", "torch_ref.safe_files"),
-        "torch_ref.parity",
+        *("torch_ref.parity", "torch_ref.training"),
     ],
     "torch_ref.commands": [
         *("manual", "torch_ref.models", "torch_ref.twin", "torch_ref.safe_files"),

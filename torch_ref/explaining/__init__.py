@@ -7,6 +7,7 @@ rows         one step by hand and by autograd: a row for each quantity
 terminal     the rows as plain text
 examples     a small example of every class
 example      the example on both sides
+over_steps   two steps of an optimizer, a schedule's learning rates
 steps/       one step of a layer followed through with its numbers
 derivation   a class's derivation, its source, its twin, its example and step
 mathml       formulas, numbers and matrices as MathML

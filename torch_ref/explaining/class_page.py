@@ -11,7 +11,14 @@ from markupsafe import Markup
 from manual.layers.activations import Elementwise, PReLU, Threshold
 
 from ..safe_files import write_whole
-from .derivation import class_named, derivations_of, example_lines, sources_of, twin_line
+from .derivation import (
+    class_named,
+    derivations_of,
+    example_lines,
+    over_steps,
+    sources_of,
+    twin_line,
+)
 from .example import Run, run_example
 from .examples import EXAMPLES
 from .function_curve import function_curve
@@ -41,7 +48,7 @@ def class_page(name: str) -> str:
         derivations=list(derivations_of(cls)),
         curve=function_curve(copy.deepcopy(run.module)) if run and one_number else None,
         step=None if run is None else step_parts(run),
-        example="" if run is None else "\n".join(example_lines(run)),
+        example="\n".join(over_steps(cls) if run is None else example_lines(run)),
         sources=list(sources_of(cls)),
     )
 

@@ -13,8 +13,10 @@ from manual.article.description import DescriptionError
 
 from .. import models as own
 from ..parity.distance import compare
+from ..training.settings import SCHEDULES
 from .example import Run, run_example
 from .examples import EXAMPLES
+from .over_steps import optimizer_lines, schedule_lines
 from .steps.text import step_lines
 from .terminal import block, width, wrapped
 
@@ -86,7 +88,16 @@ def class_text(name: str) -> str:
     if cls in EXAMPLES:
         run = run_example(cls)
         lines += ["", *example_lines(run), *step_lines(run)]
+    elif over_steps(cls):
+        lines += ["", *over_steps(cls)]
     return "\n".join(lines)
+
+
+def over_steps(cls: type) -> list[str]:
+    """The example of an optimizer or a schedule; nothing of another class."""
+    if issubclass(cls, manual.Optimizer) and cls is not manual.Optimizer:
+        return optimizer_lines(cls)
+    return schedule_lines(cls) if cls.__name__.lower() in SCHEDULES else []
 
 
 def twin_line(cls: type) -> str:
