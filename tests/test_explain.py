@@ -32,7 +32,7 @@ from torch_ref.explaining.over_steps import (
     rates_of,
     schedule_lines,
 )
-from torch_ref.explaining.page import page
+from torch_ref.explaining.page import fall, page
 from torch_ref.explaining.quantities import anchor_of
 from torch_ref.explaining.rows import both_after, nine_digits, rows_of, values_by_autograd
 from torch_ref.explaining.terminal import block, text
@@ -65,8 +65,8 @@ out_h = tanh( net_h )
 net_o = out_h · W_oᵀ + b_o
 out_o = net_o
 p = softmax( out_o )
-E = − Σ log p of the class in t / 1
-∂E/∂out_o = ( p − [1 at the class in t ] ) / 1
+E = − Σ ( onehot_t ⊙ log p ) / 1
+∂E/∂out_o = ( p − onehot_t ) / 1
 ∂E/∂net_o = ∂E/∂out_o
 ∂E/∂W_o = (∂E/∂net_o)ᵀ · out_h
 ∂E/∂b_o = Σ over samples of ∂E/∂net_o
@@ -84,7 +84,7 @@ out_h⁺ = tanh( net_h⁺ )
 net_o⁺ = out_h⁺ · W_o⁺ᵀ + b_o⁺
 out_o⁺ = net_o⁺
 p⁺ = softmax( out_o⁺ )
-E⁺ = − Σ log p⁺ of the class in t / 1
+E⁺ = − Σ ( onehot_t ⊙ log p⁺ ) / 1
 """
 
 
@@ -235,6 +235,32 @@ def test_a_quantity_is_marked_wherever_it_stands(name: str) -> None:
         assert line in body
         for part in ('<a href="#net_h1" data-q="net_h1" class="net"><text', 'id="net_h1"'):
             assert part in body
+
+
+@pytest.mark.parametrize("name", ["the article", "tanh", "relu", "linear"])
+def test_a_slope_is_found_by_trying_as_well(name: str) -> None:
+    d = NETWORKS[name]
+    rows = rows_of(d, values_by_hand(d), values_by_autograd(d), scalar=True, first=True)
+    tried = [row for row in rows if row.tried is not None]
+    kinds = {row.equation.kind for row in tried}
+    assert kinds == ({"by w", "by shared b"} if d.article else {"by w", "by b"})
+    for row in tried:
+        assert row.tried == pytest.approx(row.mine, rel=1e-6, abs=1e-9), row.equation
+    html = page(d, 0)
+    assert html.count("by trying <b>") == len(tried)
+
+
+def test_the_fall_of_the_error_and_what_the_slopes_say() -> None:
+    """Small steps fall by η Σ (∂E/∂w)²."""
+    d = drawn_network((3, 4, 2), "Tanh", "mse", 3, lr=1e-5)
+    values = values_by_hand(d)
+    said = {key: float(value.replace("−", "-")) for key, value in fall(d, values).items()}
+    squares = sum((values[f"d{key}"] ** 2).sum() for key in ("W1", "b1", "W2", "b2"))
+    assert said["expected"] == pytest.approx(1e-5 * squares, rel=1e-7)
+    assert said["fell"] == pytest.approx(said["expected"], rel=1e-3)
+    article = values_by_hand(the_article())
+    by_weights = 0.5 * sum((article[f"dW{i}"] ** 2).sum() for i in (1, 2))
+    assert float(fall(the_article(), article)["expected"]) == pytest.approx(by_weights, rel=1e-7)
 
 
 def test_one_view_or_all_unfolded() -> None:

@@ -47,7 +47,7 @@ const found = {
         && own.left < (b.left + b.right) / 2 && (b.left + b.right) / 2 < own.right
         && (b.left < own.left || b.right > own.right); }).map(t => t.textContent); }).flat(),
   marked: [...document.querySelectorAll('[data-q]')].filter(e =>
-    getComputedStyle(e).outlineWidth == '2px').map(e => e.dataset.q),
+    getComputedStyle(e).backgroundColor == 'rgb(255, 229, 138)').map(e => e.dataset.q),
   shown: document.querySelector(':target')?.checkVisibility() ?? null,
   rounds: [...document.querySelectorAll('.strip input')].map(e => { e.checked = true;
     const all = [...document.querySelectorAll('.round')];

@@ -79,8 +79,7 @@ def shares_of(x: Array) -> Array:
 
 # What is written, and what it means
 MEANINGS = (
-    (r"− Σ log (p⁺?) of the class in (\S+)", r"-np.sum(np.log(shares['\1'][range(len(\2)), \2]))"),
-    (r"\[1 at the class in (\S+) \]", r"onehot(\1)"),
+    (r"− Σ \( (\S+) ⊙ log (\S+) \)", r"-np.sum(\1 * np.log(\2))"),
     (r"Σ over samples of (\S+)", r"np.sum(\1, axis=0)"),
     (r"Σ \( (.*?) \)²", r"np.sum((\1)**2)"),
     (r"^2 \(", "2 * ("),
@@ -122,13 +121,9 @@ def evaluated(equation: Equation, values: dict[str, Array], scalar: bool) -> Any
 
         return at
 
-    def onehot(t: Array) -> Array:
-        return (t[:, np.newaxis] == np.arange(values["p"].shape[1])).astype(float)
-
     names: dict[str, Any] = {f"v{i}": term.value(values) for i, term in enumerate(known)}
-    names |= {"np": np, "sigmoid": sigmoid, "softmax": shares_of, "onehot": onehot}
-    shares = {"p": values.get("p"), "p⁺": values.get("p_new")}
-    names |= {"made": made, "slope": slope, "shares": shares}
+    names |= {"np": np, "sigmoid": sigmoid, "softmax": shares_of}
+    names |= {"made": made, "slope": slope}
     return eval(written, names)
 
 
@@ -163,6 +158,8 @@ def letters_of(d: Description) -> str:
 def given(d: Description) -> dict[str, Any]:
     """What a network is given, by the names that stand for it."""
     found: dict[str, Any] = {"i": d.x, "t": d.t, "η": d.lr}
+    if d.loss == "cross-entropy":
+        found["onehot_t"] = (d.t[:, np.newaxis] == np.arange(d.sizes[-1])).astype(float)
     if d.article:
         weights = np.concatenate([w.ravel() for w in d.weights])
         found |= {f"w{i}": w for i, w in enumerate(weights, 1)}
@@ -287,7 +284,7 @@ def test_every_formula_says_which_function_it_stands_in(name: str) -> None:
             assert ("⁺" in own) == (order_of(equation) >= 3)
             if not equation.source:
                 assert d.article
-                assert own in ("∂E/∂b1", "∂E/∂b2")
+                assert equation.kind in ("along", "by w of net", "by shared b")
                 continue
             line = code_line(equation.source)
             assert line is not None

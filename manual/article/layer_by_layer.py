@@ -16,7 +16,7 @@ class LayerByLayer:
 
     def __init__(self, d: Description) -> None:
         self.d, self.names = d, Names(d)
-        self.t = Term("t", "t")
+        self.t, self.onehot = Term("t", "t"), Term("onehot_t", "onehot")
         self.samples = Term(f"{len(d.x)}", plain=float(len(d.x)))
         count = d.x.shape[0] * d.sizes[-1]
         self.count = Term(f"{count}", plain=float(count))
@@ -65,10 +65,11 @@ class LayerByLayer:
             p = Term(f"p{mark}", f"p{after}")
             why = "Of each sample by itself: e^out, divided by the sum of its row."
             yield Equation(p, ("softmax(", out, ")"), section, "Softmax.forward: y =", why, "share")
-            formula = ("− Σ log p of the class in", self.t, "/", self.samples)
-            if new:
-                formula = ("− Σ log p⁺ of the class in", self.t, "/", self.samples)
-            why = "The mean over the samples; only the share of each one's true class counts."
+            formula = ("− Σ (", self.onehot, "⊙ log", p, ") /", self.samples)
+            why = (
+                "onehot_t has a 1 at each sample's true class and 0 elsewhere, so only that one's "
+                "share counts. Divided by the number of samples."
+            )
             source = "CrossEntropyLoss.forward: log_p[place]"
             yield Equation(error, formula, section, source, why, "total")
 
@@ -81,7 +82,7 @@ class LayerByLayer:
             formula = ("2 (", out, "−", self.t, ") /", self.count)
             why, source = "The square's derivative; the mean's division stays.", "MSELoss.slope"
         else:
-            formula = ("(", Term("p", "p"), "− [1 at the class in", self.t, "] ) /", self.samples)
+            formula = ("(", Term("p", "p"), "−", self.onehot, ") /", self.samples)
             why = "A share for each class, less 1 at the true one; the mean's division stays."
             source = "CrossEntropyLoss.backward: by_x[place] -="
         return Equation(result, formula, BACKWARD, source, why, "by output")

@@ -87,7 +87,7 @@ class NeuronByNeuron:
                 if new:
                     why = "As before, with the new weights."
                 source = "Linear.forward: @"
-                yield Equation(net, formula, section, source, why, "net", neuron)
+                yield Equation(net, formula, section, source, why, "net", f"Neuron {neuron}")
                 if name == "Identity":
                     formula = (net,)
                     why = "There is no activation here: what was added up is given on as it is."
@@ -97,7 +97,9 @@ class NeuronByNeuron:
                     why = f"The activation {FUNCTIONS.get(name, f'is {name}, derived below')}."
                     source = "special.sigmoid" if name == "Sigmoid" else f"{name}.value"
                 out = self.out(layer, i, new)
-                yield Equation(out, formula, section, source, why, f"out {layer}", neuron)
+                yield Equation(
+                    out, formula, section, source, why, f"out {layer}", f"Neuron {neuron}"
+                )
 
     def loss(self, section: str = LOSS) -> Iterator[Equation]:
         d, new = self.d, section == AGAIN
@@ -138,8 +140,10 @@ class NeuronByNeuron:
                 yield Equation(self.share(i, new), formula, section, source, why, "share")
             true = int(d.t[0])
             why = (
-                f"The cross entropy: the true class is {true + 1} of {outputs}, and only its share "
-                "counts. It costs 0 where it is 1, and more and more as it falls."
+                "The cross entropy: only the share of the true class counts, here of "
+                f"{self.names.of(d.layers, true)}; it costs 0 where it is 1, and more and more as "
+                "it falls. Since −log(a / b) = log b − log a, this is log(sum of all e^out) less "
+                "the out of the true class; log is the natural one."
             )
             of_class: Parts = ("−log", self.share(true, new))
             source = "CrossEntropyLoss.forward: log_p[place]"
@@ -173,14 +177,16 @@ class NeuronByNeuron:
             formula = (share, "−", Term(f"{is_the_class:d}", plain=float(is_the_class)))
             source = "CrossEntropyLoss.backward: by_x[place] -="
             why = (
-                f"E = log(sum of e^out) − out of the true class. The log's derivative is "
-                f"{share.name}; the true class has {out.name} once more, with −1."
+                "E = log(sum) − out of the true class, as above. The log's derivative is 1 / sum, "
+                f"times that of e^{out.name}, which is itself: together {share.name}. "
+            ) + (
+                f"The true class has {out.name} once more, with −1."
                 if is_the_class
-                else f"E = log(sum of e^out) − out of the true class. The log's derivative is "
-                f"{share.name}; {neuron} is not the true class, so nothing else has {out.name}."
+                else f"{neuron} is not the true class: nothing else has {out.name} in it."
             )
         result = self.by_out(d.layers, i)
-        return Equation(result, formula, BACKWARD, source, why, "by output", neuron)
+        about = f"Neuron {neuron}"
+        return Equation(result, formula, BACKWARD, source, why, "by output", about)
 
     def backward_pass(self) -> Iterator[Equation]:
         for layer in range(self.d.layers, 0, -1):
@@ -214,15 +220,16 @@ class NeuronByNeuron:
                     f"slope there is {weight.name}."
                 )
                 along = self.along(above, k, i)
-                yield Equation(along, (weight,), BACKWARD, source, why, "along", neuron)
+                yield Equation(along, (weight,), BACKWARD, "", why, "along", f"Neuron {neuron}")
                 why = (
-                    f"{neuron} reaches E_{self.names.of(above, k)} through {net.name} alone; "
-                    f"∂E/∂{net.name} is known from above, and is used again here."
+                    f"{neuron} reaches E_{self.names.of(above, k)} through {net.name} alone. No "
+                    f"other error has {net.name} in it, so its slope is ∂E/∂{net.name}, known "
+                    "from above."
                 )
                 (result,) = piece(k)
                 assert isinstance(result, Term)
                 by_path = (self.by_net(above, k), "·", along)
-                yield Equation(result, by_path, BACKWARD, source, why, "piece", neuron)
+                yield Equation(result, by_path, BACKWARD, source, why, "piece", f"Neuron {neuron}")
         why = (
             f"{neuron} acts on E through every neuron of the next layer. What comes back on these "
             "paths adds up"
@@ -234,7 +241,7 @@ class NeuronByNeuron:
         )
         formula = added(size, piece if self.d.article else product, product_value)
         result = self.by_out(layer, i)
-        yield Equation(result, formula, BACKWARD, source, why, "by out", neuron)
+        yield Equation(result, formula, BACKWARD, source, why, "by out", f"Neuron {neuron}")
 
     def back_through_activation(self, layer: int, i: int) -> Iterator[Equation]:
         """∂E/∂net of a neuron."""
@@ -248,7 +255,9 @@ class NeuronByNeuron:
         if name == "Identity":
             why = f"{out.name} is {net.name}, so the slope is the same."
             source = "Identity.backward"
-            yield Equation(by_net, (by_out,), BACKWARD, source, why, f"by net {layer}", neuron)
+            yield Equation(
+                by_net, (by_out,), BACKWARD, source, why, f"by net {layer}", f"Neuron {neuron}"
+            )
             return
         formula: Parts = (f"{call(name)}′(", net, ")")
         if name == "Sigmoid":
@@ -258,14 +267,16 @@ class NeuronByNeuron:
         local = self.local(layer, i)
         why = f"The activation's slope: {SLOPES.get(name, f'{name}′, derived below')}."
         source = f"{name}.derivative"
-        yield Equation(local, formula, BACKWARD, source, why, f"local {layer}", neuron)
+        yield Equation(local, formula, BACKWARD, source, why, f"local {layer}", f"Neuron {neuron}")
         why = (
             f"E has {net.name} in it only through {out.name}: the chain rule multiplies the two "
             "slopes. All that follows below uses this number again."
         )
         formula = (by_out, "·", local)
         source = f"{name}.backward"
-        yield Equation(by_net, formula, BACKWARD, source, why, f"by net {layer}", neuron)
+        yield Equation(
+            by_net, formula, BACKWARD, source, why, f"by net {layer}", f"Neuron {neuron}"
+        )
 
     def by_weights(self, layer: int, i: int) -> Iterator[Equation]:
         """∂E/∂w of the weights that lead to a neuron, and ∂E/∂b of a bias that is trained."""
@@ -278,20 +289,21 @@ class NeuronByNeuron:
             why = f"{contained}: the slope there is {below.name}."
             if self.d.article:  # which writes down the chain rule's three factors
                 last = slope(net.name, w, f"a{layer - 1}", (0, j))
-                yield Equation(last, (below,), BACKWARD, source, why, "by w of net", neuron)
+                yield Equation(last, (below,), BACKWARD, "", why, "by w of net", f"Neuron {neuron}")
                 factors = (self.by_out(layer, i), "·", self.local(layer, i), "·", last)
                 why = (
                     f"{w.name} reaches E only through {net.name}, and that only through "
-                    f"{self.out(layer, i).name}: the slopes along the path multiply."
+                    f"{self.out(layer, i).name}: the slopes along the path multiply. The first "
+                    f"two are {by_net.name}, known from above: nothing is worked out twice."
                 )
             by_weight = slope("E", w, f"dW{layer}", (i, j))
-            yield Equation(by_weight, factors, BACKWARD, source, why, "by w", neuron)
+            yield Equation(by_weight, factors, BACKWARD, source, why, "by w", f"Neuron {neuron}")
         if self.d.trains_biases:
             bias = self.bias(layer, i)
             by_bias = slope("E", bias, f"db{layer}", (i,))
             why = f"{net.name} has {bias.name} in it with the factor 1: the slope passes unchanged."
             source = "Linear.backward: self.bias.accumulate"
-            yield Equation(by_bias, (by_net,), BACKWARD, source, why, "by b", neuron)
+            yield Equation(by_bias, (by_net,), BACKWARD, source, why, "by b", f"Neuron {neuron}")
 
     def by_shared_bias(self, layer: int) -> Equation:
         """∂E/∂b of the article's one bias for a layer."""
@@ -302,24 +314,24 @@ class NeuronByNeuron:
             "article leaves its biases as they are, so this is not used."
         )
         result = slope("E", bias, f"db{layer}_sum", ())
-        return Equation(result, slopes, BACKWARD, "", why, "by shared b")
+        return Equation(result, slopes, BACKWARD, "", why, "by shared b", f"Bias {bias.name}")
 
     def update(self) -> Iterator[Equation]:
         for layer in range(1, self.d.layers + 1):
             for i in self.shown[layer]:
                 neuron = self.names.of(layer, i)
                 for j in self.shown[layer - 1]:
-                    yield self.updated(self.weight(layer, i, j), neuron)
+                    yield self.updated(self.weight(layer, i, j), f"Neuron {neuron}")
                 if self.d.trains_biases:
-                    yield self.updated(self.bias(layer, i), neuron)
+                    yield self.updated(self.bias(layer, i), f"Neuron {neuron}")
 
-    def updated(self, old: Term, neuron: str) -> Equation:
+    def updated(self, old: Term, about: str) -> Equation:
         assert old.index is not None
         by = slope("E", old, f"d{old.key}", old.index)
         formula = (old, "−", Term("η", "η", ()), "·", by)
         why = "A step against the slope, η times as long: downhill."
         source = "SGD.update: s.lr"
-        return Equation(renewed(old, True), formula, UPDATE, source, why, "update", neuron)
+        return Equation(renewed(old, True), formula, UPDATE, source, why, "update", about)
 
 
 def renewed(term: Term, new: bool) -> Term:
@@ -367,12 +379,14 @@ def power_value(part: Parts, values: Values) -> float:
 
 FUNCTIONS = {  # what an activation does, in words
     "Sigmoid": "maps any number between 0 and 1: σ(x) = 1 / (1 + e⁻ˣ)",
-    "Tanh": "maps any number between −1 and 1",
+    "Tanh": "maps any number between −1 and 1: tanh x = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)",
     "ReLU": "lets pass what is positive, and gives 0 for the rest",
 }
 SLOPES = {
-    "Sigmoid": "σ′(x) = σ(x) (1 − σ(x)), from what it gave",
-    "Tanh": "tanh′(x) = 1 − tanh(x)², from what it gave",
+    "Sigmoid": "σ = 1 / (1 + e⁻ˣ), so σ′ = e⁻ˣ / (1 + e⁻ˣ)² = σ · e⁻ˣ / (1 + e⁻ˣ), and that "
+    "last fraction is 1 − σ",
+    "Tanh": "tanh is a fraction of sinh = (eˣ − e⁻ˣ)/2, whose slope is cosh, and cosh = "
+    "(eˣ + e⁻ˣ)/2, whose slope is sinh; so tanh′ = (cosh² − sinh²) / cosh² = 1 − tanh²",
     "ReLU": "1 where its input is positive, 0 where it is negative, and at 0 itself taken as 0",
 }
 

@@ -26,6 +26,8 @@ def values_by_hand(d: Description) -> Values:
     """Every quantity of one step, by this package's layers."""
     loss, linears, activations = LOSSES[d.loss](), [], []
     values: Values = {"x": d.x, "a0": d.x, "t": d.t, "η": np.asarray(d.lr)}
+    if d.loss == "cross-entropy":
+        values["onehot"] = np.eye(d.sizes[-1])[d.t]
     a = d.x
     for number, (w, b, name) in enumerate(zip(d.weights, d.biases, d.activations, strict=True), 1):
         linear, activation = Linear(w.shape[1], len(w), dtype=np.float64), make_activation(name)

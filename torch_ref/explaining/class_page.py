@@ -93,6 +93,7 @@ def worked(row: Worked, place: int) -> View:
         f"s{place}",
         anchor_of(name),
         "",
+        name,
         math_of(name),
         formula_of(row),
         numbers_of(row),

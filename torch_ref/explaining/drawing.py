@@ -32,7 +32,7 @@ def drawing(d: Description, values: Values) -> str:
     height = max(len(rows) for rows in shown) * step + (
         30 if max(d.sizes) > len(shown_of(99)) else 0
     )
-    width = ACROSS * (d.layers + 1) + WIDTH + 20
+    width = ACROSS * (d.layers + 1) + 2 * WIDTH + GAP + 20
     largest = max(float(np.abs(values[f"dW{i}"]).max()) for i in range(1, d.layers + 1)) or 1.0
 
     def middle(layer: int, place: int) -> float:
@@ -51,7 +51,8 @@ def drawing(d: Description, values: Values) -> str:
                 name = names.weight(layer, i, j)
                 line = edge((x1, y1, x2, y2), name, w, g, abs(g) / largest)
                 if max(d.sizes[layer - 1], d.sizes[layer]) <= LABELLED:
-                    line += beside((x1, y1, x2, y2), label(name, w))
+                    below = j > 0 and y1 == y2  # the others' labels stand above their lines
+                    line += beside((x1, y1, x2, y2), label(name, w, 3), below)
                 edges.append(link(name, line))
     for layer in range(d.layers + 1):
         for place, i in enumerate(shown[layer]):
@@ -110,13 +111,13 @@ def edge(ends: tuple[float, ...], name: str, w: float, g: float, share: float) -
     )
 
 
-def beside(ends: tuple[float, ...], text: str) -> str:
-    """A label along an edge, near its start, above it."""
+def beside(ends: tuple[float, ...], text: str, below: bool) -> str:
+    """A label along an edge, near its start, above or below it."""
     x1, y1, x2, y2 = ends
     x, y = x1 + 0.3 * (x2 - x1), y1 + 0.3 * (y2 - y1)
     angle = math.degrees(math.atan2(y2 - y1, x2 - x1))
     along = f"translate({x:.1f} {y:.1f}) rotate({angle:.1f})"
-    return f'<text transform="{along}" y="-7">{text}</text>'
+    return f'<text transform="{along}" y="{19 if below else -7}">{text}</text>'
 
 
 def words(x: float, y: float, text: str) -> str:
@@ -145,8 +146,10 @@ def error(d: Description, names: Names, values: Values, x: float, middles: Seque
     x = right + WIDTH / 2
     what = f"the true class is {names.of(d.layers, int(d.t[0]))}" if classes else "targets"
     parts.append(words(x, middles[0] - LINE - 4, what))
-    total = f'<text x="{x:.0f}" y="{middles[-1] + LINE + 24:.1f}">{label("E", float(values["L"]))}'
-    return "".join(parts) + link("E", f"{total}</text>")
+    end, y = right + WIDTH, (middles[0] + middles[-1]) / 2
+    for middle in middles:
+        parts.append(f'<path class="soft" d="M{end:.0f} {middle:.1f}L{end + GAP:.0f} {y:.1f}"/>')
+    return "".join(parts) + box(end + GAP, y, LINE + 14, [("E", float(values["L"]))])
 
 
 def link(name: str, inside: str) -> str:
@@ -160,12 +163,12 @@ def unlinked(svg: str) -> str:
     return re.sub(r'<a href="[^"]*" data-q="[^"]*"', "<g", svg).replace("</a>", "</g>")
 
 
-def label(name: str, value: float) -> str:
+def label(name: str, value: float, digits: int = 4) -> str:
     """A name with its subscript, and its number."""
     base, _, below = name.partition("_")
     if not below and base.rstrip("0123456789") != base:
         letters = base.rstrip("0123456789")
         base, below = letters, base[len(letters) :]
-    number = f"{value + 0.0:.4g}".replace("-", "−")
+    number = f"{value + 0.0:.{digits}g}".replace("-", "−")
     sub = f'<tspan class="sub" dy="4">{escape(below)}</tspan><tspan dy="-4"> = </tspan>'
     return f'{escape(base)}{sub if below else " = "}<tspan class="value">{number}</tspan>'

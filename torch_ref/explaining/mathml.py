@@ -120,6 +120,8 @@ def words(text: str) -> str:
             parts.append(f"<mn>{token}</mn>")
         elif token == "Σ":
             parts.append(operator("∑"))
+        elif token == "log":
+            parts.append('<mi>log</mi><mspace width=".17em"/>')
         elif re.fullmatch(r"[A-Za-zσα-ω′]+", token):
             parts.append(f"<mi>{escape(token)}</mi>")
         elif re.match(r"[A-Za-zΣ]", token):

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from manual.article.description import Description
 from manual.article.figures import FIGURES
-from manual.article.formulas import AGAIN, Term
+from manual.article.formulas import AGAIN, Term, Values
 from manual.article.names import Names
 
 from ..safe_files import write_whole
@@ -99,15 +98,16 @@ def page(d: Description, steps: int, view: str | None = None, full: bool = False
         names=Names(now),
         steps=steps,
         full=full,
+        fall=fall(now, mine) if views[0] else None,
         worst=small(max(row.difference for half in rows for row in half)),
-        sigmoid=sigmoid_line(now, mine),
+        sigmoid=written_out(now, mine, "Sigmoid"),
+        tanh=written_out(now, mine, "Tanh"),
         drawing=Markup(drawing(now, mine)),
         left_out=left_out(now),
         given=start,
         neurons=halves[0] if views[0] else [],
         matrices=[] if views[-1] else halves[-1],
-        marks=[(view.anchor, view.quantity) for view in shown]
-        + [(anchor_of(term.name),) * 2 for term, _ in start],
+        marks=[*((view.anchor, view.quantity, view.said) for view in shown), *marks_of(start)],
         over=over,
         curve=Curve(over),
         map=OutputMap(over.shown) if d.sizes[0] == 2 else None,
@@ -186,6 +186,8 @@ def view_of(row: Row, taken: set[str], sentence: Sentence, article: bool) -> Vie
     if scalar:
         mine, theirs = nine_digits(float(row.mine)), nine_digits(float(row.theirs))
         results = [Result("", mine, "mine"), Result("autograd", theirs, "theirs"), *results]
+    if row.tried is not None:
+        results.append(Result("by trying", f"{row.tried + 0.0:#.6g}".replace("-", "−")))
     if row.printed:
         results.append(Result("the article", row.printed.printed.replace("-", "−")))
     lines = [line_in_scalars(result.name) if article and not result.is_matrix else None]
@@ -194,6 +196,7 @@ def view_of(row: Row, taken: set[str], sentence: Sentence, article: bool) -> Vie
         unique(anchor_of(result.name), taken),
         anchor_of(result.name),
         kind_of(result.name),
+        result.name + (f" = {nine_digits(float(row.mine))}" if scalar else ""),
         math_of(result.name, result.is_matrix and not scalar),
         formula_of(row),
         numbers_of(row),
@@ -205,19 +208,35 @@ def view_of(row: Row, taken: set[str], sentence: Sentence, article: bool) -> Vie
     )
 
 
-def given_value(term: Term, values: Any) -> Markup:
+def marks_of(given: Sequence[tuple[Term, Markup]]) -> Iterator[tuple[str, str, str]]:
+    """Of what is given: its address, what marks it, and what is said when it is chosen."""
+    for term, _ in given:
+        yield anchor_of(term.name), anchor_of(term.name), term.name
+
+
+def given_value(term: Term, values: Values) -> Markup:
     value = term.value(values)
     inside = matrix(value, five_digits) if np.ndim(value) else number(nine_digits(float(value)))
     return Markup(math(inside))
 
 
-def sigmoid_line(d: Description, values: Any) -> dict[str, str] | None:
-    """The sigmoid written out for the first neuron that has one."""
-    layer = next((i for i, a in enumerate(d.activations, 1) if a == "Sigmoid"), None)
+def fall(d: Description, values: Values) -> dict[str, str]:
+    """How far the error fell, and how far by the slopes at the start alone: η Σ (∂E/∂w)²."""
+    kinds = "Wb" if d.trains_biases else "W"
+    moved = [f"{kind}{layer}" for kind in kinds for layer in range(1, d.layers + 1)]
+    before, after = float(values["L"]), float(values["L_new"])
+    expected = d.lr * sum(float((values[f"d{key}"] ** 2).sum()) for key in moved)
+    numbers = {"before": before, "after": after, "fell": before - after, "expected": expected}
+    return {name: nine_digits(value) for name, value in numbers.items()}
+
+
+def written_out(d: Description, values: Values, name: str) -> dict[str, str] | None:
+    """An activation for the first neuron that has it."""
+    layer = next((i for i, a in enumerate(d.activations, 1) if a == name), None)
     if layer is None:
         return None
     net, out = float(values[f"z{layer}"][0, 0]), float(values[f"a{layer}"][0, 0])
-    numbers = {"net": net, "power": float(np.exp(-net)), "out": out}
+    numbers = {"net": net, "power": float(np.exp(-net)), "other": float(np.exp(net)), "out": out}
     return {key: nine_digits(value) for key, value in numbers.items()}
 
 

@@ -34,6 +34,8 @@ def given(d: Description) -> Iterator[Term]:
         yield Term("η", "η", ())
     yield Term("i", "x")
     yield Term("t", "t")
+    if d.loss == "cross-entropy":
+        yield Term("onehot_t", "onehot")
     for layer in range(1, d.layers + 1):
         for kind in ("W", "b"):
             yield Term(names.matrix(kind, layer), f"{kind}{layer}")

@@ -1,6 +1,7 @@
 """One training step by hand and by autograd: the rows that the terminal and the page show."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from manual.article.figures import FIGURES, Figure, rounds
 from manual.article.formulas import Equation, Term, Values
 from manual.article.layer_by_layer import layer_by_layer
 from manual.article.neuron_by_neuron import neuron_by_neuron
-from manual.article.walkthrough import after, values_by_hand
+from manual.article.walkthrough import after, again, values_by_hand
 
 from ..models.losses import LOSSES
 from ..models.mlp import make_activation
@@ -20,6 +21,7 @@ from ..twin import to_torch
 from .code_lines import scalars_name
 
 ROUNDS = (0, 1, 10, 100, 1_000, 10_000)
+TRIED = 1e-4  # how far a weight is moved to try its slope
 WIDEST = 64  # neurons of a layer that is still written out
 
 
@@ -36,6 +38,8 @@ def values_by_autograd(d: Description) -> Values:
     passed = one_pass(network, [x], criterion, inside=True, input_gradients=False)
     values: dict[str, Any] = {"x": x, "a0": x, "t": t, "L": criterion.value}
     values["η"] = torch.tensor(d.lr, dtype=torch.float64)
+    if d.loss == "cross-entropy":
+        values["onehot"] = torch.nn.functional.one_hot(t, d.sizes[-1]).to(x.dtype)
     below = x
     for number in range(1, d.layers + 1):
         first, second = str(2 * number - 2), str(2 * number - 1)
@@ -93,6 +97,7 @@ class Row:
 
     Attributes:
         printed: the article's figure for it, if it prints one, and why it is another, if it is.
+        tried: of a weight's or bias's slope, how much E really grows to both sides of it.
     """
 
     equation: Equation
@@ -100,6 +105,7 @@ class Row:
     mine: Any
     theirs: Any
     printed: Figure | None = None
+    tried: float | None = None
 
     @property
     def difference(self) -> float:
@@ -114,8 +120,29 @@ def rows_of(d: Description, mine: Values, theirs: Values, scalar: bool, first: b
         numbers = tuple(t if isinstance(t, str) else t.value(mine) for t in equation.formula)
         values = equation.result.value(mine), equation.result.value(theirs)
         figure = printed_figure(equation.result) if d.article and first and scalar else None
-        rows.append(Row(equation, numbers, *values, figure))
+        slope = tried(d, equation.result.key, equation.result.index) if scalar else None
+        rows.append(Row(equation, numbers, *values, figure, slope))
     return rows
+
+
+def tried(d: Description, key: str, index: tuple[int, ...] | None) -> float | None:
+    """A slope without the chain rule: E at the weight a little up and down, by their distance.
+
+    Args:
+        key, index: of the slope, such as "dW1" and (0, 1); of all else there is none.
+    """
+    if not (match := re.fullmatch(r"d([Wb])(\d+)(_sum)?", key)):
+        return None
+    kind, layer = match[1], int(match[2]) - 1
+    errors = []
+    for change in (TRIED, -TRIED):
+        arrays = list(d.weights if kind == "W" else d.biases)
+        arrays[layer] = arrays[layer].copy()
+        arrays[layer][index or ...] += change
+        moved = tuple(arrays)
+        there = replace(d, weights=moved) if kind == "W" else replace(d, biases=moved)
+        errors.append(float(again(there)["L_new"]))
+    return (errors[0] - errors[1]) / (2 * TRIED)
 
 
 def printed_figure(term: Term) -> Figure | None:

@@ -49,6 +49,7 @@ class View:
         anchor: its address within the page, and `quantity`, what marks it wherever it stands: the
             same, but for what both halves of a page compute.
         kind: of `kind_of`, or "".
+        said: what is said of it when it is chosen.
         name, formula, numbers: as MathML; a formula in pieces, between which a line may end.
         matrix: its value as MathML, if that is no number.
         why: a sentence, or nothing.
@@ -59,6 +60,7 @@ class View:
     anchor: str
     quantity: str
     kind: str
+    said: str
     name: Markup
     formula: list[Markup]
     numbers: list[Markup]
@@ -108,8 +110,8 @@ def leading(inside: str, term: Term) -> str:
 
 def numbers_of(row: Row) -> list[Markup]:
     """The formula with the numbers in it, if there are any."""
-    if all(isinstance(part, str) for part in row.numbers):
-        return []
+    if len(row.numbers) == 1 or all(isinstance(part, str) for part in row.numbers):
+        return []  # a single number is what it gives
     terms = row.equation.formula
 
     def shown(value: Any, place: int) -> str:

@@ -156,7 +156,7 @@ class Step:
         equation = Equation(result, formula.parts, self.section)
         numbers = tuple(p if isinstance(p, str) else p.value({}) for p in formula.parts)
         theirs = None if both is None else both.theirs
-        self.rows.append(Worked(equation, numbers, formula.value, theirs, None, both))
+        self.rows.append(Worked(equation, numbers, formula.value, theirs, both=both))
         return number(name, formula.value)
 
     def show(self, name: str, *arrays: Any) -> None:
