@@ -31,6 +31,7 @@ ARROWS = {
     "torch_ref.models": ["manual"],
     "torch_ref.twin": ["manual", "torch_ref.models"],
     "torch_ref.safe_files": [],
+    "torch_ref.output": [],
     "torch_ref.parity": ["manual", "torch_ref.twin"],
     "torch_ref.diagnosis": [],
     "torch_ref.training": [
@@ -47,9 +48,11 @@ ARROWS = {
     ],
     "torch_ref.commands": [
         *("manual", "torch_ref.models", "torch_ref.twin", "torch_ref.safe_files"),
+        "torch_ref.output",
         *("torch_ref.training", "torch_ref.checking", "torch_ref.explaining"),
     ],
-    "torch_ref.cli": ["manual", "torch_ref.safe_files"],  # it finds the commands by their names
+    # it finds the commands by their names
+    "torch_ref.cli": ["manual", "torch_ref.safe_files", "torch_ref.output"],
     "torch_ref.__main__": ["torch_ref.cli"],
     "torch_ref.pytest_plugin": ["torch_ref.checking"],
 }

@@ -311,7 +311,7 @@ WORDS = {
     "explain numbered.json": "numbered.json: activation: expected a name, or one for each layer",
     "explain mixed.json": "mixed.json: activation: expected a name, or one for each layer",
     "explain losses.json": "explain: losses.json: loss: expected a name, not ['mse']",
-    "explain huge.json": "explain: huge.json: lr: expected a number, not 1000000",
+    "explain huge.json": "explain: huge.json: not readable as JSON (10000000000",
     "explain text.json": "explain: text.json: x: expected numbers in lists of equal length",
     "explain --step 20001": "--step 20001: expected at most 20,000",
 }

@@ -5,9 +5,12 @@ load it. PyTorch is imported only once there is something to run.
 """
 
 import argparse
+import errno
 import importlib
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -20,7 +23,7 @@ COMMANDS = (
     "check",
     "bundle",
 )  # a file each in commands/
-AGREE, DISAGREE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+AGREE, DISAGREE, BAD_INPUT, FAULT, NOT_WRITTEN, INTERRUPTED = 0, 1, 2, 70, 74, 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,20 +56,47 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code is 0 for yes, 1 for "they disagree", 2 for bad input."""
+    """Run the command; its exit code.
+
+    It is 0 for yes, 1 for "they disagree", 2 for bad input, 70 for a fault of this program, 74 if
+    what it says cannot be written, and 130 if it was interrupted. So no crash is a verdict.
+    """
     if hasattr(signal, "SIGPIPE"):  # `backprop list | head` ends without a word
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     arguments = parse(sys.argv[1:] if argv is None else argv)
     from manual.article.description import DescriptionError  # not for --help: it loads NumPy
 
+    from .output import escaped, print_anywhere
     from .safe_files import InputError
 
+    print_anywhere()
+    who = f"backprop {arguments.command}"
     try:
-        return AGREE if arguments.run(arguments) else DISAGREE
+        verdict = AGREE if arguments.run(arguments) else DISAGREE
+        sys.stdout.flush()
+        return verdict
     except (InputError, DescriptionError) as error:
-        print(f"backprop {arguments.command}: {error}", file=sys.stderr)
+        print(f"{who}: {escaped(str(error))}", file=sys.stderr)
         return BAD_INPUT
+    except SystemExit as ended:  # nothing of ours does so once it runs
+        print(f"{who}: the code that was run ended the program ({ended.code!r})", file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EPIPE) or error.filename:
+            raise
+        print(f"{who}: what it says cannot be written ({error.strerror})", file=sys.stderr)
+        leave_unwritten()
+        return NOT_WRITTEN
     except KeyboardInterrupt:
         logged = "; what was logged so far is kept" if arguments.command == "train" else ""
-        print(f"\nbackprop {arguments.command}: interrupted{logged}", file=sys.stderr)
+        print(f"\n{who}: interrupted{logged}", file=sys.stderr)
         return INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        print(f"{who}: a fault of this program, and no verdict: please report it", file=sys.stderr)
+        return FAULT
+
+
+def leave_unwritten() -> None:
+    """Let Python end without trying once more to write what could not be written."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115

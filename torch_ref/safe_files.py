@@ -1,8 +1,10 @@
 """Files that others wrote, read as data and nothing more; and files written whole or not at all."""
 
 import json
+import math
 import os
 import shutil
+import stat
 import tempfile
 import tokenize
 from collections.abc import Callable
@@ -40,16 +42,48 @@ def read_json(path: Path) -> Any:
     """What a JSON file holds.
 
     Raises:
-        InputError: there is none, or it is too large or damaged.
+        InputError: there is none, or it is too large or damaged, has a key twice or a number that
+            float64 has not.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
+            raise InputError(f"{path}: not a regular file")
         if path.stat().st_size > JSON_LIMIT:
             raise InputError(f"{path}: larger than {JSON_LIMIT:,} bytes")
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, object_pairs_hook=once_each, parse_float=finite, parse_int=whole)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
+    except InputError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON ({one_line(error)})") from None
+
+
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's keys and values; ValueError if a key comes twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands there twice")
+    return found
+
+
+def finite(text: str) -> float:
+    """A number; ValueError if float64 has none so large."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is beyond float64")
+    return number
+
+
+def whole(text: str) -> int:
+    """A whole number; ValueError if no array could hold it."""
+    number = int(text) if len(text) <= 20 else 2**63
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{text[:30]} is beyond int64")
+    return number
 
 
 def read_array(path: Path, name: str) -> np.ndarray:
@@ -96,7 +130,8 @@ def write_whole(
     """Have a file or directory made beside `path`, and put in its place once it is complete.
 
     Args:
-        path: a file is replaced, a directory only if it is empty.
+        path: a file is replaced, a directory only if it is empty; of a link, what it leads to. What
+            is neither, such as a pipe or /dev/stdout, is written into and stays what it is.
         write: makes it at the path that it is called with.
         name: of the path in messages.
         parents: make the directories above it.
@@ -105,11 +140,18 @@ def write_whole(
     """
     beside = None
     try:
+        special = path.exists() and not path.is_file() and not path.is_dir()
+        path = path if special else path.resolve()
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=path.parent))
-        write(beside / path.name)
-        os.replace(beside / path.name, path)
+        beside = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=None if special else path.parent))
+        made = beside / path.name
+        write(made)
+        if special:
+            with path.open("wb") as into:
+                into.write(made.read_bytes())
+        else:
+            os.replace(made, path)
     except OSError as error:
         raise InputError(f"{name}: cannot be written ({error.strerror})") from None
     finally:

@@ -2,9 +2,12 @@
 
 import argparse
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..output import escaped
 from .options import add_reference
 
 if TYPE_CHECKING:
@@ -59,12 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> bool:
     """Print the report of one check; whether all agrees."""
     of_bundle = Path(arguments.mine).is_dir()
-    checked = report_on_bundle(arguments) if of_bundle else report_on_code(arguments)
+    with redirect_stdout(sys.stderr):  # what the code prints is no part of the report
+        checked = report_on_bundle(arguments) if of_bundle else report_on_code(arguments)
     if arguments.sarif is not None:
         from ..checking.sarif import write_sarif
 
         write_sarif(arguments.sarif, checked, arguments.mine)
-    print(checked.json() if arguments.json else checked)
+    print(checked.json() if arguments.json else escaped(str(checked)))
     return checked.agrees
 
 
