@@ -33,7 +33,6 @@ from .layers.activations import (
     LeakyReLU,
     LogSigmoid,
     Mish,
-    PReLU,
     ReLU,
     ReLU6,
     Sigmoid,
@@ -100,6 +99,7 @@ from .layers.pooling import (
     MaxPool3d,
 )
 from .layers.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
+from .layers.prelu import PReLU
 from .layers.recurrent import GRU, LSTM, RNN
 from .layers.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from .layers.resampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d

@@ -83,7 +83,7 @@ def formulas_in(place: str, text: str) -> list[Printed]:
             labels = (*(h[1] for h in headers), *([label] if label else []))
             for cell in cells:
                 for part in sentence_parts(cell):
-                    part = re.sub(r"^(with|so|and|as|since|for which) ", "", part.strip())
+                    part = re.sub(r"^([Ww]ith|so|and|as|since|for|of which|(?:Back|For)ward, with) ", "", part.strip())
                     if not relation_outside(part):
                         continue
                     if part.startswith("="):
@@ -100,8 +100,22 @@ def derivation(cls: Any) -> list[Printed]:
     return [
         printed
         for place, text in derivations_of(cls)
-        for printed in formulas_in(place or cls.__name__, text)
+        for printed in formulas_in(place.removeprefix("the head of ") or cls.__name__, text)
     ]
+
+
+def table_in(text: str) -> dict[str, dict[str, str]]:
+    """The table of a docstring: for each row's name, what stands under each heading."""
+    lines = text.split("\n")
+    rule = next(i for i, line in enumerate(lines) if re.match(r" *-{20,}$", line))
+    _, *headings = re.split(r" {2,}", lines[rule - 1].strip())
+    rows: dict[str, dict[str, str]] = {}
+    for line in lines[rule + 1 :]:
+        if not line.strip():
+            break
+        name, *cells = re.split(r" {2,}", line.strip())
+        rows[name] = dict(zip(headings, cells, strict=True))
+    return rows
 
 
 @dataclass
@@ -110,7 +124,8 @@ class Case:
 
     Attributes:
         meanings: what its symbols stand for, in one or in several samples.
-        required: what the docstring has to have a formula of: the value and every derivative.
+        required: what there has to be a formula of: the value and every derivative.
+        places: whose docstrings, or the heads of which files, are held to this.
         options: those labels that are so here; what stands under another case's is not.
         steps: of an optimizer, for each step what is given, and what is to come out.
     """
@@ -118,6 +133,7 @@ class Case:
     cls: Any
     meanings: list[Meaning]
     required: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     options: frozenset[str] = frozenset()
     steps: tuple[tuple[Mapping[str, float], Mapping[str, float]], ...] = ()
 
@@ -149,6 +165,8 @@ def check(printed: list[Printed], case: Case) -> set[Printed]:
     compared: set[Printed] = set()
     for meaning in case.meanings:
         meaning = replace(meaning, definitions={})
+        for _, formula in read:
+            formula.define(meaning)
         if case.steps:
             compared |= check_steps(read, meaning, case)
             missing = set()

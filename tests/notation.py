@@ -61,9 +61,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sign": np.sign,
     "max": max,
     "min": min,
-    "erf": np.vectorize(math.erf, otypes=[float]),
+    "erf": math.erf,
     "σ": lambda x: 1 / (1 + np.exp(-x)),
     "softplus": lambda x: np.log(1 + np.exp(x)),
+    "Φ": lambda x: (1 + math.erf(x / math.sqrt(2))) / 2,
+    "φ": lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi),
 }
 CONSTANTS = {"e": math.e, "π": math.pi, "∞": math.inf}
 WORDS = ("where", "else", "and", "or", "for")
@@ -314,7 +316,7 @@ class Parser:
         if self.next.kind == "sup":
             after = self.tokens[self.at + 1]
             return after.spaced and (after.kind in ("name", "number"))
-        return self.next.spaced and self.begins() and self.next.text != "["
+        return self.next.spaced and self.begins() and self.next.text not in ("[", "(")
 
     def over(self, kind: str) -> Node:
         token = self.take()
@@ -405,6 +407,8 @@ class Meaning:
     def lookup(self, node: Node) -> Any:
         _, base, pieces, arguments, text = node
         name, units = self.parted(base, pieces)
+        if not text and self.known(name):  # cos x, where cos is a number
+            return times(self.lookup(("name", base, pieces, None, base)), self.value(arguments[0]))
         if text in self.values and name not in self.bound and not self.moved:
             return self.values[text]
         defined = name in self.definitions and name not in self.bound
@@ -441,8 +445,6 @@ class Meaning:
             return value[whole]
         if isinstance(value, Mapping):
             return value[place[0] if len(place) == 1 else place]
-        if arguments is not None and not units and text == "":
-            return value * place[0]  # a number that is called as a function is: cos x
         raise Unreadable(f"{text}: {value!r} has no parts")
 
     # Derivatives, from definitions
@@ -472,7 +474,7 @@ class Meaning:
     def slope_of(self, above: Node, below: Node) -> Any:
         """∂above/∂below, by moving what is below."""
         _, base, pieces, arguments, text = below
-        if above[0] == "name" and self.parted(above[1], above[2])[0] not in self.definitions:
+        if above[0] == "name" and above[3] is None and self.parted(above[1], above[2])[0] not in self.definitions:
             raise Unreadable(f"∂{above[4]}/∂{text}: {above[4]} is not defined")
         name, units = self.parted(base, pieces)
         place = tuple(int(i) for i in (*map(self.index, units), *map(self.value, arguments or [])))
@@ -634,6 +636,8 @@ class Formula:
         if kind != "name" or len(self.sides) < 2:
             return None
         base, pieces, arguments, text = parts
+        if base.endswith("′") and base[:-1] in meaning.definitions:
+            return None
         kept = list(pieces)
         parameters: list[str] = []
         while kept and all(unit in meaning.ranges for unit in kept[-1][1]):
@@ -647,7 +651,7 @@ class Formula:
         return base + "".join(part for part, _ in kept), parameters
 
     def check(self, meaning: Meaning) -> bool:
-        """Define what is new in `meaning`, and compare every other side with the first.
+        """Compare every other side with the first.
 
         Returns:
             Whether it says anything here.
@@ -656,14 +660,16 @@ class Formula:
             Unreadable: a name stands for nothing.
         """
         definition = self.defines(meaning)
+        if definition is not None and any(name not in meaning.ranges for name in definition[1]):
+            return True  # a function: it is computed where it is used
+        return self.compare(meaning) > 0
+
+    def define(self, meaning: Meaning) -> None:
+        """Keep the second side as the definition of the first, if there is none yet."""
+        definition = self.defines(meaning)
         if definition is not None:
             name, parameters = definition
-            new = not meaning.known(name)
-            if name not in meaning.definitions:
-                meaning.definitions[name] = parameters, self.sides[1]
-            if new and any(parameter not in meaning.ranges for parameter in parameters):
-                return True  # a function: it is computed where it is used
-        return self.compare(meaning) > 0
+            meaning.definitions.setdefault(name, (parameters, self.sides[1]))
 
     def compare(self, meaning: Meaning) -> int:
         """In how many cases all sides are equal; AssertionError where two are not."""

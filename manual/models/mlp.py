@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..containers import Sequential
-from ..layers import activations, gelu
+from ..layers import activations, gelu, prelu
 from ..layers.linear import Identity, Linear
 from ..module import Module, check_positive
 
@@ -17,11 +17,10 @@ ELEMENTWISE = """
     CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish
     PReLU ReLU ReLU6 SELU SiLU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink
 """
+FILES = {"GELU": gelu, "PReLU": prelu}  # of those that have one of their own
 ACTIVATIONS: dict[str, type[Module]] = {
     "Identity": Identity,
-    **{
-        name: getattr(gelu if name == "GELU" else activations, name) for name in ELEMENTWISE.split()
-    },
+    **{name: getattr(FILES.get(name, activations), name) for name in ELEMENTWISE.split()},
 }
 
 

@@ -1,0 +1,9 @@
+"""What the symbols in the docstrings stand for: numbers, and what the code makes of them.
+
+No formula stands here: a symbol is an input, a setting, or something that the code has computed.
+"""
+
+from . import activations
+
+CASES = [*activations.CASES]
+TABLES = {"manual.layers.activations": activations.TABLE}
