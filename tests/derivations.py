@@ -57,7 +57,7 @@ def sentence_parts(cell: str) -> list[str]:
             parts.append(cell[start:i])
             start = i + 1
     parts.append(cell[start:])
-    return [part for whole in parts for part in re.split(r" with | so that ", f" {whole}")]
+    return [part for whole in parts for part in re.split(r" with | so that | and (?=[^ ]+ = )", f" {whole}")]
 
 
 def relation_outside(part: str) -> bool:
@@ -83,7 +83,7 @@ def formulas_in(place: str, text: str) -> list[Printed]:
             labels = (*(h[1] for h in headers), *([label] if label else []))
             for cell in cells:
                 for part in sentence_parts(cell):
-                    part = re.sub(r"^([Ww]ith|so|and|as|since|for|of which|(?:Back|For)ward, with) ", "", part.strip())
+                    part = re.sub(r"^([Ww]ith|so|and|as|since|[Ff]or|of which|(?:Back|For)ward, with) ", "", part.strip())
                     if not relation_outside(part):
                         continue
                     if part.startswith("="):

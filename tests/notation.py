@@ -636,7 +636,7 @@ class Formula:
         if kind != "name" or len(self.sides) < 2:
             return None
         base, pieces, arguments, text = parts
-        if base.endswith("′") and base[:-1] in meaning.definitions:
+        if not text or (base.endswith("′") and base[:-1] in meaning.definitions):
             return None
         kept = list(pieces)
         parameters: list[str] = []

@@ -3,7 +3,7 @@
 No formula stands here: a symbol is an input, a setting, or something that the code has computed.
 """
 
-from . import activations
+from . import activations, losses
 
-CASES = [*activations.CASES]
-TABLES = {"manual.layers.activations": activations.TABLE}
+CASES = [*activations.CASES, *losses.CASES]
+TABLES = {"manual.layers.activations": activations.TABLE, "manual.losses.pairwise": losses.TABLE}
