@@ -5,14 +5,17 @@ spaces away from each; what begins with = goes on from the line above. In a sent
 the next comma, colon or full stop. Shapes, arguments and sources are no part of a derivation.
 """
 
+import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from torch_ref.explaining.derivation import derivations_of
 
-from .notation import Formula, Latest, Meaning
+from .notation import Formula, Latest, Meaning, equal
 
 NO_DERIVATION = ("Shapes", "Args:", "Returns:", "Raises:", "Source", "forward(", "backward(")
 
@@ -74,13 +77,14 @@ def formulas_in(place: str, text: str) -> list[Printed]:
     """All formulas of a docstring, in their order."""
     found: list[Printed] = []
     for lines in paragraphs(text):
-        headers: list[tuple[int, str]] = []  # indent and text of the lines that end in a colon
+        above: list[tuple[int, str]] = []  # indent and text of labels, and of lines before a colon
         for line in lines:
             indent = len(line) - len(line.lstrip())
-            headers = [h for h in headers if h[0] < indent]
+            above = [label for label in above if label[0] < indent]
             cells = re.split(r" {2,}", line.strip())
-            label = cells[0] if len(cells) > 1 and not relation_outside(cells[0]) else ""
-            labels = (*(h[1] for h in headers), *([label] if label else []))
+            if len(cells) > 1 and not relation_outside(cells[0]):
+                above.append((indent, cells[0]))
+            labels = tuple(label for _, label in above)
             for cell in cells:
                 for part in sentence_parts(cell):
                     part = re.sub(r"^([Ww]ith|so|and|as|since|[Ff]or|of which|(?:Back|For)ward, with) ", "", part.strip())
@@ -91,12 +95,14 @@ def formulas_in(place: str, text: str) -> list[Printed]:
                     else:
                         found.append(Printed(place, part, labels))
             if line.endswith(":"):
-                headers.append((indent, line.strip().rstrip(":")))
+                above.append((indent, line.strip().rstrip(":")))
     return found
 
 
 def derivation(cls: Any) -> list[Printed]:
     """The formulas of a class: of its docstring, its bases' and its file's, as they are shown."""
+    if not isinstance(cls, type):
+        return formulas_in(cls.__name__, inspect.cleandoc(cls.__doc__))
     return [
         printed
         for place, text in derivations_of(cls)
@@ -118,24 +124,26 @@ def table_in(text: str) -> dict[str, dict[str, str]]:
     return rows
 
 
+Steps = tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...]
+
+
 @dataclass
 class Case:
     """A class at numbers.
 
     Attributes:
-        meanings: what its symbols stand for, in one or in several samples.
+        meanings: what its symbols stand for, in one or in several samples; of an optimizer, each
+            with its steps: what is given at each, and what is to come out.
         required: what there has to be a formula of: the value and every derivative.
         places: whose docstrings, or the heads of which files, are held to this.
         options: those labels that are so here; what stands under another case's is not.
-        steps: of an optimizer, for each step what is given, and what is to come out.
     """
 
     cls: Any
-    meanings: list[Meaning]
+    meanings: Sequence[Meaning | tuple[Meaning, Steps]]
     required: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     options: frozenset[str] = frozenset()
-    steps: tuple[tuple[Mapping[str, float], Mapping[str, float]], ...] = ()
 
 
 def applying(printed: Iterable[Printed], case: Case, options: frozenset[str]) -> list[Printed]:
@@ -147,9 +155,8 @@ def applying(printed: Iterable[Printed], case: Case, options: frozenset[str]) ->
             name = re.split(r" [=←] ", formula.text)[0]
             same = [i for i, f in enumerate(found) if re.split(r" [=←] ", f.text)[0] == name]
             if mine and same:
-                found[same[-1]] = formula
-            else:
-                found.append(formula)
+                del found[same[-1]]
+            found.append(formula)
     return found
 
 
@@ -161,47 +168,54 @@ def check(printed: list[Printed], case: Case) -> set[Printed]:
         Unreadable: one cannot be evaluated.
     """
     read = [(one, Formula.read(one.text)) for one in printed]
-    missing = set(case.required)
     compared: set[Printed] = set()
+    missing = set(case.required)
     for meaning in case.meanings:
-        meaning = replace(meaning, definitions={})
+        if isinstance(meaning, tuple):
+            compared |= check_steps(read, *meaning)
+            continue
+        meaning = replace(meaning, definitions={**meaning.definitions})
         for _, formula in read:
             formula.define(meaning)
-        if case.steps:
-            compared |= check_steps(read, meaning, case)
-            missing = set()
-        else:
-            for one, formula in read:
-                if formula.check(meaning):
-                    compared.add(one)
-                    missing.discard(formula.left(meaning))
+        for one, formula in read:
+            if formula.check(meaning):
+                compared.add(one)
+                missing.discard(formula.left(meaning))
     assert not missing, f"{case.cls.__name__}: no formula of {sorted(missing)}"
     return compared
 
 
-def check_steps(read: list[tuple[Printed, Formula]], meaning: Meaning, case: Case) -> set[Printed]:
+def check_steps(
+    read: list[tuple[Printed, Formula]], meaning: Meaning, steps: Steps
+) -> set[Printed]:
     """An optimizer's lines, one after the other at every step."""
     values = dict(meaning.values)
-    meaning = replace(meaning, values=values)
+    meaning = replace(meaning, values=values, definitions={})
     compared: set[Printed] = set()
-    for t, (given, after) in enumerate(case.steps, 1):
+    for _, formula in read:
+        if formula.relation == "=":
+            formula.define(replace(meaning, ranges={"t": (), "i": ()}))
+    for t, (given, after) in enumerate(steps, 1):
         values["t"] = t
         for name, value in given.items():
-            values[name] = Latest(t, value, values.get(name))
-        now = replace(meaning, ranges={**meaning.ranges, "i": range(1, t + 1)})
+            values[name] = latest(t, value, values.get(name))
+        now = replace(meaning, ranges={"t": (), "i": range(1, t + 1)})
         for one, formula in read:
             if formula.relation == "←":
                 name = formula.sides[0][4]
-                values[name] = Latest(t, now.value(formula.sides[1]), values.get(name))
+                values[name] = latest(t, now.value(formula.sides[1]), values.get(name))
                 compared.add(one)
             elif formula.check(now):
                 compared.add(one)
         for name, value in after.items():
-            assert abs(now.number(name) - value) <= 1e-9 * (1 + abs(value)), (
-                f"{case.cls.__name__}: {name} is {float(now.number(name))} after step {t}, "
-                f"the code's is {value}"
+            assert equal(now.number(name), value), (
+                f"{name} is {now.number(name)} after step {t}, the code's is {value}"
             )
     return compared
+
+
+def latest(step: int, value: Any, before: Any) -> Any:
+    return value if np.ndim(value) else Latest(step, value, before)
 
 
 SIGNS = {"+": "−", "−": "+", "⁻": "⁺", "₋": "₊"}

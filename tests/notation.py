@@ -194,8 +194,8 @@ class Parser:
         token = self.next
         if token.kind in ("number", "name", "by"):
             return token.text not in WORDS
-        return token.text in ("(", "[", "√", "Σ", "Π", "∂", "⌊", "‖") or (
-            token.text == "|" and not self.bars
+        return token.text in ("(", "[", "√", "Σ", "Π", "∂", "⌊", "⌈") or (
+            token.text in ("|", "‖") and not self.bars
         )
 
     def close(self) -> Node:
@@ -250,10 +250,10 @@ class Parser:
             value = self.apart(self.condition)
             self.expect("]")
             return "truth", value
-        if token.text == "⌊":
+        if token.text in ("⌊", "⌈"):
             value = self.apart(self.sum)
-            self.expect("⌋")
-            return "floor", value
+            self.expect("⌋" if token.text == "⌊" else "⌉")
+            return ("floor" if token.text == "⌊" else "ceiling"), value
         if token.text in ("|", "‖"):
             self.bars += 1
             value = self.sum()
@@ -271,7 +271,10 @@ class Parser:
             above = self.atom()
             self.expect("/")
             self.expect("∂")
-            return "derivative", above, self.bare()
+            below = self.atom()
+            if above[0] != "name" or below[0] != "name":
+                raise Unreadable(f"{self.text!r}: a derivative is of a name by a name")
+            return "derivative", above, below
         raise Unreadable(f"{self.text!r}: {token.text!r} begins nothing")
 
     def apart(self, rule: Callable[[], Node]) -> Node:
@@ -281,22 +284,14 @@ class Parser:
         self.bars = bars
         return value
 
-    def bare(self) -> Node:
-        """A name and its indices, no arguments in brackets but [...]."""
-        token = self.take()
-        if token.kind != "name":
-            raise Unreadable(f"{self.text!r}: ∂ of {token.text!r}")
-        return self.name(token.text, calls=False)
-
-    def name(self, base: str, calls: bool = True) -> Node:
+    def name(self, base: str) -> Node:
         start, pieces = self.at - 1, []
         while self.next.kind == "sub" and not self.next.text.startswith("_{"):
             if self.next.text == "₊":  # the positive part
                 break
             pieces += pieces_of(self.take().text)
         arguments = None
-        close = not self.next.spaced
-        if close and (self.next.text == "[" or (self.next.text == "(" and calls)):
+        if self.next.text in ("[", "(") and not self.next.spaced:
             end = "]" if self.take().text == "[" else ")"
             arguments = [self.apart(self.sum)]
             while self.has(","):
@@ -415,6 +410,8 @@ class Meaning:
         if defined and (self.moved or name not in self.values):
             parameters, side = self.definitions[name]
             given = [*map(self.index, units), *map(self.value, arguments or [])]
+            if not given and parameters and all(p in self.ranges for p in parameters):
+                return self.whole(parameters, side)
             if len(given) != len(parameters):
                 raise Unreadable(f"{text}: {name} is defined with {parameters}")
             return self.given(**dict(zip(parameters, given, strict=True))).value(side)
@@ -429,6 +426,12 @@ class Meaning:
         if not pieces and arguments is None:
             return self.number(base)
         raise Unreadable(f"nothing is called {text or base}")
+
+    def whole(self, parameters: list[str], side: Node) -> np.ndarray:
+        """The array of what is defined for each index."""
+        shape = [len(self.ranges[name]) for name in parameters]
+        values = [self.given(**given).value(side) for given in self.each(parameters)]
+        return np.array(values).reshape(shape)
 
     def element(self, value: Any, units: list[str], arguments: Any, text: str) -> Any:
         place = (*map(self.index, units), *map(self.value, arguments or []))
@@ -566,6 +569,10 @@ def times(a: Any, b: Any) -> Any:
     return a @ b if np.ndim(a) and np.ndim(b) else a * b
 
 
+def power(a: Any, b: Any) -> Any:
+    return np.linalg.matrix_power(a, int(b)) if np.ndim(a) == 2 else a**b
+
+
 def size(a: Any, order: Any) -> Any:
     a = np.abs(a)
     return a if not np.ndim(a) else np.sum(a ** (order or 2)) ** (1 / (order or 2))
@@ -579,12 +586,13 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "·": times,
     "∘": lambda a, b: a * b,
     "/": lambda a, b: a / b,
-    "power": lambda a, b: a**b,
+    "power": power,
     "transposed": np.transpose,
     "positive": lambda a: max(a, 0.0),
     "root": np.sqrt,
     "size": size,
     "floor": math.floor,
+    "ceiling": math.ceil,
 }
 
 
@@ -660,7 +668,8 @@ class Formula:
             Unreadable: a name stands for nothing.
         """
         definition = self.defines(meaning)
-        if definition is not None and any(name not in meaning.ranges for name in definition[1]):
+        parameters = definition[1] if definition is not None else []
+        if any(name not in meaning.ranges and not meaning.known(name) for name in parameters):
             return True  # a function: it is computed where it is used
         return self.compare(meaning) > 0
 
@@ -674,7 +683,8 @@ class Formula:
     def compare(self, meaning: Meaning) -> int:
         """In how many cases all sides are equal; AssertionError where two are not."""
         try:
-            first, *others = [meaning.value(side) for side in self.sides]
+            with np.errstate(all="ignore"):  # of a case of which it says nothing
+                first, *others = [meaning.value(side) for side in self.sides]
         except NeedsIndex as index:
             (name,) = index.args
             return sum(

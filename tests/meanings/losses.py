@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import manual
+from manual.losses.ctc import walk
 
 from ..derivations import Case
 from ..notation import Meaning
@@ -202,8 +203,49 @@ def triplets() -> Iterator[Case]:
     yield of_rows(swapped, inputs, "i", required=required, options=["swap"], **symbols)
 
 
+def alignment(log_p: np.ndarray, target: list[int], options: Sequence[str] = ()) -> Case:
+    """CTC of one sample: α and β from the code's walks, which are over logarithms."""
+    steps, size = len(log_p), len(target)
+    loss = manual.CTCLoss(reduction="none")
+    L = loss(log_p[:, np.newaxis], np.array([target]), np.array([steps]), np.array([size]))
+    slopes = loss.backward(np.ones(1))[:, 0]
+    labels = np.zeros(2 * size + 1, int)
+    labels[1::2] = target
+    skips = np.zeros(len(labels), bool)
+    skips[3::2] = labels[3::2] != labels[1:-2:2]
+    emitted = log_p[:, labels]
+    alpha = np.exp(walk(emitted, skips) + emitted)
+    beta = np.exp(walk(emitted[::-1, ::-1], np.roll(skips[::-1], 2))[::-1, ::-1])
+
+    def counted(values: np.ndarray) -> Any:
+        """From 1 on, and 0 outside."""
+        inside = {(t + 1, s + 1): v for (t, s), v in np.ndenumerate(values)}
+        return lambda t, s: inside.get((int(t), int(s)), 0.0)
+
+    values = {
+        "p": lambda t, c: -np.inf if c is None else log_p[int(t) - 1, int(c)],
+        "∂L/∂p": lambda t, c: slopes[int(t) - 1, int(c)],
+        **{"l′": lambda s: dict(enumerate(labels, 1)).get(int(s))},
+        **{"α": counted(alpha), "β": counted(beta), "L": float(L[0]), "P": np.exp(-L[0])},
+        **{"T": steps, "S": size, "a": target[0]},
+    }
+    places = range(1, len(labels) + 1)
+    ranges = {"t": range(1, steps + 1), "s": places, "r": places, "c": range(log_p.shape[1])}
+    required = ("α", "β", "L", "P", "∂L/∂p")
+    return Case(type(loss), [Meaning(values, ranges)], required, ("CTCLoss",), frozenset(options))
+
+
+def ctc() -> Iterator[Case]:
+    for target in ([1, 2, 2], [1]):
+        scores = drawn(6, 3)
+        yield alignment(scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True)), target)
+    example = "In 3 steps of two classes, each of probability ½, a is spelt by "
+    example += "a––, aa–, aaa, –a–, –aa, ––a"
+    yield alignment(np.log(np.full((3, 2), 0.5)), [1], [example])
+
+
 PAIRWISE = list(pairwise())
-CASES = [*PAIRWISE, *reductions(), *of_classes(), *margins()]
+CASES = [*PAIRWISE, *reductions(), *of_classes(), *margins(), *ctc()]
 TABLE = {  # with the settings that the table leaves out
     case.cls.__name__.removesuffix("Loss"): case
     for case in PAIRWISE
