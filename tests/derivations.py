@@ -63,6 +63,9 @@ def sentence_parts(cell: str) -> list[str]:
     return [part for whole in parts for part in re.split(r" with | so that | and (?=[^ ]+ = )", f" {whole}")]
 
 
+LEADING = re.compile(r"^(?:(?:Back|For)ward, )?(?:[Ww]ith|so|and|as|since|[Ff]or|of which) ")
+
+
 def relation_outside(part: str) -> bool:
     """Whether there is = or ← outside of brackets."""
     depth = 0
@@ -77,17 +80,17 @@ def formulas_in(place: str, text: str) -> list[Printed]:
     """All formulas of a docstring, in their order."""
     found: list[Printed] = []
     for lines in paragraphs(text):
-        above: list[tuple[int, str]] = []  # indent and text of labels, and of lines before a colon
+        above: list[tuple[int, str]] = []  # indent and text: labels, and lines that end in a colon
         for line in lines:
             indent = len(line) - len(line.lstrip())
             above = [label for label in above if label[0] < indent]
             cells = re.split(r" {2,}", line.strip())
             if len(cells) > 1 and not relation_outside(cells[0]):
-                above.append((indent, cells[0]))
+                above.append((indent, cells[0].rstrip(":")))
             labels = tuple(label for _, label in above)
             for cell in cells:
                 for part in sentence_parts(cell):
-                    part = re.sub(r"^([Ww]ith|so|and|as|since|[Ff]or|of which|(?:Back|For)ward, with) ", "", part.strip())
+                    part = LEADING.sub("", part.strip())
                     if not relation_outside(part):
                         continue
                     if part.startswith("="):
@@ -165,7 +168,7 @@ def check(printed: list[Printed], case: Case) -> set[Printed]:
 
     Raises:
         AssertionError: one is wrong, or what is required has none.
-        Unreadable: one cannot be evaluated.
+        UnreadableError: one cannot be evaluated.
     """
     read = [(one, Formula.read(one.text)) for one in printed]
     compared: set[Printed] = set()

@@ -64,6 +64,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "erf": math.erf,
     "σ": lambda x: 1 / (1 + np.exp(-x)),
     "softplus": lambda x: np.log(1 + np.exp(x)),
+    "softmax": lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True),
     "Φ": lambda x: (1 + math.erf(x / math.sqrt(2))) / 2,
     "φ": lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi),
 }
@@ -71,15 +72,15 @@ CONSTANTS = {"e": math.e, "π": math.pi, "∞": math.inf}
 WORDS = ("where", "else", "and", "or", "for")
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """This is no formula, or it has a name that nothing stands for."""
 
 
-class NeedsIndex(Exception):
+class IndexNeededError(Exception):
     """An index of the formula has no value yet."""
 
 
-class NotSaid(Exception):
+class NotSaidError(Exception):
     """The formula says nothing of this case."""
 
 
@@ -95,7 +96,7 @@ def tokens(text: str) -> list[Token]:
     while at < len(text.rstrip()):
         match = TOKEN.match(text, at)
         if match is None:
-            raise Unreadable(f"{text!r} at {text[at:]!r}")
+            raise UnreadableError(f"{text!r} at {text[at:]!r}")
         kind = match.lastgroup or ""
         found.append(Token(kind, match[kind], bool(match["space"])))
         at = match.end()
@@ -125,7 +126,7 @@ class Parser:
 
     def expect(self, text: str) -> None:
         if not self.has(text):
-            raise Unreadable(f"{self.text!r}: {self.next.text!r}, expected {text!r}")
+            raise UnreadableError(f"{self.text!r}: {self.next.text!r}, expected {text!r}")
 
     def chain(self) -> tuple[str, list[Node]]:
         """All of the text: "=" or "←", and the sides."""
@@ -134,7 +135,7 @@ class Parser:
             relation = self.take().text
             sides.append(self.cases())
         if self.next.kind != "end":
-            raise Unreadable(f"{self.text!r}: {self.next.text!r} is too much")
+            raise UnreadableError(f"{self.text!r}: {self.next.text!r} is too much")
         return relation, sides
 
     def cases(self) -> Node:
@@ -163,7 +164,7 @@ class Parser:
         while self.next.text in RELATIONS:
             parts += [self.take().text, self.sum()]
         if len(parts) == 1:
-            raise Unreadable(f"{self.text!r}: no relation before {self.next.text!r}")
+            raise UnreadableError(f"{self.text!r}: no relation before {self.next.text!r}")
         return "relation", parts
 
     def sum(self) -> Node:
@@ -231,7 +232,7 @@ class Parser:
     def whole(self) -> Node:
         value = self.sum()
         if self.next.kind != "end":
-            raise Unreadable(f"{self.text!r}: {self.next.text!r} is too much")
+            raise UnreadableError(f"{self.text!r}: {self.next.text!r} is too much")
         return value
 
     def atom(self) -> Node:
@@ -241,7 +242,8 @@ class Parser:
         if token.kind == "name" and token.text not in WORDS:
             return self.name(token.text)
         if token.kind == "by":
-            return "slope", ("name", self.take().text, (), None, ""), self.product()
+            x = self.take().text
+            return "slope", ("name", x, (), None, x), self.product()
         if token.text == "(":
             value = self.apart(self.cases)
             self.expect(")")
@@ -273,9 +275,9 @@ class Parser:
             self.expect("∂")
             below = self.atom()
             if above[0] != "name" or below[0] != "name":
-                raise Unreadable(f"{self.text!r}: a derivative is of a name by a name")
+                raise UnreadableError(f"{self.text!r}: a derivative is of a name by a name")
             return "derivative", above, below
-        raise Unreadable(f"{self.text!r}: {token.text!r} begins nothing")
+        raise UnreadableError(f"{self.text!r}: {token.text!r} begins nothing")
 
     def apart(self, rule: Callable[[], Node]) -> Node:
         """Within brackets, where a bar may open anew."""
@@ -316,7 +318,7 @@ class Parser:
     def over(self, kind: str) -> Node:
         token = self.take()
         if token.kind != "sub":
-            raise Unreadable(f"{self.text!r}: {kind} over {token.text!r}, expected an index")
+            raise UnreadableError(f"{self.text!r}: {kind} over {token.text!r}, expected an index")
         condition = None
         if token.text == "_{":
             names = [self.take().text]
@@ -396,8 +398,8 @@ class Meaning:
             if name in place:
                 return place[name]
         if name in self.ranges:
-            raise NeedsIndex(name)
-        raise Unreadable(f"nothing is called {name}")
+            raise IndexNeededError(name)
+        raise UnreadableError(f"nothing is called {name}")
 
     def lookup(self, node: Node) -> Any:
         _, base, pieces, arguments, text = node
@@ -412,8 +414,10 @@ class Meaning:
             given = [*map(self.index, units), *map(self.value, arguments or [])]
             if not given and parameters and all(p in self.ranges for p in parameters):
                 return self.whole(parameters, side)
+            if given and not parameters:
+                return self.element(self.value(side), units, arguments, text)
             if len(given) != len(parameters):
-                raise Unreadable(f"{text}: {name} is defined with {parameters}")
+                raise UnreadableError(f"{text}: {name} is defined with {parameters}")
             return self.given(**dict(zip(parameters, given, strict=True))).value(side)
         if self.known(name):
             return self.element(self.number(name), units, arguments, text)
@@ -425,7 +429,7 @@ class Meaning:
             return CONSTANTS[base]
         if not pieces and arguments is None:
             return self.number(base)
-        raise Unreadable(f"nothing is called {text or base}")
+        raise UnreadableError(f"nothing is called {text or base}")
 
     def whole(self, parameters: list[str], side: Node) -> np.ndarray:
         """The array of what is defined for each index."""
@@ -444,11 +448,11 @@ class Meaning:
         if isinstance(value, np.ndarray):
             whole = tuple(int(i) for i in place)
             if any(not 0 <= i < n for i, n in zip(whole, value.shape, strict=False)):
-                raise NotSaid(text)
+                raise IndexError(f"{text} at {whole}")
             return value[whole]
         if isinstance(value, Mapping):
             return value[place[0] if len(place) == 1 else place]
-        raise Unreadable(f"{text}: {value!r} has no parts")
+        raise UnreadableError(f"{text}: {value!r} has no parts")
 
     # Derivatives, from definitions
 
@@ -461,7 +465,7 @@ class Meaning:
                 return slope(lambda x: self.given(**{parameter: x}).value(side), at)
             return slope(FUNCTIONS[name], at)
         if name not in self.definitions:
-            raise Unreadable(f"{name}′: {name} is not defined")
+            raise UnreadableError(f"{name}′: {name} is not defined")
         return self.derivative(("name", name, (), None, name), ("name", "x", (), None, "x"))
 
     def derivative(self, above: Node, below: Node) -> Any:
@@ -475,41 +479,35 @@ class Meaning:
         return self.slope_of(above, below)
 
     def slope_of(self, above: Node, below: Node) -> Any:
-        """∂above/∂below, by moving what is below."""
+        """∂above/∂below, by moving what is below: one element, or each in turn."""
         _, base, pieces, arguments, text = below
-        if above[0] == "name" and above[3] is None and self.parted(above[1], above[2])[0] not in self.definitions:
-            raise Unreadable(f"∂{above[4]}/∂{text}: {above[4]} is not defined")
+        bare = above[0] == "name" and above[3] is None
+        if bare and self.parted(above[1], above[2])[0] not in self.definitions:
+            raise UnreadableError(f"∂{above[4]}/∂{text}: {above[4]} is not defined")
         name, units = self.parted(base, pieces)
-        place = tuple(int(i) for i in (*map(self.index, units), *map(self.value, arguments or [])))
-        try:
-            now = self.number(name)
-        except (Unreadable, NeedsIndex):  # it is defined by the text: held at what it is now
-            now = self.value(below)
-            if place:
-                return self.slope_by_defined(above, name, place, now)
+        place = (*map(self.index, units), *map(self.value, arguments or []))
+        place = tuple(int(i) for i in place)
+        now = self.value(below)
+        if place or not np.ndim(now):
+            return slope(lambda x: self.moved_to(name, place, x).value(above), float(now))
+        each = [
+            slope(lambda x, at=at: self.moved_to(name, at, x).value(above), float(now[at]))
+            for at in np.ndindex(now.shape)
+        ]
+        return np.reshape(each, now.shape)
 
-        def moved_to(value: Any) -> Any:
+    def moved_to(self, name: str, place: tuple[int, ...], value: Any) -> "Meaning":
+        """With this value at a place of an array, or of what the text defines for each index."""
+        if not place:
             changed: Any = value
-            if place:
-                changed = np.array(now, float)
-                changed[place] = value
-            return replace(self, bound={**self.bound, name: changed}, moved=True).value(above)
-
-        return slope(moved_to, float(np.asarray(now)[place]))
-
-    def slope_by_defined(self, above: Node, name: str, place: tuple[int, ...], now: Any) -> Any:
-        """With respect to one element of what the text has defined for each index."""
-        parameters, side = self.definitions[name]
-
-        def moved_to(value: Any) -> Any:
-            def element(*at: Any) -> Any:
-                if tuple(int(i) for i in at) == place:
-                    return value
-                return self.given(**dict(zip(parameters, at, strict=True))).value(side)
-
-            return replace(self, bound={**self.bound, name: element}, moved=True).value(above)
-
-        return slope(moved_to, float(now))
+        elif name in self.definitions and name not in self.values and name not in self.bound:
+            parameters, side = self.definitions[name]
+            changed = self.whole(parameters, side)
+            changed[place] = value
+        else:
+            changed = np.array(self.number(name), float)
+            changed[place] = value
+        return replace(self, bound={**self.bound, name: changed}, moved=True)
 
     # Values
 
@@ -532,7 +530,7 @@ class Meaning:
                 if self.holds(condition):
                     return self.value(value)
             if parts[1] is None:
-                raise NotSaid
+                raise NotSaidError
             return self.value(parts[1])
         if kind in ("Σ", "Π"):
             return self.total(kind, *parts)
@@ -558,7 +556,7 @@ class Meaning:
             yield {}
             return
         if names[0] not in self.ranges:
-            raise Unreadable(f"the index {names[0]} has no range")
+            raise UnreadableError(f"the index {names[0]} has no range")
         for value in self.ranges[names[0]]:
             for rest in self.each(names[1:]):
                 yield {names[0]: value, **rest}
@@ -665,7 +663,7 @@ class Formula:
             Whether it says anything here.
         Raises:
             AssertionError: two sides differ.
-            Unreadable: a name stands for nothing.
+            UnreadableError: a name stands for nothing.
         """
         definition = self.defines(meaning)
         parameters = definition[1] if definition is not None else []
@@ -685,12 +683,12 @@ class Formula:
         try:
             with np.errstate(all="ignore"):  # of a case of which it says nothing
                 first, *others = [meaning.value(side) for side in self.sides]
-        except NeedsIndex as index:
+        except IndexNeededError as index:
             (name,) = index.args
             return sum(
                 self.compare(meaning.given(**{name: value})) for value in meaning.ranges[name]
             )
-        except NotSaid:
+        except NotSaidError:
             return 0
         for other in others:
             assert equal(first, other), f"{self.text}: {first} is not {other} {dict(meaning.bound)}"

@@ -20,12 +20,13 @@ from .linear import Linear
 class MultiheadAttention(Module):
     """Several attentions side by side, each over a part of the features of its own.
 
-    Forward     Q, K, V = query W_qᵀ + b_q, key W_kᵀ + b_k, value W_vᵀ + b_v; head h gets columns
-                h d … (h + 1) d − 1 of each, d = embed_dim/num_heads, and gives Yₕ = Aₕ Vₕ, see the
+    Forward     Q, K and V are linear layers of query, key and value; head h gets columns h d to
+                (h + 1) d − 1 of each, d being embed_dim/num_heads, and attends with them, see the
                 top of attention.py; the heads' outputs stand side by side and go through out_proj
-    Backward    the linear layers' as in Linear, of each head by itself what attention.py derives;
-                a head has no part in the others' columns, so nothing is added up between heads,
-                but for the mask, which they share
+    Backward    from the end, by the chain rule: ∂L/∂(heads' outputs) as in Linear, of each head by
+                itself what attention.py derives, and through Q, K and V as in Linear again; a head
+                has no part in the others' columns, so nothing is added up between heads, but for
+                the mask, which they share
 
     Shapes: query (L, N, embed_dim), key (S, N, kdim), value (S, N, vdim), with batch_first
     (N, L, …), or without the axis of samples; output as query. The weights that come with it are

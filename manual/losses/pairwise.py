@@ -1,12 +1,12 @@
 """Losses that compare number with number, all derivatives in one table; d = x − t.
 
 class          l                                     ∂l/∂x                           ∂l/∂t
--------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 L1             |d|                                   sign d                          −∂l/∂x
 MSE            d²                                    2d                              −∂l/∂x
 SmoothL1       d²/2β where |d| < β, else |d| − β/2   d/β where |d| < β, else sign d  −∂l/∂x
 Huber          d²/2 where |d| ≤ δ, else δ|d| − δ²/2  d where |d| ≤ δ, else δ sign d  −∂l/∂x
-BCE            −t log x − (1 − t) log(1 − x)         (x − t)/(x (1 − x))             log(1 − x) − log x
+BCE            −t log x − (1 − t) log(1 − x)         (x − t)/(x (1 − x))             log((1 − x)/x)
 BCEWithLogits  −t log σ(x) − (1 − t) log σ(−x)       σ(x) − t                        −x
 KLDiv          t (log t − x)                         −t                              log t − x + 1
 PoissonNLL     eˣ − t x                              eˣ − t                          −x

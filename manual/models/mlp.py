@@ -36,10 +36,15 @@ def make_activation(name: str, dtype: DTypeLike | None = None) -> Module:
 
 
 class MLP(Module):
-    """A multilayer perceptron: linear layers with an activation between each two.
+    """A multilayer perceptron: linear layers with an activation f between each two.
 
-    Forward     h₀ = x;  hₖ = f(hₖ₋₁ Wₖᵀ + bₖ);  y = hₙ₋₁ Wₙᵀ + bₙ
-    Backward    the same chain from the other end
+    Forward     zₖ = hₖ₋₁ Wₖᵀ + bₖ, from h₀ = x on
+                hₖ = f(zₖ), but for the last: y is its z
+    Backward, from ∂L/∂y on, last layer first:
+        ∂L/∂Wₖ = (∂L/∂zₖ)ᵀ hₖ₋₁         see Linear
+        ∂L/∂bₖ = Σₙ ∂L/∂zₖ[n]
+        ∂L/∂hₖ₋₁ = ∂L/∂zₖ Wₖ
+        ∂L/∂zₖ₋₁ = ∂L/∂hₖ₋₁ ∘ f′(zₖ₋₁) for k > 1        chain rule: each z is in its own h alone
 
     Args:
         sizes: the widths from input to output, (64, 128, 10) for one hidden layer of 128.

@@ -25,10 +25,10 @@ class Muon(Optimizer):
     the same. One step f of Newton and Schulz's iteration keeps U and V, for X Xᵀ is U S² Uᵀ:
         f(X) = a X + (b X Xᵀ + c (X Xᵀ)²) X
         f(U S Vᵀ) = U (a S + b S³ + c S⁵) Vᵀ
-    So every singular value s, at most 1 in u/‖u‖, becomes a s + b s³ + c s⁵. The numbers a, b and c,
-    3.4445, −4.7750 and 2.0315, were searched for: a is the slope at 0, and as large as can be, so that
-    small values grow fast, while b and c bend the curve back to where it stays about 1, from 0.7 to
-    1.2. It settles nowhere, which does no harm. Five steps bring there what is above 0.002.
+    So every singular value s, at most 1 in u/‖u‖, becomes a s + b s³ + c s⁵. The three numbers,
+    3.4445, −4.7750 and 2.0315, were searched for: a is the slope at 0, and as large as can be, so
+    that small values grow fast, while b and c bend the curve back to where it stays about 1, from
+    0.7 to 1.2. It settles nowhere, which does no harm. Five steps bring there what is above 0.002.
 
     PyTorch iterates in bfloat16, of 8 bits, and so keeps two or three digits of O; this keeps all.
 
