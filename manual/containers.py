@@ -9,7 +9,7 @@ from .module import Module
 class Sequential(Module):
     """One module after the other, y being what comes out of the last.
 
-    Forward     yₖ = fₖ(yₖ₋₁), from y₀ = x on
+    Forward     yₖ = fₖ(yₖ₋₁), with y₀ = x
     Backward    ∂L/∂yₖ₋₁ = ∂L/∂yₖ · f′ₖ(yₖ₋₁)       chain rule, last module first, down to ∂L/∂x
     """
 

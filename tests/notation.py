@@ -343,6 +343,19 @@ def pieces_of(subscript: str) -> list[tuple[str, list[str]]]:
     ]
 
 
+class Changed(dict[Any, Any]):
+    """What a text defines for each index, but for one place."""
+
+    def __init__(self, meaning: "Meaning", name: str, place: tuple[int, ...], value: Any) -> None:
+        super().__init__({place[0] if len(place) == 1 else place: value})
+        self.meaning, self.name = meaning, name
+
+    def __missing__(self, place: Any) -> Any:
+        parameters, side = self.meaning.definitions[self.name]
+        places = place if isinstance(place, tuple) else (place,)
+        return self.meaning.given(**dict(zip(parameters, places, strict=True))).value(side)
+
+
 class Latest(float):
     """The present value of what changes from step to step; `each` has that of every step."""
 
@@ -451,7 +464,10 @@ class Meaning:
                 raise IndexError(f"{text} at {whole}")
             return value[whole]
         if isinstance(value, Mapping):
-            return value[place[0] if len(place) == 1 else place]
+            first, *rest = place
+            if rest and isinstance(value.get(first), np.ndarray):  # one of several arrays
+                return value[first][tuple(map(int, rest))]
+            return value[first if not rest else place]
         raise UnreadableError(f"{text}: {value!r} has no parts")
 
     # Derivatives, from definitions
@@ -502,12 +518,21 @@ class Meaning:
             changed: Any = value
         elif name in self.definitions and name not in self.values and name not in self.bound:
             parameters, side = self.definitions[name]
-            changed = self.whole(parameters, side)
-            changed[place] = value
+            if not parameters:
+                changed = np.array(self.value(side), float)
+                changed[place] = value
+            elif all(self.ranges[parameter][0] == 0 for parameter in parameters):
+                changed = self.whole(parameters, side)
+                changed[place] = value
+            else:
+                changed = Changed(self, name, place, value)
         else:
             changed = np.array(self.number(name), float)
             changed[place] = value
-        return replace(self, bound={**self.bound, name: changed}, moved=True)
+        moved = replace(self, bound={**self.bound, name: changed}, moved=True)
+        if isinstance(changed, Changed):
+            changed.meaning = moved  # what follows from the change, changes too
+        return moved
 
     # Values
 
@@ -682,7 +707,8 @@ class Formula:
         """In how many cases all sides are equal; AssertionError where two are not."""
         try:
             with np.errstate(all="ignore"):  # of a case of which it says nothing
-                first, *others = [meaning.value(side) for side in self.sides]
+                # the last one first: it is there that a condition may stand
+                *others, first = [meaning.value(side) for side in reversed(self.sides)]
         except IndexNeededError as index:
             (name,) = index.args
             return sum(

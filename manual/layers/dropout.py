@@ -13,7 +13,7 @@ from .activations import SELU
 class Dropout(Module):
     """y = x m/(1 − p), where each mask element m is 0 with probability p, else 1.
 
-    (1 − p) · x/(1 − p) + p · 0 = x     the expected y is x; in eval mode y is x itself
+    What is left is scaled up, so that the expected y is x. In eval mode y is x.
     Backward    ∂L/∂x = g m/(1 − p)     m is the forward pass's: what was left out had no part in L
 
     Args:

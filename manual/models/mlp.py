@@ -38,7 +38,7 @@ def make_activation(name: str, dtype: DTypeLike | None = None) -> Module:
 class MLP(Module):
     """A multilayer perceptron: linear layers with an activation f between each two.
 
-    Forward     zₖ = hₖ₋₁ Wₖᵀ + bₖ, from h₀ = x on
+    Forward     zₖ = hₖ₋₁ Wₖᵀ + bₖ, with h₀ = x
                 hₖ = f(zₖ), but for the last: y is its z
     Backward, from ∂L/∂y on, last layer first:
         ∂L/∂Wₖ = (∂L/∂zₖ)ᵀ hₖ₋₁         see Linear

@@ -3,7 +3,7 @@
 No formula stands here: a symbol is an input, a setting, or something that the code has computed.
 """
 
-from . import activations, layers, losses, optimizers
+from . import activations, layers, losses, optimizers, sequences
 
-CASES = [*activations.CASES, *layers.CASES, *losses.CASES, *optimizers.CASES]
+CASES = [*activations.CASES, *layers.CASES, *losses.CASES, *optimizers.CASES, *sequences.CASES]
 TABLES = {"manual.layers.activations": activations.TABLE, "manual.losses.pairwise": losses.TABLE}
