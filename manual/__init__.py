@@ -98,8 +98,8 @@ from .layers.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
-from .layers.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
 from .layers.prelu import PReLU
+from .layers.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
 from .layers.recurrent import GRU, LSTM, RNN
 from .layers.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from .layers.resampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d

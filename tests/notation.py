@@ -18,6 +18,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -293,6 +294,8 @@ class Parser:
                 break
             pieces += pieces_of(self.take().text)
         arguments = None
+        if self.next.text == "ᵀ" and self.tokens[self.at + 1] == Token("sign", "(", False):
+            base += self.take().text  # Fᵀ(g): the backward of what is no matrix
         if self.next.text in ("[", "(") and not self.next.spaced:
             end = "]" if self.take().text == "[" else ")"
             arguments = [self.apart(self.sum)]
@@ -505,12 +508,15 @@ class Meaning:
         place = tuple(int(i) for i in place)
         now = self.value(below)
         if place or not np.ndim(now):
-            return slope(lambda x: self.moved_to(name, place, x).value(above), float(now))
+            return slope(partial(self.value_at, above, name, place), float(now))
         each = [
-            slope(lambda x, at=at: self.moved_to(name, at, x).value(above), float(now[at]))
+            slope(partial(self.value_at, above, name, at), float(now[at]))
             for at in np.ndindex(now.shape)
         ]
         return np.reshape(each, now.shape)
+
+    def value_at(self, above: Node, name: str, place: tuple[int, ...], value: float) -> Any:
+        return self.moved_to(name, place, value).value(above)
 
     def moved_to(self, name: str, place: tuple[int, ...], value: Any) -> "Meaning":
         """With this value at a place of an array, or of what the text defines for each index."""
@@ -644,6 +650,7 @@ class Formula:
     sides: list[Node]
 
     @classmethod
+    @cache
     def read(cls, text: str) -> "Formula":
         return cls(text, *Parser(text).chain())
 
@@ -706,9 +713,8 @@ class Formula:
     def compare(self, meaning: Meaning) -> int:
         """In how many cases all sides are equal; AssertionError where two are not."""
         try:
-            with np.errstate(all="ignore"):  # of a case of which it says nothing
-                # the last one first: it is there that a condition may stand
-                *others, first = [meaning.value(side) for side in reversed(self.sides)]
+            # the last one first: it is there that a condition may stand
+            *others, first = [meaning.value(side) for side in reversed(self.sides)]
         except IndexNeededError as index:
             (name,) = index.args
             return sum(

@@ -307,7 +307,7 @@ class AvgPool(Pooling):
 
 
 class LPPool(AvgPool):
-    """y[p] = z[p]^(1/r), with z[p] = Σₖ x[p·s + k]^r: for r of 1 a window's sum, for r → ∞ its largest.
+    """y[p] = z[p]^(1/r), with z[p] = Σₖ x[p·s + k]^r: for r of 1 a sum, for r → ∞ the largest.
 
     Backward, with g = ∂L/∂y, by the chain rule:
         ∂y[p]/∂z[p] = 1/r z[p]^(1/r − 1)                power rule; 0 is taken where z[p] is 0

@@ -310,7 +310,7 @@ class Recurrent(Step):
 
 
 class RNN(RNNStep, Recurrent):
-    """A recurrent network of Elman's kind: hₜ = f(W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh)."""
+    """A recurrent network of Elman's kind: tanh or ReLU of W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh."""
 
     def __init__(
         self,

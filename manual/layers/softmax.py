@@ -91,7 +91,7 @@ class Softmin(Softmax):
 
 
 class Softmax2d(Softmax):
-    """y = softmax over the channels of (N, C, H, W) or (C, H, W), at each pixel by itself."""
+    """Softmax over the channels of (N, C, H, W) or (C, H, W), at each pixel by itself."""
 
     def __init__(self) -> None:
         super().__init__(dim=-3)

@@ -60,10 +60,10 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """Steps in the weights' own unit: as large as they have been. Source: Zeiler, 2012.
 
-        s ← ρ s + (1 − ρ) g²                the running mean of g²
-        Δ ← g √(d + ε)/√(s + ε)             g/√s has no unit, √d that of w
-        d ← ρ d + (1 − ρ) Δ²                the running mean of Δ²
-        w ← w − η Δ
+    s ← ρ s + (1 − ρ) g²                the running mean of g²
+    Δ ← g √(d + ε)/√(s + ε)             g/√s has no unit, √d that of w
+    d ← ρ d + (1 − ρ) Δ²                the running mean of Δ²
+    w ← w − η Δ
     """
 
     def __init__(
@@ -103,13 +103,13 @@ class Adadelta(Optimizer):
 class RMSprop(Optimizer):
     """Steps divided by the gradient's root mean square. Source: Hinton, 2012.
 
-        s ← α s + (1 − α) g²                the running mean of g²
-        r = √s + ε
-        centered    ḡ ← α ḡ + (1 − α) g     the mean of g² less the squared mean of g is the
-        centered    r = √(s − ḡ²) + ε       variance: divided by the standard deviation
-        w ← w − η g/r
-        momentum    b ← μ b + g/r           as in SGD, of what is divided already
-        momentum    w ← w − η b
+    s ← α s + (1 − α) g²                the running mean of g²
+    r = √s + ε
+    centered    ḡ ← α ḡ + (1 − α) g     the mean of g² less the squared mean of g is the
+    centered    r = √(s − ḡ²) + ε       variance: divided by the standard deviation
+    w ← w − η g/r
+    momentum    b ← μ b + g/r           as in SGD, of what is divided already
+    momentum    w ← w − η b
     """
 
     def __init__(

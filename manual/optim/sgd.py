@@ -12,10 +12,10 @@ from .optimizer import Optimizer, Params, Stretch
 class SGD(Optimizer):
     """Stochastic gradient descent: a step against the gradient, where the loss falls fastest.
 
-        weight_decay    g ← g + λ w                 the gradient of ½ λ w² is added
-        v ← g where t = 1, else μ v + (1 − d) g     momentum μ, dampening d; without μ, v is g
-        w ← w − η v                                 L changes by about −η g v
-        nesterov    w ← w − η (g + μ v)             as if g had already gone into the next v
+    weight_decay    g ← g + λ w                 the gradient of ½ λ w² is added
+    v ← g where t = 1, else μ v + (1 − d) g     momentum μ, dampening d; without μ, v is g
+    w ← w − η v                                 L changes by about −η g v
+    nesterov    w ← w − η (g + μ v)             as if g had already gone into the next v
     """
 
     COUNTS: ClassVar = False

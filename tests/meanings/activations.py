@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import manual
+from manual.models.mlp import ACTIVATIONS
 
 from ..derivations import Case
 from ..notation import Meaning
@@ -22,11 +23,7 @@ SETTINGS: dict[str, dict[str, float]] = {  # of the class, by the symbol
     "Softshrink": {"λ": 0.6},
 }
 X = np.array([-7.3, -4.1, -2.3, -0.9, -0.35, 0.3, 0.8, 1.9, 3.7, 6.4])
-OF_ONE_NUMBER = [
-    *"CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish".split(),
-    *"ReLU ReLU6 SELU SiLU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink".split(),
-    "Threshold",
-]
+OF_ONE_NUMBER = [*(n for n in ACTIVATIONS if n not in ("Identity", "PReLU")), "Threshold"]
 
 
 def of_one_number(name: str, *arguments: Any, options: tuple[str, ...] = ()) -> Case:
@@ -41,11 +38,11 @@ def of_one_number(name: str, *arguments: Any, options: tuple[str, ...] = ()) -> 
     return pointwise(
         module,
         {"x": X},
+        symbols,
         places=places,
         required=("y", "∂L/∂x") if name == "Threshold" else ("y", "f′(x)", "∂L/∂x"),
         options=options,
         more=lambda values: {"f(x)": values["y"], "f′(x)": values["∂L/∂x"] / values["g"]},
-        **symbols,
     )
 
 
@@ -60,7 +57,7 @@ def prelu_s_slope() -> Case:
     """Of the table, where PReLU is a function of one number."""
     module = manual.PReLU(init=0.3, dtype=np.float64)
     return pointwise(
-        module, {"x": X}, w=0.3, more=lambda values: {"f′(x)": values["∂L/∂x"] / values["g"]}
+        module, {"x": X}, {"w": 0.3}, more=lambda values: {"f′(x)": values["∂L/∂x"] / values["g"]}
     )
 
 

@@ -64,15 +64,20 @@ def each(values: Mapping[str, Any], fixed: Iterable[str] = ()) -> list[dict[str,
 def pointwise(
     module: Any,
     inputs: Mapping[str, Any],
+    symbols: Mapping[str, Any] = {},
     *,
     places: Sequence[str] = (),
     required: Sequence[str] = ("y",),
     options: Iterable[str] = (),
     out: str = "y",
     more: Callable[[dict[str, Any]], Mapping[str, Any]] = lambda values: {},
-    **symbols: Any,
 ) -> Case:
-    """A function of single numbers: its formulas hold at every element."""
+    """A function of single numbers: its formulas hold at every element.
+
+    Args:
+        symbols: settings.
+        more: what follows from the values of the pass.
+    """
     values = {**passed(module, inputs, out), **symbols}
     values |= more(values)
     return Case(

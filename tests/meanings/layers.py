@@ -10,7 +10,7 @@ from manual.layers.padding import sources
 
 from ..derivations import Case
 from ..notation import Formula, Meaning
-from .draws import drawn, each, passed, pointwise, ready, within
+from .draws import drawn, passed, pointwise, ready, within
 
 
 def of_indices(
@@ -26,7 +26,9 @@ def of_indices(
     whole = {name: range(r) if isinstance(r, int) else r for name, r in ranges.items()}
     cls = module if isinstance(module, type) else type(module)
     meaning = Meaning(values, whole)
-    return Case(cls, [meaning], tuple(required), tuple(places) or (cls.__name__,), frozenset(options))
+    return Case(
+        cls, [meaning], tuple(required), tuple(places) or (cls.__name__,), frozenset(options)
+    )
 
 
 def seeded(meaning: Meaning, L: str) -> Meaning:
@@ -38,7 +40,9 @@ def from_place(values: np.ndarray, *begin: int) -> Any:
     """An array whose last axes begin at other numbers than 0; it has nothing before."""
 
     def at(*place: Any) -> Any:
-        shifted = [int(i) - b for i, b in zip(place, (*[0] * 8, *begin)[-len(place) :], strict=True)]
+        shifted = [
+            int(i) - b for i, b in zip(place, (*[0] * 8, *begin)[-len(place) :], strict=True)
+        ]
         assert min(shifted) >= 0
         return values[tuple(shifted)]
 
@@ -84,9 +88,7 @@ def tables() -> Iterator[Case]:
     by_s = module.backward(g)
     weight = {"W": module.weight.data, "∂L/∂W": module.weight.grad}
     values = {"x": x, "s": s, "y": y, "g": g, "∂L/∂y": g, "∂L/∂s": by_s, **weight}
-    yield of_indices(
-        module, values, ranges, ("y", "∂L/∂W", "∂L/∂s"), options=['mode="sum"']
-    )
+    yield of_indices(module, values, ranges, ("y", "∂L/∂W", "∂L/∂s"), options=['mode="sum"'])
     module = ready(manual.EmbeddingBag(4, 5, mode="mean"))
     values = passed(module, {"x": x}, parameters={"W": "weight"}) | {"n": 3}
     yield of_indices(module, values, ranges, ("y", "∂L/∂W"), options=['mode="mean"'])
@@ -99,17 +101,17 @@ def dropped() -> Iterator[Case]:
     yield pointwise(
         module,
         {"x": x},
+        {"p": 0.3},
         required=("y", "∂L/∂x"),
         more=lambda values: {"m": (values["y"] != 0) * 1.0},
-        p=0.3,
     )
     alpha = manual.AlphaDropout(0.3, generator=generator)
     yield pointwise(
         alpha,
         {"x": x},
+        {"p": 0.3, "q": 0.7, "α′": alpha.DROPPED},
         required=("y", "∂L/∂x"),
         more=lambda values: {"m": (values["∂L/∂x"] != 0) * 1.0},
-        **{"p": 0.3, "q": 0.7, "α′": alpha.DROPPED},
     )
 
 
@@ -119,9 +121,9 @@ def distances() -> Iterator[Case]:
         values = passed(module, {"x₁": drawn(4), "x₂": drawn(4)}, "d") | {"p": p, "ε": 0.3}
         values = {k: float(v) if np.ndim(v) == 0 else v for k, v in values.items()}
         yield of_indices(module, values, {"i": 4, "j": 4}, ("d", "∂L/∂x₁", "∂L/∂x₂"))
-    module = manual.CosineSimilarity(0, eps=1e-3)
-    values = passed(module, {"x₁": drawn(4), "x₂": drawn(4)}, "c") | {"ε": 1e-3}
-    yield of_indices(module, values, {"i": 4, "j": 4}, ("c", "∂L/∂x₁", "∂L/∂x₂"))
+    alike = manual.CosineSimilarity(0, eps=1e-3)
+    values = passed(alike, {"x₁": drawn(4), "x₂": drawn(4)}, "c") | {"ε": 1e-3}
+    yield of_indices(alike, values, {"i": 4, "j": 4}, ("c", "∂L/∂x₁", "∂L/∂x₂"))
 
 
 def windows() -> Iterator[Case]:
@@ -136,7 +138,11 @@ def windows() -> Iterator[Case]:
     values |= {"∂L/∂x": from_place(values["∂L/∂x"], 1)}
     inside = {"q": range(1, 9), "p": values["y"].shape[-1]}
     yield of_indices(
-        module, values, {"n": 2, "o": 2, "c": 3, "k": 3, **inside}, back, places=["ForwardConvolution"]
+        module,
+        values,
+        {"n": 2, "o": 2, "c": 3, "k": 3, **inside},
+        back,
+        places=["ForwardConvolution"],
     )
     module = ready(manual.ConvTranspose1d(3, 2, 3, stride=2, padding=1, dilation=2))
     plain = passed(module, {"x": x}, parameters=own) | sd
@@ -163,11 +169,11 @@ def pools(x: np.ndarray) -> Iterator[Case]:
         values = row(passed(maximum, {"x": x}))
         maximum.return_indices = True
         values["i"] = maximum(x)[1][0, 0]
-        sizes = {"p": len(values["y"]), "q": 8}
-        yield of_indices(maximum, values, sizes, back, places=[type(maximum).__mro__[1].__name__])
+        shares = {"p": len(values["y"]), "q": 8}
+        yield of_indices(maximum, values, shares, back, places=[type(maximum).__mro__[1].__name__])
     values = row(passed(manual.AvgPool1d(3, 2, padding=1), {"x": x})) | {"s": 2, "K": 3}
     values |= {"x": np.pad(values["x"], 1), "∂L/∂x": from_place(values["∂L/∂x"], 1)}
-    sizes = {"p": len(values["y"]), "k": 3, "q": range(1, 9)}
+    sizes: dict[str, Any] = {"p": len(values["y"]), "k": 3, "q": range(1, 9)}
     yield of_indices(manual.AvgPool1d, values, sizes, back, places=["AvgPool"])
     values = row(passed(manual.LPPool1d(3.0, 3, 2), {"x": np.abs(x) + 0.2})) | {"s": 2, "r": 3.0}
     seen = 2 * len(values["y"]) + 1
@@ -256,7 +262,9 @@ def normalized() -> Iterator[Case]:
     values = passed(batch, {"x": x}, parameters=own)
     values |= {"μ": batch.running_mean, "σ": np.sqrt(batch.running_var + ε)}
     values["x̂"] = (x - values["μ"][:, np.newaxis]) / values["σ"][:, np.newaxis]
-    eval_mode = "In eval mode the running statistics, which are constants, take the place of the batch's"
+    eval_mode = (
+        "In eval mode the running statistics, which are constants, take the place of the batch's"
+    )
     yield of_indices(
         batch, values, channels, ("y", "∂L/∂x"), places=["BatchNorm"], options=[eval_mode]
     )

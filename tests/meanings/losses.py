@@ -1,6 +1,6 @@
 """What the symbols of losses stand for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,10 @@ def gradients(loss: Any, inputs: dict[str, Any], targets: Sequence[str] = ()) ->
 
 
 def of_numbers(
-    loss: Any, inputs: dict[str, Any], options: Sequence[str] = (), **symbols: Any
+    loss: Any,
+    inputs: dict[str, Any],
+    symbols: Mapping[str, Any] = {},
+    options: Sequence[str] = (),
 ) -> Case:
     """A loss of number against number, at each pair of them."""
     loss.reduction = "none"
@@ -50,19 +53,19 @@ def pairwise() -> Iterator[Case]:
         (manual.SmoothL1Loss(beta=0.8), {"β": 0.8}),
         (manual.HuberLoss(delta=0.8), {"δ": 0.8}),
     ):
-        yield of_numbers(loss, x, **symbols)
+        yield of_numbers(loss, x, symbols)
     shares = {"x": within(8), "t": within(8)}
-    yield of_numbers(manual.BCELoss(np.array(1.7)), shares, w=1.7)
-    yield of_numbers(manual.BCELoss(), shares, w=1.0)
+    yield of_numbers(manual.BCELoss(np.array(1.7)), shares, {"w": 1.7})
+    yield of_numbers(manual.BCELoss(), shares, {"w": 1.0})  # as in the table, last
     logits = {"x": FAR, "t": within(8)}
     weighed = manual.BCEWithLogitsLoss(np.array(1.7), pos_weight=np.array(0.6))
-    yield of_numbers(weighed, logits, w=1.7, p=0.6)
-    yield of_numbers(manual.BCEWithLogitsLoss(), logits, w=1.0, p=1.0)
+    yield of_numbers(weighed, logits, {"w": 1.7, "p": 0.6})
+    yield of_numbers(manual.BCEWithLogitsLoss(), logits, {"w": 1.0, "p": 1.0})
     yield of_numbers(manual.KLDivLoss(), logits)
-    yield of_numbers(manual.KLDivLoss(log_target=True), x, ["log_target"])
+    yield of_numbers(manual.KLDivLoss(log_target=True), x, {}, ["log_target"])
     counts = {"x": within(8), "t": np.array([0.4, 0.9, 1.2, 1.6, 2.3, 2.9, 3.4, 4.1])}
     yield of_numbers(manual.PoissonNLLLoss(), counts)
-    yield of_numbers(manual.PoissonNLLLoss(False, eps=0.3), counts, ["log_input=False"], ε=0.3)
+    yield of_numbers(manual.PoissonNLLLoss(False, eps=0.3), counts, {"ε": 0.3}, ["log_input=False"])
     yield stirling(counts)
     yield gaussian()
     yield halved()
@@ -123,18 +126,17 @@ def of_rows(
     targets: Sequence[str] = (),
     required: Sequence[str] = ("l", "∂l/∂x"),
     options: Sequence[str] = (),
-    **symbols: Any,
+    symbols: Mapping[str, Any] = {},
+    more: Callable[[dict[str, Any]], Mapping[str, Any]] = lambda row: {},
 ) -> Case:
     """A loss of which each is of a row: its formulas hold in every row."""
     values = gradients(loss, inputs, targets)
     rows, classes = next(iter(inputs.values())).shape
-    meanings = [
-        Meaning(
-            {**{name: value[n] for name, value in values.items()}, "C": classes, **symbols},
-            {index: range(classes) for index in indices},
-        )
-        for n in range(rows)
-    ]
+    ranges = {index: range(classes) for index in indices}
+    meanings = []
+    for n in range(rows):
+        row = {**{name: value[n] for name, value in values.items()}, "C": classes, **symbols}
+        meanings.append(Meaning({**row, **more(row)}, ranges))
     place = (type(loss).__name__,)
     return Case(type(loss), meanings, tuple(required), place, frozenset(options))
 
@@ -143,15 +145,19 @@ def of_classes() -> Iterator[Case]:
     x, true, w = drawn(5, 4), np.array([2, 0, 3, 3, 1]), within(4)
     likely = within(5, 4)
     one = "One true class t, of weight 1 and not smoothed"
-    yield of_rows(manual.NLLLoss(w, reduction="none"), {"x": x, "t": true}, "c", w=w)
+    yield of_rows(manual.NLLLoss(w, reduction="none"), {"x": x, "t": true}, "c", symbols={"w": w})
     loss = manual.CrossEntropyLoss(w, reduction="none", label_smoothing=0.3)
     both, likely_is = ("l", "∂l/∂x", "∂l/∂q"), ["Of probabilities as targets"]
-    yield of_rows(loss, {"x": x, "q": likely}, "ck", ("x", "q"), both, likely_is, w=w, ε=0.3)
+    yield of_rows(
+        loss, {"x": x, "q": likely}, "ck", ("x", "q"), both, likely_is, {"w": w, "ε": 0.3}
+    )
     plain = manual.CrossEntropyLoss(reduction="none")
-    case = of_rows(plain, {"x": x, "t": true}, "ck", options=[one], w=np.ones(4), ε=0.0)
-    for meaning in case.meanings:
-        meaning.values["q"] = np.eye(4)[meaning.values["t"]]  # type: ignore[index]
-    yield case
+    yield of_rows(
+        *(plain, {"x": x, "t": true}, "ck"),
+        options=[one],
+        symbols={"w": np.ones(4), "ε": 0.0},
+        more=lambda row: {"q": np.eye(4)[row["t"]]},
+    )
 
 
 def margins() -> Iterator[Case]:
@@ -161,7 +167,7 @@ def margins() -> Iterator[Case]:
     meanings = [Meaning(one) for one in each(values)]
     yield Case(type(hinge), meanings, ("l", "∂l/∂x"), ("HingeEmbeddingLoss",))
     pairs = {"x₁": FAR, "x₂": drawn(8), "t": SIGNS}
-    yield of_numbers(manual.MarginRankingLoss(margin=0.4), pairs, margin=0.4)
+    yield of_numbers(manual.MarginRankingLoss(margin=0.4), pairs, {"margin": 0.4})
     soft = manual.SoftMarginLoss(reduction="none")
     values = gradients(soft, {"x": FAR, "t": SIGNS})
     meanings = [Meaning(one) for one in each(values)]
@@ -170,22 +176,22 @@ def margins() -> Iterator[Case]:
     x, true, w = drawn(5, 4), np.array([2, 0, 3, 3, 1]), within(4)
     for p in (1, 2):
         loss = manual.MultiMarginLoss(p, 0.7, w, reduction="none")
-        yield of_rows(loss, {"x": x, "t": true}, "c", p=p, margin=0.7, w=w)
+        yield of_rows(loss, {"x": x, "t": true}, "c", symbols={"p": p, "margin": 0.7, "w": w})
     several = np.array([[2, 0, -1, 1], [1, -1, 0, 0], [3, 2, -1, 0], [0, 1, 2, -1], [3, -1, 0, 1]])
     labels = manual.MultiLabelMarginLoss(reduction="none")
-    case = of_rows(labels, {"x": x, "t": several}, "ij")
-    for meaning, row in zip(case.meanings, several, strict=True):
-        meaning.values["T"] = {*row[: list(row).index(-1)]}  # type: ignore[index]
-    yield case
+    yield of_rows(
+        *(labels, {"x": x, "t": several}, "ij"),
+        more=lambda row: {"T": {*row["t"][: list(row["t"]).index(-1)]}},
+    )
     sure = manual.MultiLabelSoftMarginLoss(w, reduction="none")
     inputs, both = {"x": x, "t": within(5, 4)}, ("l", "∂l/∂x", "∂l/∂t")
-    yield of_rows(sure, inputs, "c", ("x", "t"), both, w=w)
+    yield of_rows(sure, inputs, "c", ("x", "t"), both, symbols={"w": w})
 
     alike = manual.CosineEmbeddingLoss(margin=-0.4, reduction="none")
     alike.EPS = 0.3
     inputs = {"x₁": drawn(6, 3), "x₂": drawn(6, 3), "t": np.array([1, -1, -1, 1, -1, -1])}
     both = ("l", "∂l/∂x₁", "∂l/∂x₂")
-    yield of_rows(alike, inputs, "i", required=both, margin=-0.4, ε=0.3)
+    yield of_rows(alike, inputs, "i", required=both, symbols={"margin": -0.4, "ε": 0.3})
     yield from triplets()
 
 
@@ -196,11 +202,11 @@ def triplets() -> Iterator[Case]:
     settings: dict[str, Any] = {"margin": 0.7, "p": 3, "eps": 0.3, "reduction": "none"}
     loss = manual.TripletMarginLoss(**settings)
     symbols = {"margin": 0.7, "r": 3, "ε": 0.3}
-    yield of_rows(loss, {"a": a, "p": p, "n": n}, "i", required=required, **symbols)
+    yield of_rows(loss, {"a": a, "p": p, "n": n}, "i", required=required, symbols=symbols)
     a, near = p + 2, p + 0.2 * drawn(6, 3)  # nearer to p than to a
     swapped = manual.TripletMarginLoss(**settings, swap=True)
     inputs = {"a": a, "p": p, "n": near}
-    yield of_rows(swapped, inputs, "i", required=required, options=["swap"], **symbols)
+    yield of_rows(swapped, inputs, "i", required=required, options=["swap"], symbols=symbols)
 
 
 def alignment(log_p: np.ndarray, target: list[int], options: Sequence[str] = ()) -> Case:
@@ -246,8 +252,8 @@ def ctc() -> Iterator[Case]:
 
 PAIRWISE = list(pairwise())
 CASES = [*PAIRWISE, *reductions(), *of_classes(), *margins(), *ctc()]
-TABLE = {  # with the settings that the table leaves out
-    case.cls.__name__.removesuffix("Loss"): case
-    for case in PAIRWISE
-    if not case.options and case.meanings[0].values.get("w", 1) == 1
+TABLE = {  # without weights and other forms
+    type(loss).__name__.removesuffix("Loss"): case
+    for loss, case in ((case.cls(), case) for case in PAIRWISE if not case.options)
+    if case.cls is not manual.HalfSquaredError
 }

@@ -17,14 +17,15 @@ STEPS = 9  # so many that RAdam comes to trust v̂
 def of_numbers(
     cls: Any,
     symbols: Mapping[str, Any],
+    settings: Mapping[str, Any],
     options: tuple[str, ...] = (),
     state: Mapping[str, str] = {},
-    **settings: Any,
 ) -> Case:
     """An optimizer of single numbers, several of them side by side.
 
     Args:
         symbols: its settings by their symbols, and what its state begins with.
+        settings: the same by their names.
         state: what is compared beside w: the symbol, and its name in the optimizer's state.
     """
     begin, gradients = drawn(3), drawn(STEPS, 3)
@@ -59,61 +60,48 @@ def adams() -> Iterator[Case]:
     settings: dict[str, Any] = {"lr": η, "betas": betas, "eps": ε}
     symbols = {"η": η, "β₁": betas[0], "β₂": betas[1], "ε": ε, "m": 0.0, "v": 0.0}
     state = {"m": "exp_avg", "v": "exp_avg_sq"}
-    yield of_numbers(manual.Adam, symbols, (), state, **settings)
-    heavy = {**symbols, "λ": 0.4}
-    yield of_numbers(manual.Adam, heavy, ("weight_decay",), state, weight_decay=0.4, **settings)
+    yield of_numbers(manual.Adam, symbols, settings, (), state)
+    heavy, decay = {**symbols, "λ": 0.4}, {**settings, "weight_decay": 0.4}
+    yield of_numbers(manual.Adam, heavy, decay, ("weight_decay",), state)
     largest = {**symbols, "u": 0.0}
-    yield of_numbers(manual.Adam, largest, ("amsgrad",), state, amsgrad=True, **settings)
-    yield of_numbers(manual.AdamW, heavy, (), state, weight_decay=0.4, **settings)
+    yield of_numbers(manual.Adam, largest, {**settings, "amsgrad": True}, ("amsgrad",), state)
+    yield of_numbers(manual.AdamW, heavy, decay, (), state)
     looking = {**symbols, "ψ": 7.0, "P": 1.0, "c": 0.0}
-    yield of_numbers(manual.NAdam, looking, (), state, momentum_decay=7.0, **settings)
-    yield of_numbers(manual.RAdam, symbols, (), state, **settings)
+    yield of_numbers(manual.NAdam, looking, {**settings, "momentum_decay": 7.0}, (), state)
+    yield of_numbers(manual.RAdam, symbols, settings, (), state)
     greatest = {**{k: v for k, v in symbols.items() if k != "v"}, "u": 0.0}
-    yield of_numbers(
-        manual.Adamax, greatest, (), {"m": "exp_avg", "u": "exp_inf"}, **settings
-    )
+    yield of_numbers(manual.Adamax, greatest, settings, (), {"m": "exp_avg", "u": "exp_inf"})
 
 
 def others() -> Iterator[Case]:
+    settings: dict[str, Any] = {"lr": 0.3, "momentum": 0.7}
+    symbols = {"η": 0.3, "μ": 0.7, "d": 0.4, "v": 0.0}
+    damped = {**settings, "dampening": 0.4}
+    yield of_numbers(manual.SGD, symbols, damped, (), {"v": "momentum_buffer"})
+    ahead = {**settings, "nesterov": True, "weight_decay": 0.4}
     yield of_numbers(
-        manual.SGD,
-        {"η": 0.3, "μ": 0.7, "d": 0.4, "v": 0.0},
-        **{"lr": 0.3, "momentum": 0.7, "dampening": 0.4},
-        state={"v": "momentum_buffer"},
+        manual.SGD, {**symbols, "d": 0.0, "λ": 0.4}, ahead, ("nesterov", "weight_decay")
     )
-    yield of_numbers(
-        manual.SGD,
-        {"η": 0.3, "μ": 0.7, "d": 0.0, "v": 0.0, "λ": 0.4},
-        ("nesterov", "weight_decay"),
-        **{"lr": 0.3, "momentum": 0.7, "nesterov": True, "weight_decay": 0.4},
-    )
-    averaged = {"lr": 0.3, "λ′": 0.4, "α": 0.6, "t₀": 3, "η": 0.3, "μ": 1.0, "ax": 0.0}
-    settings: dict[str, Any] = {"lr": 0.3, "lambd": 0.4, "alpha": 0.6, "t0": 3}
-    yield of_numbers(manual.ASGD, averaged, (), {"ax": "ax"}, **settings)
-    yield of_numbers(
-        manual.Adagrad,
-        {"η": 0.3, "decay": 0.4, "s": 0.5, "ε": 0.2},
-        **{"lr": 0.3, "lr_decay": 0.4, "initial_accumulator_value": 0.5, "eps": 0.2},
-        state={"s": "sum"},
-    )
-    yield of_numbers(
-        manual.Adadelta,
-        {"η": 0.3, "ρ": 0.7, "ε": 0.2, "s": 0.0, "d": 0.0},
-        **{"lr": 0.3, "rho": 0.7, "eps": 0.2},
-        state={"s": "square_avg", "d": "acc_delta"},
-    )
+    symbols = {"lr": 0.3, "λ′": 0.4, "α": 0.6, "t₀": 3, "η": 0.3, "μ": 1.0, "ax": 0.0}
+    settings = {"lr": 0.3, "lambd": 0.4, "alpha": 0.6, "t0": 3}
+    yield of_numbers(manual.ASGD, symbols, settings, (), {"ax": "ax"})
+    symbols = {"η": 0.3, "decay": 0.4, "s": 0.5, "ε": 0.2}
+    settings = {"lr": 0.3, "lr_decay": 0.4, "initial_accumulator_value": 0.5, "eps": 0.2}
+    yield of_numbers(manual.Adagrad, symbols, settings, (), {"s": "sum"})
+    symbols = {"η": 0.3, "ρ": 0.7, "ε": 0.2, "s": 0.0, "d": 0.0}
+    settings = {"lr": 0.3, "rho": 0.7, "eps": 0.2}
+    state = {"s": "square_avg", "d": "acc_delta"}
+    yield of_numbers(manual.Adadelta, symbols, settings, (), state)
     symbols = {"η": 0.3, "α": 0.7, "ε": 0.2, "s": 0.0}
     settings = {"lr": 0.3, "alpha": 0.7, "eps": 0.2}
-    yield of_numbers(manual.RMSprop, symbols, (), {"s": "square_avg"}, **settings)
-    more = {**symbols, "ḡ": 0.0, "b": 0.0, "μ": 0.6}
-    options = ("centered", "momentum")
+    yield of_numbers(manual.RMSprop, symbols, settings, (), {"s": "square_avg"})
+    symbols |= {"ḡ": 0.0, "b": 0.0, "μ": 0.6}
+    settings |= {"centered": True, "momentum": 0.6}
     state = {"ḡ": "grad_avg", "b": "momentum_buffer"}
-    yield of_numbers(
-        manual.RMSprop, more, options, state, centered=True, momentum=0.6, **settings
-    )
-    signs = {"s": 0.3, "h": 0.0, "grow": 1.4, "shrink": 0.6, "smallest": 0.2, "largest": 0.7}
+    yield of_numbers(manual.RMSprop, symbols, settings, ("centered", "momentum"), state)
+    symbols = {"s": 0.3, "h": 0.0, "grow": 1.4, "shrink": 0.6, "smallest": 0.2, "largest": 0.7}
     settings = {"lr": 0.3, "etas": (0.6, 1.4), "step_sizes": (0.2, 0.7)}
-    yield of_numbers(manual.Rprop, signs, (), {"s": "step_size", "h": "prev"}, **settings)
+    yield of_numbers(manual.Rprop, symbols, settings, (), {"s": "step_size", "h": "prev"})
 
 
 def muon(shape: tuple[int, int], nesterov: bool, adjust: str | None) -> Case:
@@ -135,12 +123,25 @@ def muon(shape: tuple[int, int], nesterov: bool, adjust: str | None) -> Case:
         split = {"U": U, "S": np.diag(S), "V": Vᵀ.T}
         steps.append(({"g": g, **split}, {"m": m, "w": parameter.data.copy()}))
     options = {*(["nesterov"] if nesterov else []), *([adjust] if adjust else [])}
-    return Case(
-        manual.Muon, [(Meaning(symbols), tuple(steps))], (), ("Muon",), frozenset(options)
-    )
+    return Case(manual.Muon, [(Meaning(symbols), tuple(steps))], (), ("Muon",), frozenset(options))
+
+
+def clipped() -> Case:
+    """Of two gradients as one vector, too long and short enough."""
+    steps = []
+    for g in (np.array([3.0, -4.0, 1.2]), np.array([0.1, 0.2, -0.3])):
+        parameters = [manual.Parameter(g[:2]), manual.Parameter(g[2:])]
+        for parameter in parameters:
+            parameter.grad = parameter.data.copy()
+        manual.clip_grad_norm_(parameters, 0.7)
+        after = np.concatenate([parameter.grad for parameter in parameters])
+        steps.append(({"g": g}, {"g": after}))
+    meaning = Meaning({"max_norm": 0.7})
+    return Case(manual.clip_grad_norm_, [(meaning, tuple(steps))], (), ("clip_grad_norm_",))
 
 
 CASES = [
+    clipped(),
     *adams(),
     *others(),
     muon((3, 4), True, None),

@@ -17,14 +17,14 @@ def steps() -> Iterator[Case]:
     """One step of a recurrence, at each of some numbers: what is between the linear layers."""
     for name, f in (("tanh", np.tanh), ("relu", lambda z: max(z, 0.0))):
         cell = manual.RNNCell(1, 1, nonlinearity=name)
-        zx, zh, δ = drawn(6), drawn(6), drawn(6)
+        zx, zh, δ = np.array([-1.4, -0.6, -0.2, 0.3, 0.8, 1.7]), np.full(6, 0.05), drawn(6)
         (h,), kept = cell.step(zx[np.newaxis], zh[np.newaxis].copy(), (zh,))
         by_zx, by_zh, _ = cell.step_back(kept, (δ,))
         values = {"zx": zx, "zh": zh, "h′": h, "δ": δ, "∂L/∂h′": δ}
         values |= {"∂L/∂zx": by_zx[0], "∂L/∂zh": by_zh[0]}
         meanings = [Meaning({**one, "f": f}) for one in each(values)]
-        required = ("h′", "∂L/∂zx", "∂L/∂zh")
-        yield Case(manual.RNNCell, meanings, required, ("RNNStep",), frozenset({name}))
+        back = ("h′", "∂L/∂zx", "∂L/∂zh")
+        yield Case(manual.RNNCell, meanings, back, ("RNNStep",), frozenset({name}))
 
     zx, zh, h, c, δₕ, δ_c = drawn(4, 6), drawn(4, 6), drawn(6), drawn(6), drawn(6), drawn(6)
     (after, c_after), kept = manual.LSTMCell(1, 1).step(zx, zh.copy(), (h, c))
@@ -171,6 +171,54 @@ def networks() -> Iterator[Case]:
     ]
     yield Case(manual.Sequential, meanings, ("y", "∂L/∂y"), ("Sequential",))
     yield perceptron()
+    yield from residuals()
+
+
+def back_of(part: Any, x: np.ndarray) -> Any:
+    """What a module hands back of a gradient, after a forward pass on x."""
+
+    def back(g: np.ndarray) -> Any:
+        part(x)
+        return part.backward(g)
+
+    return back
+
+
+def residuals() -> Iterator[Case]:
+    head = "manual/layers/transformer.py"
+    for norm_first in (True, False):
+        layer = manual.TransformerEncoderLayer(4, 2, 3, 0.0, norm_first=norm_first)
+        ready(layer)
+        x, F, norm = drawn(3, 4), ready(manual.Linear(4, 4)), dict(layer.children())["norm1"]
+        y = layer.residual(1, x, F)
+        g = drawn(3, 4)
+        by_x = layer.back_residual(1, g, F.backward)
+        inside = (norm(x), x) if norm_first else (x, x + F(x))
+        for module in (layer, F):
+            module.forget_passes()
+        values = {"x": x, "y": y, "g": g, "∂L/∂x": by_x, "F": silent(F), "norm": silent(norm)}
+        values |= {"Fᵀ": back_of(F, inside[0]), "normᵀ": back_of(norm, inside[1])}
+        option = ["norm_first" if norm_first else "else"]
+        yield of_indices(layer, values, {}, ("y", "∂L/∂x"), places=[head], options=option)
+    block = ready(manual.ResidualBlock(2))
+    x = drawn(2, 2, 3, 3)
+    values = passed(block, {"x": x})
+    F, relu = block.branch, block.relu
+    before = x + F(x)
+    F.forget_passes()
+    values |= {"F": silent(F), "relu": silent(relu)}
+    values |= {"Fᵀ": back_of(F, x), "reluᵀ": back_of(relu, before)}
+    yield of_indices(block, values, {}, ("y", "∂L/∂x"))
+
+
+def silent(module: Any) -> Any:
+    """Its forward, of which nothing is kept to be run backward."""
+
+    def forward(x: np.ndarray) -> Any:
+        with manual.no_grad():
+            return module(x)
+
+    return forward
 
 
 def perceptron() -> Case:
@@ -178,7 +226,7 @@ def perceptron() -> Case:
     x, g = drawn(6, 3), drawn(6, 2)
     y = network(x)
     by_x = network.backward(g)
-    linears = [m for _, m in network.named_modules() if isinstance(m, manual.Linear)]
+    linears: list[Any] = [m for _, m in network.named_modules() if isinstance(m, manual.Linear)]
     h, z = {0: x}, {}
     for k, layer in enumerate(linears, 1):
         z[k] = h[k - 1] @ layer.weight.data.T + layer.bias.data
