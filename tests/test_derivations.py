@@ -141,6 +141,21 @@ def test_a_docstring_fits_on_a_screen(name: str) -> None:
     assert len(own) <= 45
 
 
+def test_the_rules_hold() -> None:
+    """Those that the package's page names, of functions that stand for any."""
+    rules = [one for one in formulas_in("manual", manual.__doc__ or "") if "d/dx" in one.text]
+    assert len(rules) == 7
+    definitions = {
+        "u": ([], Formula.read("x² + cos x").sides[0]),
+        "v": ([], Formula.read("e^(−x) + 2x").sides[0]),
+        "f": (["z"], Formula.read("z³ − sin z").sides[0]),
+    }
+    for rule in rules:
+        for text in (rule.text, *sign_changes(rule.text)):
+            case = Case(manual, [Meaning({"x": 1.3, "n": 3.0}, {}, definitions)])
+            assert fails([replace(rule, text=text)], case) == (text != rule.text), text
+
+
 # ---- tables
 
 

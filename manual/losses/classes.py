@@ -116,7 +116,7 @@ def weighted(W: Array, log_p: Array) -> Any:
 
 
 class CrossEntropyLoss(NLLLoss):
-    """l = −Σ_c W_c log p_c: how surprised the probabilities p, softmax of the scores x, are by W.
+    """l = −Σ_c W_c log p_c: how surprised p, the softmax of the scores x, is by the target W.
 
     p_c = e^x_c/Σₖ e^xₖ
     W_c = w_c ((1 − ε) q_c + ε/C)       q is 1 for the true class and 0 for others, or the target's

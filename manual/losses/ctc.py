@@ -19,7 +19,7 @@ class CTCLoss(Loss):
 
     Forward, with αₜ(s) all ways to be at l′ₛ at step t, its output included:
         qₜ(s) = e^pₜ(l′ₛ)                           the probability of that output
-        k(s) = [s > 2 and l′ₛ ≠ l′ₛ₋₂]
+        k(s) = [s > 2 and l′ₛ ≠ l′ₛ₋₂]              whether s may be reached from s − 2
         α₁(s) = [s ≤ 2] q₁(s)                       a path begins with a blank or the first label
         αₜ(s) = qₜ(s) (αₜ₋₁(s) + αₜ₋₁(s − 1) + k(s) αₜ₋₁(s − 2)) for t > 1
         P = α_T(2S + 1) + α_T(2S)                   and ends with the last blank or label

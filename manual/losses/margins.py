@@ -321,9 +321,12 @@ class CosineEmbeddingLoss(MarginLoss):
 class TripletMarginLoss(MarginLoss):
     """l = (z)₊, with z = d(a, p) − d(a, n) + margin: the anchor a is to be nearer to p than to n.
 
-    d is PairwiseDistance's, of the order r, called p in the code; u, derived there, is its slope
-    for xᵢ. yᵢ goes into it as −yᵢ, and has −u. The slope of (z)₊ is [z ≥ 0], so by the chain rule
-        d(x, y) = (Σᵢ |xᵢ − yᵢ + ε|^r)^(1/r)
+    d(x, y) = (Σᵢ |xᵢ − yᵢ + ε|^r)^(1/r), a norm of the order r, called p in the code.
+    Of one distance, D = d(a, p) with vᵢ = aᵢ − pᵢ + ε:
+        ∂D/∂aᵢ = 1/r (Σⱼ |vⱼ|^r)^(1/r − 1) · r |vᵢ|^(r − 1) sign vᵢ     chain rule: root, power, size
+               = sign vᵢ (|vᵢ|/D)^(r − 1)                               the sum is D to the power r
+        ∂D/∂pᵢ = −∂D/∂aᵢ                                                pᵢ goes into vᵢ as −pᵢ
+    Called u of the two vectors, and with [z ≥ 0] for the slope of (z)₊, that is by the chain rule
         u(x, y, i) = sign(xᵢ − yᵢ + ε) (|xᵢ − yᵢ + ε|/d(x, y))^(r − 1)
         ∂l/∂aᵢ = [z ≥ 0] (u(a, p, i) − u(a, n, i))      both distances begin at the anchor
         ∂l/∂pᵢ = −[z ≥ 0] u(a, p, i)

@@ -2,11 +2,11 @@
 
 The notation is that of the package `optim`; m and v are the running means of g and g².
 
-    Adam      w ← w − η m̂/(√v̂ + ε)
+    Adam      the mean of g over the root of that of g²
     AdamW     Adam, with its weight decay beside the step
-    NAdam     Adam, with m̂ as the next step will have it
-    RAdam     Adam, once v̂ can be trusted
-    Adamax    w ← w − η m̂/u, u the largest |g| of late
+    NAdam     Adam, with the mean as the next step will have it
+    RAdam     Adam, once the mean of g² can be trusted
+    Adamax    Adam, with the largest |g| of late below
 """
 
 import math
@@ -139,7 +139,7 @@ class NAdam(Optimizer):
         m ← β₁ m + (1 − β₁) g               m, v and v̂ as in Adam
         v ← β₂ v + (1 − β₂) g²
         v̂ = v/(1 − β₂ᵗ)
-        μₜ = β₁ (1 − ½ 0.96^(t ψ))          the momentum of step t: about ½ β₁ at first, then β₁
+        μₜ = β₁ (1 − ½ 0.96^(t ψ))          the momentum of step t: from about ½ β₁ up to β₁
         P ← P μₜ                            μ₁ μ₂ … μₜ, from 1 on
         m̂ = μₜ₊₁ m/(1 − P μₜ₊₁) + (1 − μₜ) g/(1 − P)
         w ← w − η m̂/(√v̂ + ε)                ψ is called momentum_decay
@@ -149,7 +149,8 @@ class NAdam(Optimizer):
     the weights of all gradients add up to, in a mean that is kept with these μ:
         c ← μₜ c + (1 − μₜ)                 the old weights shrink by μₜ, the new one is added
         c = 1 − P                           for 1 − c becomes μₜ (1 − c), from 1 on
-    and one step later with one more factor, μₜ₊₁. Where all μ are equal it is Adam's 1 − μᵗ.
+    and one step later with one more factor, μₜ₊₁. Where all μ are equal it is Adam's 1 − μᵗ. m
+    itself is kept with β₁, as in PyTorch.
 
     Source: Dozat, 2016.
     """
@@ -198,6 +199,8 @@ class RAdam(Optimizer):
         v ← β₂ v + (1 − β₂) g²
         m̂ = m/(1 − β₁ᵗ)
         w ← w − η r m̂ √(1 − β₂ᵗ)/(√v + ε) where ρ > 5, else w − η m̂
+
+    The step is r m̂/√v̂, but for the place of ε; v̂ is v/(1 − β₂ᵗ).
 
     How many gradients v̂ is worth, ρ: in a mean of ρ of them the mean age is (ρ + 1)/2, the newest
     being 1 old. v̂ weighs what is i old by β₂^(i − 1), so that, the series summed up,

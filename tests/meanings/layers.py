@@ -71,9 +71,9 @@ def linear() -> Iterator[Case]:
     yield of_indices(module, values, {"n": 5, "k": 2, "i": 3, "j": 4}, required)
     yield pointwise(manual.Identity(), {"x": drawn(4)}, required=("y", "∂L/∂x"))
     values = passed(manual.Flatten(), {"x": drawn(2, 3, 4, 5)}) | {"H": 4, "W": 5}
-    yield of_indices(manual.Flatten, values, {"n": 2, "c": 3, "h": 4, "w": 5}, ("∂L/∂x",))
+    yield of_indices(manual.Flatten, values, {"n": 2, "c": 3, "h": 4, "w": 5}, ("y", "∂L/∂x"))
     values = passed(manual.Unflatten(1, (3, 4)), {"x": drawn(2, 12)}) | {"H": 4}
-    yield of_indices(manual.Unflatten, values, {"n": 2, "c": 3, "h": 4}, ("y",))
+    yield of_indices(manual.Unflatten, values, {"n": 2, "c": 3, "h": 4}, ("y", "∂L/∂x"))
 
 
 def tables() -> Iterator[Case]:
@@ -187,7 +187,7 @@ def pools(x: np.ndarray) -> Iterator[Case]:
     g = drawn(*y.shape)
     grad = unpool.backward(g)
     values = row({"x": x[:1, :1, :4], "i": i, "y": y, "g": g, "∂L/∂x": grad})
-    yield of_indices(unpool, values, {"p": 4}, ("∂L/∂x",), places=["MaxUnpool"])
+    yield of_indices(unpool, values, {"p": 4}, back, places=["MaxUnpool"])
     pad = manual.ReflectionPad1d((2, 1))
     values = row(passed(pad, {"x": x}))
     values["source"] = lambda q: sources(8, 2, 1, "reflect")[int(q)]
@@ -195,6 +195,7 @@ def pools(x: np.ndarray) -> Iterator[Case]:
 
 
 def moved() -> Iterator[Case]:
+    back = ("y", "∂L/∂x")
     settings = {"s": 2, "d": 2, "padding": 1, "K": 3}
     sizes: dict[str, Any] = {"kernel_size": (1, 3), "stride": (1, 2), "dilation": (1, 2)}
     sizes["padding"] = (0, 1)
@@ -203,26 +204,26 @@ def moved() -> Iterator[Case]:
     values = {k: v[:, :, 0] if np.ndim(v) == 4 else v for k, v in plain.items()} | settings
     values["x"] = zero_outside(values["x"])
     ranges = {"n": 2, "c": 3, "k": 3, "p": plain["y"].shape[-1], "q": 8}
-    yield of_indices(unfold, values, ranges, ("∂L/∂x",), places=["Unfold"])
+    yield of_indices(unfold, values, ranges, back)
     fold = manual.Fold((1, 8), **sizes)
     plain = passed(fold, {"x": drawn(*plain["y"].shape)})
     values = {k: v[:, :, 0] if np.ndim(v) == 4 else v for k, v in plain.items()} | settings
     values["g"] = zero_outside(values["g"])
-    yield of_indices(fold, values, ranges, ("y",), places=["Fold"])
+    yield of_indices(fold, values, ranges, back)
     ranges = {"c": 2, "h": 3, "w": 4, "i": 2, "j": 2}
     values = passed(manual.PixelShuffle(2), {"x": drawn(8, 3, 4)}) | {"r": 2}
-    yield of_indices(manual.PixelShuffle, values, ranges, ())
+    yield of_indices(manual.PixelShuffle, values, ranges, back)
     values = passed(manual.PixelUnshuffle(2), {"x": drawn(2, 6, 8)}) | {"r": 2}
-    yield of_indices(manual.PixelUnshuffle, values, ranges, ())
+    yield of_indices(manual.PixelUnshuffle, values, ranges, back)
     values = passed(manual.ChannelShuffle(2), {"x": drawn(1, 6, 1, 1)})
     values = {k: np.ravel(v) for k, v in values.items()} | {"G": 2, "C": 3}
-    yield of_indices(manual.ChannelShuffle, values, {"i": 2, "c": 3}, ())
+    yield of_indices(manual.ChannelShuffle, values, {"i": 2, "c": 3}, back)
     larger = manual.Upsample(7, mode="linear")
     with manual.no_grad():
         A = larger(np.eye(4)[:, np.newaxis])[:, 0].T
     values = {k: np.ravel(v) for k, v in passed(larger, {"x": drawn(1, 1, 4)}).items()}
     yield of_indices(
-        *(larger, values | {"A": A}, {"i": 7, "j": 4}, ("y", "∂L/∂x")),
+        *(larger, values | {"A": A}, {"i": 7, "j": 4}, back),
         places=["manual/layers/resampling.py"],
     )
 

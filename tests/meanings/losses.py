@@ -202,11 +202,11 @@ def triplets() -> Iterator[Case]:
     settings: dict[str, Any] = {"margin": 0.7, "p": 3, "eps": 0.3, "reduction": "none"}
     loss = manual.TripletMarginLoss(**settings)
     symbols = {"margin": 0.7, "r": 3, "ε": 0.3}
-    yield of_rows(loss, {"a": a, "p": p, "n": n}, "i", required=required, symbols=symbols)
+    yield of_rows(loss, {"a": a, "p": p, "n": n}, "ij", required=required, symbols=symbols)
     a, near = p + 2, p + 0.2 * drawn(6, 3)  # nearer to p than to a
     swapped = manual.TripletMarginLoss(**settings, swap=True)
     inputs = {"a": a, "p": p, "n": near}
-    yield of_rows(swapped, inputs, "i", required=required, options=["swap"], symbols=symbols)
+    yield of_rows(swapped, inputs, "ij", required=required, options=["swap"], symbols=symbols)
 
 
 def alignment(log_p: np.ndarray, target: list[int], options: Sequence[str] = ()) -> Case:
