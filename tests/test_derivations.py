@@ -19,7 +19,7 @@ import pytest
 import manual
 from torch_ref.explaining.derivation import derivations_of
 
-from .derivations import (
+from .derivations.docstrings import (
     Case,
     Printed,
     applying,
@@ -29,8 +29,9 @@ from .derivations import (
     sign_changes,
     table_in,
 )
+from .derivations.meaning import Formula, Meaning
+from .derivations.notation import UnreadableError
 from .meanings import CASES, TABLES
-from .notation import Formula, Meaning, UnreadableError
 
 BY_CLASS: dict[Any, list[Case]] = defaultdict(list)
 for one in CASES:

@@ -323,7 +323,7 @@ class TripletMarginLoss(MarginLoss):
 
     d(x, y) = (Σᵢ |xᵢ − yᵢ + ε|^r)^(1/r), a norm of the order r, called p in the code.
     Of one distance, D = d(a, p) with vᵢ = aᵢ − pᵢ + ε:
-        ∂D/∂aᵢ = 1/r (Σⱼ |vⱼ|^r)^(1/r − 1) · r |vᵢ|^(r − 1) sign vᵢ     chain rule: root, power, size
+        ∂D/∂aᵢ = 1/r (Σⱼ |vⱼ|^r)^(1/r − 1) · r |vᵢ|^(r − 1) sign vᵢ     chain rule: root, power, |·|
                = sign vᵢ (|vᵢ|/D)^(r − 1)                               the sum is D to the power r
         ∂D/∂pᵢ = −∂D/∂aᵢ                                                pᵢ goes into vᵢ as −pᵢ
     Called u of the two vectors, and with [z ≥ 0] for the slope of (z)₊, that is by the chain rule

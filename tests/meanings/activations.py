@@ -8,8 +8,8 @@ import numpy as np
 import manual
 from manual.models.mlp import ACTIVATIONS
 
-from ..derivations import Case
-from ..notation import Meaning
+from ..derivations.docstrings import Case
+from ..derivations.meaning import Meaning
 from .draws import drawn, named, passed, pointwise, ready
 
 SETTINGS: dict[str, dict[str, float]] = {  # of the class, by the symbol

@@ -8,8 +8,8 @@ import numpy as np
 import manual
 from manual.layers.padding import sources
 
-from ..derivations import Case
-from ..notation import Formula, Meaning
+from ..derivations.docstrings import Case
+from ..derivations.meaning import Formula, Meaning
 from .draws import drawn, passed, pointwise, ready, within
 
 

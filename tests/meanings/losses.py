@@ -8,8 +8,8 @@ import numpy as np
 import manual
 from manual.losses.ctc import walk
 
-from ..derivations import Case
-from ..notation import Meaning
+from ..derivations.docstrings import Case
+from ..derivations.meaning import Meaning
 from .draws import drawn, each, within
 
 FAR = np.array([-2.6, -1.3, -0.6, -0.2, 0.15, 0.5, 1.4, 2.9])  # on either side of every kink

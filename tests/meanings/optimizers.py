@@ -7,8 +7,8 @@ import numpy as np
 
 import manual
 
-from ..derivations import Case
-from ..notation import Meaning
+from ..derivations.docstrings import Case
+from ..derivations.meaning import Meaning
 from .draws import drawn
 
 STEPS = 9  # so many that RAdam comes to trust v̂

@@ -8,8 +8,8 @@ import numpy as np
 
 import manual
 
-from ..derivations import Case
-from ..notation import Meaning
+from ..derivations.docstrings import Case
+from ..derivations.meaning import Meaning
 from .draws import drawn
 
 B = 0.7  # the optimizer's own rate

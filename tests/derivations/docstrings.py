@@ -16,7 +16,7 @@ import numpy as np
 
 from torch_ref.explaining.derivation import derivations_of
 
-from .notation import Formula, Latest, Meaning, equal
+from .meaning import Formula, Latest, Meaning, equal
 
 NO_DERIVATION = ("Shapes", "Args:", "Returns:", "Raises:", "Source", "forward(", "backward(")
 
