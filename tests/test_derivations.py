@@ -70,39 +70,45 @@ def cases_of(name: str) -> list[Case]:
     return BY_CLASS[getattr(manual, name)]
 
 
+def said_of(name: str) -> set[Printed]:
+    """The formulas of a class, of all its cases."""
+    return {one for case in cases_of(name) for one in formulas_of(case)}
+
+
 @cache
-def held(name: str) -> frozenset[Printed]:
-    """The formulas of a class that were compared with the code, in any of its cases."""
-    return frozenset().union(*(check(formulas_of(case), case) for case in cases_of(name)))
+def held(name: str) -> list[set[Printed]]:
+    """Those that were compared with the code, in each case of a class."""
+    return [check(formulas_of(case), case) for case in cases_of(name)]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_formulas_give_what_the_code_gives(name: str) -> None:
-    printed = {one for case in cases_of(name) for one in formulas_of(case)}
-    assert printed
-    assert printed - held(name) == set()
+    assert said_of(name)
+    assert said_of(name) == set().union(*held(name))
 
 
-def fails(printed: list[Printed], case: Case) -> bool:
-    """Whether the formulas do not hold; one that cannot be read raises."""
+def fails(printed: list[Printed], case: Case, one: Printed) -> bool:
+    """Whether the formulas do not hold, or one says nothing; what cannot be read raises."""
     try:
-        check(printed, case)
+        return one not in check(printed, case)
     except (AssertionError, ArithmeticError, LookupError, ValueError):
         return True
-    return False
 
 
 def noticed(case: Case, one: Printed, changed: str) -> bool:
-    """Whether a case fails where one of its formulas reads so."""
-    return fails([replace(p, text=changed) if p == one else p for p in formulas_of(case)], case)
+    """Whether a case fails where one of its formulas reads so, or it says nothing any more."""
+    other = replace(one, text=changed)
+    printed = [other if p == one else p for p in formulas_of(case)]
+    return fails(printed, case, other)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_changed_sign_is_noticed(name: str) -> None:
     """Each + and each − of each formula, turned by itself."""
-    for one in sorted(held(name), key=lambda printed: printed.text):
-        cases = [case for case in cases_of(name) if one in formulas_of(case)]
+    for one in sorted(said_of(name), key=lambda printed: printed.text):
+        pairs = zip(cases_of(name), held(name), strict=True)
+        cases = [case for case, compared in pairs if one in compared]
         for changed in sign_changes(one.text):
             assert any(noticed(case, one, changed) for case in cases), changed
 
@@ -111,7 +117,7 @@ def test_every_formula_is_evaluated() -> None:
     """Of every public class, as `backprop explain` shows it."""
     printed = {one for public in PUBLIC.values() for one in derivation(public)}
     found = {(one.place, one.text) for one in printed}
-    evaluated = {(one.place, one.text) for name in NAMES for one in held(name)}
+    evaluated = {(one.place, one.text) for name in NAMES for one in said_of(name)}
     of_code = {one for one in found if one[0] in NOTHING_TO_DERIVE}
     assert found - evaluated - of_code == set()
 
@@ -127,7 +133,7 @@ def test_every_public_class_derives_what_it_computes(name: str) -> None:
         return
     places = {one.place for one in derivation(public)}
     assert places
-    assert places <= {one.place for other in NAMES for one in held(other)}
+    assert places <= {place for case in CASES for place in case.places}
     if issubclass_of_module(public):
         assert re.search(r"∂L/∂|∂l/∂|f′\(x\) = ", text)
 
@@ -154,7 +160,8 @@ def test_the_rules_hold() -> None:
     for rule in rules:
         for text in (rule.text, *sign_changes(rule.text)):
             case = Case(manual, [Meaning({"x": 1.3, "n": 3.0}, {}, definitions)])
-            assert fails([replace(rule, text=text)], case) == (text != rule.text), text
+            written = replace(rule, text=text)
+            assert fails([written], case, written) == (text != rule.text), text
 
 
 # ---- tables
@@ -189,8 +196,9 @@ def test_a_changed_sign_in_a_table_is_noticed(module: str, name: str) -> None:
     printed, case = row_of(module, name)
     for one in (p for p in printed if p.place == name):
         for changed in sign_changes(one.text):
-            others = [replace(p, text=changed) if p == one else p for p in printed]
-            assert fails(others, case), changed
+            other = replace(one, text=changed)
+            others = [other if p == one else p for p in printed]
+            assert fails(others, case, other), changed
 
 
 def test_every_table_is_known() -> None:

@@ -360,7 +360,11 @@ class Formula:
             parameters.append(argument[1])
         if text in meaning.values and arguments is not None:
             return None
-        return base + "".join(part for part, _ in kept), parameters
+        name = base + "".join(part for part, _ in kept)
+        known, _ = meaning.parted(base, pieces)
+        if known in meaning.values and known != name:
+            return None  # it is an element of something: α₁ of α
+        return name, parameters
 
     def check(self, meaning: Meaning) -> bool:
         """Compare every other side with the first.

@@ -22,7 +22,7 @@ SETTINGS: dict[str, dict[str, float]] = {  # of the class, by the symbol
     "Hardshrink": {"λ": 0.6},
     "Softshrink": {"λ": 0.6},
 }
-X = np.array([-7.3, -4.1, -2.3, -0.9, -0.35, 0.3, 0.8, 1.9, 3.7, 6.4])
+X = np.array([-7.3, -4.1, -3.4, -2.3, -0.9, -0.35, 0.3, 0.8, 1.9, 3.7, 6.4])
 OF_ONE_NUMBER = [*(n for n in ACTIVATIONS if n not in ("Identity", "PReLU")), "Threshold"]
 
 

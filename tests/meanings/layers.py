@@ -61,14 +61,14 @@ def zero_outside(values: np.ndarray) -> Any:
 def linear() -> Iterator[Case]:
     own = {"W": "weight", "b": "bias"}
     back = ("y", "∂L/∂x", "∂L/∂W", "∂L/∂b")
-    sizes = {"n": 5, "i": 2, "j": 3}
+    sizes = {"n": 4, "i": 2, "j": 3}
     for module in (manual.Linear(3, 2), manual.Conv1D(2, 3)):
-        values = passed(ready(module), {"x": drawn(5, 3)}, parameters=own)
+        values = passed(ready(module), {"x": drawn(4, 3)}, parameters=own)
         yield of_indices(module, values, sizes, back)
-    module = ready(manual.Bilinear(3, 4, 2))
-    values = passed(module, {"x₁": drawn(5, 3), "x₂": drawn(5, 4)}, parameters=own)
+    module = ready(manual.Bilinear(2, 4, 3))
+    values = passed(module, {"x₁": drawn(2, 2), "x₂": drawn(2, 4)}, parameters=own)
     required = ("y", "∂L/∂x₁", "∂L/∂x₂", "∂L/∂W", "∂L/∂b")
-    yield of_indices(module, values, {"n": 5, "k": 2, "i": 3, "j": 4}, required)
+    yield of_indices(module, values, {"n": 2, "k": 3, "i": 2, "j": 4}, required)
     yield pointwise(manual.Identity(), {"x": drawn(4)}, required=("y", "∂L/∂x"))
     values = passed(manual.Flatten(), {"x": drawn(2, 3, 4, 5)}) | {"H": 4, "W": 5}
     yield of_indices(manual.Flatten, values, {"n": 2, "c": 3, "h": 4, "w": 5}, ("y", "∂L/∂x"))
@@ -131,8 +131,8 @@ def windows() -> Iterator[Case]:
     own = {"W": "weight", "b": "bias"}
     back = ("y", "∂L/∂x", "∂L/∂W", "∂L/∂b")
     sd = {"s": 2, "d": 2}
-    x = drawn(2, 3, 8)
-    module = ready(manual.Conv1d(3, 2, 3, stride=2, padding=1, dilation=2))
+    x = drawn(2, 2, 8)
+    module = ready(manual.Conv1d(2, 3, 3, stride=2, padding=1, dilation=2))
     values = passed(module, {"x": x}, parameters=own) | sd
     values |= {"x": np.pad(x, ((0, 0), (0, 0), (1, 1)))}
     values |= {"∂L/∂x": from_place(values["∂L/∂x"], 1)}
@@ -140,15 +140,15 @@ def windows() -> Iterator[Case]:
     yield of_indices(
         module,
         values,
-        {"n": 2, "o": 2, "c": 3, "k": 3, **inside},
+        {"n": 2, "o": 3, "c": 2, "k": 3, **inside},
         back,
         places=["ForwardConvolution"],
     )
-    module = ready(manual.ConvTranspose1d(3, 2, 3, stride=2, padding=1, dilation=2))
+    module = ready(manual.ConvTranspose1d(2, 3, 3, stride=2, padding=1, dilation=2))
     plain = passed(module, {"x": x}, parameters=own) | sd
     values = plain | {"y": from_place(plain["y"], 1)}
     values |= {"g": cut(plain["g"], 1), "∂L/∂y": cut(plain["g"], 1)}
-    ranges = {"n": 2, "o": 2, "c": 3, "k": 3, "p": 8, "q": range(1, 1 + plain["y"].shape[-1])}
+    ranges = {"n": 2, "o": 3, "c": 2, "k": 3, "p": 8, "q": range(1, 1 + plain["y"].shape[-1])}
     yield of_indices(module, values, ranges, back, places=["TransposedConvolution"])
     yield from pools(x)
 
@@ -232,18 +232,18 @@ def normalized() -> Iterator[Case]:
     head, ε = "manual/layers/normalization.py", 0.3
     own = {"γ": "weight", "β": "bias"}
     layer = ready(manual.LayerNorm(4, eps=ε))
-    values = passed(layer, {"x": drawn(3, 4)}, parameters=own)
+    values = passed(layer, {"x": drawn(2, 4)}, parameters=own)
     rows = [
         Meaning(
             {k: v[n] if np.ndim(v) == 2 else v for k, v in values.items()} | {"n": 4, "ε": ε},
             {"i": range(4), "j": range(4)},
         )
-        for n in range(3)
+        for n in range(2)
     ]
     yield Case(manual.LayerNorm, rows, ("y", "∂L/∂x"), (head,))
     plain = manual.LayerNorm(4, eps=ε, elementwise_affine=False)(values["x"])
     with_x_hat = values | {"x̂": plain}
-    yield of_indices(layer, with_x_hat, {"n": 3, "i": 4}, ("∂L/∂γ", "∂L/∂β"))
+    yield of_indices(layer, with_x_hat, {"n": 2, "i": 4}, ("∂L/∂γ", "∂L/∂β"))
     root = ready(manual.RMSNorm(4, eps=ε))
     one = passed(root, {"x": drawn(1, 4)}, parameters={"γ": "weight"})
     values = {k: v[0] if np.ndim(v) == 2 else v for k, v in one.items()} | {"n": 4, "ε": ε}
@@ -269,10 +269,11 @@ def normalized() -> Iterator[Case]:
     yield of_indices(
         batch, values, channels, ("y", "∂L/∂x"), places=["BatchNorm"], options=[eval_mode]
     )
-    local = manual.LocalResponseNorm(3, alpha=0.9, beta=0.6, k=1.4)
-    values = {k: np.ravel(v) for k, v in passed(local, {"x": drawn(1, 5, 1)}).items()}
-    values |= {"size": 3, "α": 0.9, "β": 0.6, "k": 1.4}
-    yield of_indices(local, values, {"c": 5, "b": 5}, ("y", "∂L/∂x"))
+    for size in (3, 4):
+        local = manual.LocalResponseNorm(size, alpha=0.9, beta=0.6, k=1.4)
+        values = {k: np.ravel(v) for k, v in passed(local, {"x": drawn(1, 4, 1)}).items()}
+        values |= {"size": size, "α": 0.9, "β": 0.6, "k": 1.4}
+        yield of_indices(local, values, {"c": 4, "b": 4}, ("y", "∂L/∂x"))
 
 
 CASES = [

@@ -166,7 +166,8 @@ def margins() -> Iterator[Case]:
     values = {**gradients(hinge, numbers), "margin": 1.1}
     meanings = [Meaning(one) for one in each(values)]
     yield Case(type(hinge), meanings, ("l", "∂l/∂x"), ("HingeEmbeddingLoss",))
-    pairs = {"x₁": FAR, "x₂": drawn(8), "t": SIGNS}
+    apart = np.array([0.1, 0.7, -0.1, -0.9, 0.2, -0.3, 1.2, 0.6])  # kept, nearly, not at all
+    pairs = {"x₁": FAR, "x₂": FAR - apart, "t": SIGNS}
     yield of_numbers(manual.MarginRankingLoss(margin=0.4), pairs, {"margin": 0.4})
     soft = manual.SoftMarginLoss(reduction="none")
     values = gradients(soft, {"x": FAR, "t": SIGNS})
@@ -203,7 +204,10 @@ def triplets() -> Iterator[Case]:
     loss = manual.TripletMarginLoss(**settings)
     symbols = {"margin": 0.7, "r": 3, "ε": 0.3}
     yield of_rows(loss, {"a": a, "p": p, "n": n}, "ij", required=required, symbols=symbols)
-    a, near = p + 2, p + 0.2 * drawn(6, 3)  # nearer to p than to a
+    near = p + 0.2 * drawn(6, 3)  # nearer to p than to a
+    a = np.concatenate([p[:4] + 2, a[4:]])
+    p, near[5] = p.copy(), n[5]
+    p[4], near[4] = a[4] - 0.2, a[4] - 0.8  # it is nearly far enough
     swapped = manual.TripletMarginLoss(**settings, swap=True)
     inputs = {"a": a, "p": p, "n": near}
     yield of_rows(swapped, inputs, "ij", required=required, options=["swap"], symbols=symbols)

@@ -105,12 +105,12 @@ def through_time() -> Iterator[Case]:
 
 
 def attentions() -> Iterator[Case]:
-    Q, K, V, M = drawn(2, 3), drawn(4, 3), drawn(4, 5), drawn(2, 4)
+    Q, K, V, M = drawn(2, 4), drawn(3, 4), drawn(3, 2), drawn(2, 3)
     for scale, place in ((None, "manual/layers/attention.py"), (0.7, "ScaledDotProductAttention")):
         module = manual.ScaledDotProductAttention(scale=scale)
         values = passed(module, {"Q": Q, "K": K, "V": V, "M": M}, "Y")
-        values |= {"G": values["g"], "d": 3, "s": 0.7}
-        ranges = {"i": 2, "j": 4, "k": 4}
+        values |= {"G": values["g"], "d": 4, "s": 0.7}
+        ranges = {"i": 2, "j": 3, "k": 3}
         back = ("∂L/∂Q", "∂L/∂K", "∂L/∂V") if scale is None else ()
         case = of_indices(module, values, ranges, ("Y", *back), places=[place])
         G = values["G"]
