@@ -56,10 +56,11 @@ class AdaptivePooling(Module):
 class AdaptiveAvgPool(AdaptivePooling):
     """The mean of every share; of an image along each axis, one after the other. Along one it is
 
-    A[p, q] = [⌊p S/P⌋ ≤ q and q < ⌈(p + 1) S/P⌉]/c[p]      q is in the share of p, of c[p] numbers
+    N(p, q) = [⌊p S/P⌋ ≤ q and q < ⌈(p + 1) S/P⌉]       whether q, of S, is in the share of p, of P
+    A[p, q] = N(p, q)/Σₖ N(p, k)
     y[p] = Σ_q A[p, q] x[q]
     Backward, with g = ∂L/∂y:
-        ∂L/∂x[q] = Σₚ g[p] A[p, q]      chain rule: x[q] is in those y[p], times 1/c[p]
+        ∂L/∂x[q] = Σₚ g[p] A[p, q]      chain rule: x[q] is in those y[p], times A[p, q]
     """
 
     def sum_lengths(self, input: Array) -> dict[str, int]:

@@ -10,7 +10,7 @@ Backward, with G = ∂L/∂Y; of a matrix product as in Linear:
     ∂L/∂Sᵢⱼ = Σₖ ∂L/∂Aᵢₖ ∂Aᵢₖ/∂Sᵢⱼ                     chain rule: Sᵢⱼ is in all of its row of A
             = Σₖ ∂L/∂Aᵢₖ Aᵢₖ ([j = k] − Aᵢⱼ)           see Softmax
             = Aᵢⱼ (∂L/∂Aᵢⱼ − Σₖ Aᵢₖ ∂L/∂Aᵢₖ)
-    ∂L/∂Q = ∂L/∂S K/√d
+    ∂L/∂Q = ∂L/∂S K/√d              S is a matrix product as well, over √d
     ∂L/∂K = (∂L/∂S)ᵀ Q/√d
 Where the mask is −∞ the weight is 0, and so is the gradient: nothing else is to be done about it.
 

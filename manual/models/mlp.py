@@ -39,7 +39,8 @@ class MLP(Module):
     """A multilayer perceptron: linear layers with an activation f between each two.
 
     Forward     zₖ = hₖ₋₁ Wₖᵀ + bₖ, with h₀ = x
-                hₖ = f(zₖ), but for the last: y is its z
+                hₖ = f(zₖ) for k < K
+                y = z_K, of K layers
     Backward, from ∂L/∂y on, last layer first:
         ∂L/∂Wₖ = (∂L/∂zₖ)ᵀ hₖ₋₁         see Linear
         ∂L/∂bₖ = Σₙ ∂L/∂zₖ[n]

@@ -180,8 +180,8 @@ def pools(x: np.ndarray) -> Iterator[Case]:
     sizes = {"p": len(values["y"]), "k": 3, "q": seen}
     yield of_indices(manual.LPPool1d, values, sizes, back, places=["LPPool"])
     adaptive = manual.AdaptiveAvgPool1d(3)
-    values = row(passed(adaptive, {"x": x})) | {"S": 8, "P": 3, "c": np.array([3, 4, 3])}
-    yield of_indices(adaptive, values, {"p": 3, "q": 8}, back, places=["AdaptiveAvgPool"])
+    values = row(passed(adaptive, {"x": x})) | {"S": 8, "P": 3}
+    yield of_indices(adaptive, values, {"p": 3, "q": 8, "k": 8}, back, places=["AdaptiveAvgPool"])
     unpool, i = manual.MaxUnpool1d(2), np.array([[[1, 3, 4, 7]]])
     y = unpool(x[:1, :1, :4].copy(), i)
     g = drawn(*y.shape)
@@ -261,8 +261,10 @@ def normalized() -> Iterator[Case]:
     batch.running_mean, batch.running_var = drawn(2), within(2)
     batch.eval()
     values = passed(batch, {"x": x}, parameters=own)
-    values |= {"μ": batch.running_mean, "σ": np.sqrt(batch.running_var + ε)}
-    values["x̂"] = (x - values["μ"][:, np.newaxis]) / values["σ"][:, np.newaxis]
+    values |= {name: np.ravel(v) for name, v in zip("μσ", batch.running(x), strict=True)}
+    plain_batch = manual.BatchNorm1d(2, eps=ε, affine=False)
+    plain_batch.running_mean, plain_batch.running_var = batch.running_mean, batch.running_var
+    values["x̂"] = plain_batch.eval()(x)
     eval_mode = (
         "In eval mode the running statistics, which are constants, take the place of the batch's"
     )

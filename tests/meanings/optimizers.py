@@ -119,7 +119,7 @@ def muon(shape: tuple[int, int], nesterov: bool, adjust: str | None) -> Case:
         parameter.grad = g.copy()
         optimizer.step()
         m = optimizer.state_of(parameter)["momentum_buffer"].copy()
-        U, S, Vᵀ = np.linalg.svd((1 - μ) * g + μ * m if nesterov else m, full_matrices=False)
+        U, S, Vᵀ = np.linalg.svd(g / 4, full_matrices=False)  # of any matrix
         split = {"U": U, "S": np.diag(S), "V": Vᵀ.T}
         steps.append(({"g": g, **split}, {"m": m, "w": parameter.data.copy()}))
     options = {*(["nesterov"] if nesterov else []), *([adjust] if adjust else [])}

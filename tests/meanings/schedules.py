@@ -61,7 +61,7 @@ def cases() -> Iterator[Case]:
         arguments = (0.2, 0.9, 2, 3, mode, 0.8)
         yield of_steps(manual.CyclicLR, arguments, height, 12, (mode,), cycle_momentum=False)
     for strategy in ("cos", "linear"):
-        symbols = {"max_lr": 0.9, "N": 9, "pct_start": 0.4, "u": 0.4 * 9 - 1}
+        symbols = {"max_lr": 0.9, "N": 9, "pct_start": 0.4}
         symbols |= {"div_factor": 5.0, "final_div_factor": 7.0}
         settings: dict[str, Any] = {"total_steps": 9, "pct_start": 0.4, "div_factor": 5.0}
         settings |= {"final_div_factor": 7.0, "cycle_momentum": False}

@@ -55,12 +55,12 @@ def cells() -> Iterator[Case]:
     own = {"W_ih": "weight_ih", "W_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
     x, h = drawn(4, 3), drawn(4, 1)
     values = passed(cell, {"x": x, "h": h}, parameters=own)
-    kept = dict(cell.named_parameters())
-    zx = x @ values["W_ih"].T + values["b_ih"]
-    zh = h @ values["W_hh"].T + values["b_hh"]
+    halves = ready(manual.Linear(3, 3)), ready(manual.Linear(1, 3))
+    for half, kind in zip(halves, ("ih", "hh"), strict=True):
+        half.weight.data, half.bias.data = values[f"W_{kind}"], values[f"b_{kind}"]
+    zx, zh = halves[0](x), halves[1](h)
     _, saved = cell.step(zx.T[..., np.newaxis].copy(), zh.T[..., np.newaxis].copy(), (h,))
     by_zx, by_zh, (direct,) = cell.step_back(saved, (values["g"],))
-    assert len(kept) == 4
     values |= {"zx": zx, "zh": zh, "D": direct}
     values |= {"∂L/∂zx": by_zx[..., 0].T, "∂L/∂zh": by_zh[..., 0].T}
     required = [name for name in values if name.startswith("∂L/∂") and name[-1] in "xh"]
@@ -222,28 +222,33 @@ def silent(module: Any) -> Any:
 
 
 def perceptron() -> Case:
+    """Of every layer by itself, forward and backward: what stands between them."""
     network = ready(manual.MLP((3, 4, 5, 2), "Tanh", np.float64))
-    x, g = drawn(6, 3), drawn(6, 2)
-    y = network(x)
-    by_x = network.backward(g)
-    linears: list[Any] = [m for _, m in network.named_modules() if isinstance(m, manual.Linear)]
-    h, z = {0: x}, {}
-    for k, layer in enumerate(linears, 1):
-        z[k] = h[k - 1] @ layer.weight.data.T + layer.bias.data
-        h[k] = np.tanh(z[k])
-    by_h, by_z = {0: by_x}, {3: g}
-    for k in (3, 2):
-        by_h[k - 1] = by_z[k] @ linears[k - 1].weight.data
-        by_z[k - 1] = by_h[k - 1] * (1 - h[k - 1] ** 2)
-    values = {
-        **{"x": x, "y": y, "h": h, "z": z, "f": np.tanh, "f′": lambda z: 1 - np.tanh(z) ** 2},
-        "W": {k: layer.weight.data for k, layer in enumerate(linears, 1)},
-        "b": {k: layer.bias.data for k, layer in enumerate(linears, 1)},
-        "∂L/∂W": {k: layer.weight.grad for k, layer in enumerate(linears, 1)},
-        "∂L/∂b": {k: layer.bias.grad for k, layer in enumerate(linears, 1)},
-        **{"∂L/∂h": by_h, "∂L/∂z": by_z},
+    parts: list[Any] = [m for _, m in network.named_modules() if not list(m.children())]
+    x = drawn(6, 3)
+    values = passed(network, {"x": x})
+    between, back = [x], [values["g"]]
+    for part in parts:
+        between.append(part(between[-1]))
+    for part in reversed(parts):
+        back.insert(0, part.backward(back[0]))
+    linears = parts[::2]
+    tanh = named("Tanh")()
+    values |= {
+        "f": tanh.value,
+        "f′": lambda z: tanh.derivative(z, tanh.value(z)),
+        **{"h": dict(enumerate(between[::2])), "z": dict(enumerate(between[1::2], 1))},
+        **{"∂L/∂h": dict(enumerate(back[::2])), "∂L/∂z": dict(enumerate(back[1::2], 1))},
     }
-    required = ("∂L/∂W", "∂L/∂b", "∂L/∂h")
+    network.zero_grad()
+    network(x)
+    network.backward(values["g"])
+    for symbol, name in (("W", "weight"), ("b", "bias")):
+        own = {k: getattr(layer, name) for k, layer in enumerate(linears, 1)}
+        values |= {symbol: {k: parameter.data for k, parameter in own.items()}}
+        values |= {f"∂L/∂{symbol}": {k: parameter.grad for k, parameter in own.items()}}
+    values["K"] = 3
+    required = ("y", "z", "h", "∂L/∂W", "∂L/∂b", "∂L/∂h", "∂L/∂z")
     return of_indices(network, values, {"k": range(1, 4), "n": 6}, required)
 
 
