@@ -21,8 +21,8 @@ class Muon(Optimizer):
         w ← w − η λ w − η √max(1, rows/columns) O
         match_rms_adamw     w ← w − η λ w − η · 0.2 √max(rows, columns) O       steps like Adam's
 
-    u is U S Vᵀ, its singular values in S: some directions weigh much, most little. In U Vᵀ all weigh
-    the same. One step f of Newton and Schulz's iteration keeps U and V, for X Xᵀ is U S² Uᵀ:
+    u is U S Vᵀ, its singular values in S: some directions weigh much, others little. In U Vᵀ all
+    weigh the same. One step f of Newton and Schulz's iteration keeps U and V, for X Xᵀ is U S² Uᵀ:
         f(X) = a X + (b X Xᵀ + c (X Xᵀ)²) X
         f(U S Vᵀ) = U (a S + b S³ + c S⁵) Vᵀ
     So every singular value s, at most 1 in u/‖u‖, becomes a s + b s³ + c s⁵. The three numbers,
