@@ -116,6 +116,7 @@ def test_a_changed_sign_is_noticed(name: str) -> None:
 def test_every_formula_is_evaluated() -> None:
     """Of every public class, as `backprop explain` shows it."""
     printed = {one for public in PUBLIC.values() for one in derivation(public)}
+    assert {*DERIVED_IN_WORDS, *NOTHING_TO_DERIVE} <= {*PUBLIC}
     found = {(one.place, one.text) for one in printed}
     evaluated = {(one.place, one.text) for name in NAMES for one in said_of(name)}
     of_code = {one for one in found if one[0] in NOTHING_TO_DERIVE}
@@ -129,16 +130,16 @@ def test_every_public_class_derives_what_it_computes(name: str) -> None:
     text = "\n".join(text for _, text in derivations_of(public)) if isinstance(public, type) else ""
     if name in NOTHING_TO_DERIVE or name in DERIVED_IN_WORDS:
         assert name not in NAMES
-        assert name in NOTHING_TO_DERIVE or "Backward" in text or not issubclass_of_module(public)
+        assert name in NOTHING_TO_DERIVE or "Backward" in text or not is_module(public)
         return
     places = {one.place for one in derivation(public)}
     assert places
     assert places <= {place for case in CASES for place in case.places}
-    if issubclass_of_module(public):
+    if is_module(public):
         assert re.search(r"∂L/∂|∂l/∂|f′\(x\) = ", text)
 
 
-def issubclass_of_module(public: Any) -> bool:
+def is_module(public: Any) -> bool:
     return isinstance(public, type) and issubclass(public, manual.Module)
 
 
@@ -231,6 +232,7 @@ READ = {
     "|y − x|": 1.0,
     "½ (x − y)₊ + (y − x)₊": 0.5,
     "√x²": np.sqrt(3.0) ** 2,
+    "‖v‖": np.sqrt(21.0),
     "Σᵢ vᵢ x + y": 23.0,
     "Σ_{i ≠ j: i < j} vᵢ vⱼ": None,
     "Σ_{i, j: i < j} vᵢ vⱼ": 1 * 2 + 1 * 4 + 2 * 4,

@@ -237,24 +237,23 @@ class Meaning:
             if parts[1] is None:
                 raise NotSaidError
             return self.value(parts[1])
-        if kind in ("Σ", "Π"):
-            return self.total(kind, *parts)
+        if kind == "Σ":
+            return self.total(*parts)
         if kind == "truth":
             return float(self.holds(parts[0]))
         if kind == "derivative":
             return self.derivative(*parts)
         if kind == "slope":
             return self.slope_of(parts[1], parts[0])
-        values = [None if part is None else self.value(part) for part in parts]
-        return OPERATIONS[kind](*values)
+        return OPERATIONS[kind](*map(self.value, parts))
 
-    def total(self, kind: str, names: list[str], condition: Any, body: Node) -> Any:
+    def total(self, names: list[str], condition: Any, body: Node) -> Any:
         terms = []
         for given in self.each(names):
             within = self.given(**given)
             if condition is None or within.holds(condition):
                 terms.append(within.value(body))
-        return sum(terms) if kind == "Σ" else math.prod(terms)
+        return sum(terms)
 
     def each(self, names: list[str]) -> Iterator[dict[str, Any]]:
         if not names:
@@ -276,11 +275,6 @@ def power(a: Any, b: Any) -> Any:
     return np.linalg.matrix_power(a, int(b)) if np.ndim(a) == 2 else a**b
 
 
-def size(a: Any, order: Any) -> Any:
-    a = np.abs(a)
-    return a if not np.ndim(a) else np.sum(a ** (order or 2)) ** (1 / (order or 2))
-
-
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
@@ -293,7 +287,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "transposed": np.transpose,
     "positive": lambda a: max(a, 0.0),
     "root": np.sqrt,
-    "size": size,
+    "size": lambda a: np.sqrt(np.sum(np.square(a))),
     "floor": math.floor,
     "ceiling": math.ceil,
 }
@@ -310,9 +304,9 @@ APART = 1e-9  # of the two sides: above what `slope` loses, far below any change
 
 def equal(a: Any, b: Any) -> bool:
     a, b = np.asarray(a, float), np.asarray(b, float)
-    if a.shape != b.shape and a.ndim and b.ndim:
-        return False
-    return bool(np.all((a == b) | (np.abs(a - b) <= APART * (1 + np.abs(a) + np.abs(b)))))
+    return a.shape == b.shape and bool(
+        np.all((a == b) | (np.abs(a - b) <= APART * (1 + np.abs(a) + np.abs(b))))
+    )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ A formula is a chain `a = b = c` of sides, or an assignment `a ← b`. Products 
 side; what stands closer binds closer, so 1/2σ is 1/(2σ), and 1/2 σ is σ/2. A function without
 brackets takes what stands next to it: log x + 1 is (log x) + 1. Σᵢ takes the rest of its product.
 
-    e^xᵢ  x²  Wᵀ  √v  |x|  |v|_p  (z)₊  ⌊a⌋  ½         as on paper; (z)₊ is max(z, 0)
+    e^xᵢ  x²  Wᵀ  √v  |x|  ‖v‖  (z)₊  ⌊a⌋  ½         as on paper; (z)₊ is max(z, 0)
     [i = j]                                          1 where it is true, else 0
     a where x > 0, b where x = 0, else c             cases; without else, it is only said of those
     Σᵢ xᵢ yᵢ,  Σ_{c ≠ t} x_c,  Σ_{p, k: p + k = q}     over the range of each index
@@ -26,14 +26,14 @@ Node = tuple[Any, ...]  # its kind, then its parts
 
 SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", "0123456789+-aehijklmnoprstuvx")
 SUPERSCRIPTS = str.maketrans(
-    "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ", "0123456789+−()abcdefghijklmnoprstuvwxyz"
+    "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ", "0123456789+−abcdefghijklmnoprstuvwxyz"
 )
 SUB, SUPER = (re.escape("".join(map(chr, table))) for table in (SUBSCRIPTS, SUPERSCRIPTS))
 TOKEN = re.compile(
     rf"""(?P<space>\ *)(?:
       (?P<number>\d+(?:\.\d+)?(?:e-?\d+)?|½)
     | (?P<by>d/d(?=[a-z]\b))
-    | (?P<name>(?:[A-Za-z]+|(?![ΣΠ])[Α-Ωα-ω]|[ĝḡ])[\u0300-\u0304]?∞?′*)
+    | (?P<name>(?:[A-Za-z]+|(?!Σ)[Α-Ωα-ω]|[ĝḡ])[\u0300-\u0304]?∞?′*)
     | (?P<sub>_\{{|_[A-Za-z0-9]+|[{SUB}]+)
     | (?P<sup>[{SUPER}ᵀ]+)
     | (?P<sign>[^\sA-Za-z0-9])
@@ -52,7 +52,6 @@ RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log": np.log,
-    "exp": np.exp,
     "tanh": np.tanh,
     "sinh": np.sinh,
     "cosh": np.cosh,
@@ -187,7 +186,7 @@ class Parser:
         token = self.next
         if token.kind in ("number", "name", "by"):
             return token.text not in WORDS
-        return token.text in ("(", "[", "√", "Σ", "Π", "∂", "⌊", "⌈") or (
+        return token.text in ("(", "[", "√", "Σ", "∂", "⌊", "⌈") or (
             token.text in ("|", "‖") and not self.bars
         )
 
@@ -253,14 +252,11 @@ class Parser:
             value = self.sum()
             self.bars -= 1
             self.expect(token.text)
-            order: Any = None
-            if self.next.kind == "sub" and self.next.text.startswith("_"):
-                order = Parser(self.take().text[1:]).whole()
-            return "size", value, order
+            return "size", value
         if token.text == "√":
             return "root", self.atom()
-        if token.text in ("Σ", "Π"):
-            return self.over(token.text)
+        if token.text == "Σ":
+            return self.over()
         if token.text == "∂":
             above = self.atom()
             self.expect("/")
@@ -309,10 +305,10 @@ class Parser:
             return after.spaced and (after.kind in ("name", "number"))
         return self.next.spaced and self.begins() and self.next.text not in ("[", "(")
 
-    def over(self, kind: str) -> Node:
+    def over(self) -> Node:
         token = self.take()
         if token.kind != "sub":
-            raise UnreadableError(f"{self.text!r}: {kind} over {token.text!r}, expected an index")
+            raise UnreadableError(f"{self.text!r}: Σ over {token.text!r}, expected an index")
         condition = None
         if token.text == "_{":
             names = [self.take().text]
@@ -324,7 +320,7 @@ class Parser:
             self.expect("}")
         else:
             names = [unit for _, units in pieces_of(token.text) for unit in units]
-        return kind, names, condition, self.product()
+        return "Σ", names, condition, self.product()
 
 
 def pieces_of(subscript: str) -> list[tuple[str, list[str]]]:
