@@ -41,7 +41,7 @@ PUBLIC = {name: getattr(manual, name) for name in manual.__all__}
 
 DERIVED_IN_WORDS = {  # no formula, and why
     **dict.fromkeys(
-        ("MultiheadAttention", "TextLSTM", "ConvNet", "ResNet", "GPT", "Llama", "MicroGPT"),
+        ("TextLSTM", "ConvNet", "ResNet", "GPT", "Llama", "MicroGPT"),
         "put together of layers, each of which derives its own: it says how they follow",
     ),
     **dict.fromkeys(("SequentialLR", "ChainedScheduler"), "has no rate but that of others"),

@@ -125,7 +125,7 @@ class Meaning:
         """The array of what is defined for each index."""
         shape = [len(self.ranges[name]) for name in parameters]
         values = [self.given(**given).value(side) for given in self.each(parameters)]
-        return np.array(values).reshape(shape)
+        return np.array(values).reshape(*shape, *np.shape(values[0]))
 
     def element(self, value: Any, units: list[str], arguments: Any, text: str) -> Any:
         place = (*map(self.index, units), *map(self.value, arguments or []))
@@ -181,10 +181,10 @@ class Meaning:
         place = (*map(self.index, units), *map(self.value, arguments or []))
         place = tuple(int(i) for i in place)
         now = self.value(below)
-        if place or not np.ndim(now):
+        if not np.ndim(now):
             return slope(partial(self.value_at, above, name, place), float(now))
         each = [
-            slope(partial(self.value_at, above, name, at), float(now[at]))
+            slope(partial(self.value_at, above, name, (*place, *at)), float(now[at]))
             for at in np.ndindex(now.shape)
         ]
         return np.reshape(each, now.shape)

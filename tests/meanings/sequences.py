@@ -119,6 +119,7 @@ def attentions() -> Iterator[Case]:
         assert isinstance(meaning, Meaning)
         case.meanings = [seeded(Meaning({**values, **seeds}, meaning.ranges), "each(Y)")]
         yield case
+    yield heads()
     rotary = manual.RotaryEmbedding(50.0)
     plain = passed(rotary, {"x": drawn(3, 4)})
     meanings = []
@@ -131,6 +132,45 @@ def attentions() -> Iterator[Case]:
             meanings.append(Meaning(values))
     required = ("y₁", "y₂", "∂L/∂x₁", "∂L/∂x₂")
     yield Case(manual.RotaryEmbedding, meanings, required, ("RotaryEmbedding",))
+
+
+def heads() -> Case:
+    """Two heads: their rows of the weights of queries, keys and values, their columns of W_O."""
+    number, d = 2, 2
+    module = ready(manual.MultiheadAttention(number * d, number))
+    inputs = {"query": drawn(2, 4), "key": drawn(3, 4), "value": drawn(3, 4)}
+    Y, _ = module(*inputs.values())
+    G = drawn(2, 4)
+    back = module.backward(G, None)
+    values: dict[str, Any] = {**inputs, "Y": Y, "G": G, "∂L/∂Y": G, "d": d}
+    values |= {f"∂L/∂{name}": grad for name, grad in zip(inputs, back, strict=False)}
+    own = dict(module.named_parameters())
+
+    def shared_out(rows: np.ndarray) -> dict[str, Any]:
+        """Of each kind, what each head has."""
+        parts = np.split(rows, 3 * number)
+        return {kind: dict(enumerate(parts[i * number :][:number])) for i, kind in enumerate("QKV")}
+
+    for symbol, name in (("W", "in_proj_weight"), ("b", "in_proj_bias")):
+        values |= {f"{symbol}_{k}": v for k, v in shared_out(own[name].data).items()}
+        values |= {f"∂L/∂{symbol}_{k}": v for k, v in shared_out(own[name].grad).items()}
+    # what a key's bias adds, the same to all keys, softmax takes off again: seen only here
+    values["K"] = {}
+    for h in range(number):
+        linear = ready(manual.Linear(number * d, d))
+        linear.weight.data, linear.bias.data = values["W_K"][h], values["b_K"][h]
+        values["K"][h] = linear(inputs["key"])
+    out = own["out_proj.weight"]
+    values |= {"b_O": own["out_proj.bias"].data}
+    values |= {"W_O": dict(enumerate(np.split(out.data, number, axis=1)))}
+    values |= {"∂L/∂W_O": dict(enumerate(np.split(out.grad, number, axis=1)))}
+    values["each"] = lambda Y: float((G * Y).sum())
+    required = ("Y", "∂L/∂query", "∂L/∂W_Q", "∂L/∂W_O")
+    case = of_indices(module, values, {"h": number}, required)
+    (meaning,) = case.meanings
+    assert isinstance(meaning, Meaning)
+    case.meanings = [seeded(meaning, "each(Y)")]
+    return case
 
 
 def networks() -> Iterator[Case]:
