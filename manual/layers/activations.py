@@ -275,7 +275,7 @@ class Tanh(Elementwise):
 
     tanh x = sinh x/cosh x, and these two are each other's derivative, so by the quotient rule
     f′(x) = (cosh x cosh x − sinh x sinh x)/cosh² x
-          = 1 − sinh² x/cosh² x
+          = 1 − sinh² x/cosh² x                         each divided by cosh² x
           = 1 − y²
     """
 

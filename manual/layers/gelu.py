@@ -19,7 +19,8 @@ class GELU(Elementwise):
     approximate="tanh":
         u = √(2/π) (x + 0.044715 x³)                chosen so that this comes near the exact Φ:
         Φ = (1 + tanh u)/2
-          = 1/(1 + e^(−2u))                         tanh u with e^(−u) taken out above and below
+          = e^u/(e^u + e^(−u))                      tanh u is (e^u − e^(−u))/(e^u + e^(−u))
+          = 1/(1 + e^(−2u))                         divided by e^u above and below
         u′ = √(2/π) (1 + 3 · 0.044715 x²)           power rule
         Φ′ = e^(−2u)/(1 + e^(−2u))² · 2u′           chain rule, as in Sigmoid
            = Φ (1 − Φ) 2u′

@@ -27,7 +27,7 @@ Backward, with g = ∂L/∂y and ĝᵢ = γᵢ gᵢ, which reaches x̂ᵢ. xᵢ 
     ∂x̂ⱼ/∂xᵢ = ([i = j] − 1/n)/σ − (xⱼ − μ)/σ² · ∂σ/∂xᵢ              quotient rule
              = ([i = j] − 1/n − x̂ⱼ x̂ᵢ/n)/σ
     ∂L/∂xᵢ = Σⱼ ĝⱼ ∂x̂ⱼ/∂xᵢ                                          chain rule
-           = (ĝᵢ − Σⱼ ĝⱼ/n − x̂ᵢ Σⱼ ĝⱼ x̂ⱼ/n)/σ                       less two means
+           = (ĝᵢ − Σⱼ ĝⱼ/n − x̂ᵢ Σⱼ ĝⱼ x̂ⱼ/n)/σ                       [i = j] leaves one term
 γ and β are used by several groups, whose gradients for them add up; the classes say which.
 
 Sources: Ioffe & Szegedy, 2015 (batch); Ba et al., 2016 (layer); Ulyanov et al., 2016 (instance);
