@@ -77,7 +77,7 @@ class RunningNormalization(Normalization):
 
 
 class BatchNorm(RunningNormalization):
-    """Every channel normalized over the samples and pixels of the batch; see this file's head.
+    """Every channel normalized over the samples and pixels of the batch: see normalization.py.
 
     γ and β are one for each channel c, and used by all its numbers, of sample n and pixel p, so
         ∂L/∂γ_c = Σₙ Σₚ gₙ_c[p] x̂ₙ_c[p]     chain rule: γ_c is in every y of its channel, times x̂
@@ -145,7 +145,7 @@ class BatchNorm(RunningNormalization):
 
 
 class InstanceNorm(RunningNormalization):
-    """Every channel of every sample normalized over its pixels; see this file's head.
+    """Every channel of every sample normalized over its pixels: see the head of normalization.py.
 
     γ and β, and in eval mode the running statistics, as in BatchNorm: ∂L/∂γ and ∂L/∂β add up over
     samples and pixels.

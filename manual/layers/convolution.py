@@ -143,8 +143,7 @@ class ForwardConvolution(Convolution):
     Forward     yₙₒ[p] = bₒ + Σ_c Σₖ Wₒ_c[k] xₙ_c[p·s + k·d]    stride s, dilation d
     Backward, with g = ∂L/∂y, by the chain rule over every y in which a number is:
         ∂L/∂xₙ_c[q] = Σₒ Σₚ gₙₒ[p] ∂yₙₒ[p]/∂xₙ_c[q]
-                    = Σₒ Σ_{p, k: p·s + k·d = q} gₙₒ[p] Wₒ_c[k]     p sees q through weight k where
-                                                                    k·d beyond p·s lies q
+                    = Σₒ Σ_{p, k: p·s + k·d = q} gₙₒ[p] Wₒ_c[k]     p sees q through that k
         ∂L/∂Wₒ_c[k] = Σₙ Σₚ gₙₒ[p] xₙ_c[p·s + k·d]                  every place uses it once
         ∂L/∂bₒ = Σₙ Σₚ gₙₒ[p]
     The first is a convolution too, the kernel turned round; with a stride there are gaps between

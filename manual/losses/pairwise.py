@@ -175,7 +175,8 @@ class BCELoss(PairwiseLoss):
     """l = −w (t log x + (1 − t) log(1 − x)): how surprised the probability x is by the outcome t.
 
     ∂l/∂x = −w (t/x − (1 − t)/(1 − x))      the slope of log u is 1/u, and 1 − x has the slope −1
-          = w (x − t)/(x (1 − x))           over one denominator; t x goes out
+          = −w (t (1 − x) − (1 − t) x)/(x (1 − x))      over one denominator
+          = w (x − t)/(x (1 − x))           t x goes out
     ∂l/∂t = −w (log x − log(1 − x))         l is a line in t
           = w (log(1 − x) − log x)
     Logarithms are taken as −100 at least and x (1 − x) as 1e-12 at least, so that certainty that
