@@ -16,6 +16,21 @@ Read it in this order; what stands below sees only what stands above:
     article/            the 2-2-2 network of a well-known article, with every figure that it prints;
                         one training step of any small network, written out
 
+The derivations in the docstrings name their rules. With u and v functions of x, and u′ the slope of
+u, du/dx:
+
+    chain rule       d/dx f(u) = f′(u) u′       and where x reaches L through several numbers, what
+                                                comes through each of them adds up
+    sum rule         d/dx (u + v) = u′ + v′
+    product rule     d/dx (u v) = u′ v + u v′
+    quotient rule    d/dx (u/v) = (u′ v − u v′)/v²
+    power rule       d/dx xⁿ = n xⁿ⁻¹
+    an exponential   d/dx eˣ = eˣ
+    a logarithm      d/dx log x = 1/x
+
+L is what is made small in the end, g = ∂L/∂y what comes back to an output y, by which backward
+begins. [i = j] is 1 where it is true, else 0; (z)₊ is max(z, 0).
+
 Every class has the name, the arguments and the parameter names of its twin in torch.nn or
 torch.optim. `python -m manual` prints the worked example.
 """
@@ -33,7 +48,6 @@ from .layers.activations import (
     LeakyReLU,
     LogSigmoid,
     Mish,
-    PReLU,
     ReLU,
     ReLU6,
     Sigmoid,
@@ -99,6 +113,7 @@ from .layers.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from .layers.prelu import PReLU
 from .layers.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
 from .layers.recurrent import GRU, LSTM, RNN
 from .layers.recurrent_cells import GRUCell, LSTMCell, RNNCell

@@ -7,9 +7,10 @@ from .module import Module
 
 
 class Sequential(Module):
-    """One module after the other: y = fₙ(… f₂(f₁(x))).
+    """One module after the other, y being what comes out of the last.
 
-    Backward    ∂L/∂x = ∂L/∂y · fₙ′ · … · f₁′, taken from the left: last module first.
+    Forward     yₖ = fₖ(yₖ₋₁), with y₀ = x
+    Backward    ∂L/∂yₖ₋₁ = ∂L/∂yₖ · f′ₖ(yₖ₋₁)       chain rule, last module first, down to ∂L/∂x
     """
 
     def __init__(self, *modules: Module) -> None:

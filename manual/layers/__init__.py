@@ -3,6 +3,7 @@
 linear                  Linear, Conv1D, Bilinear, Identity, Flatten, Unflatten
 activations             functions applied to each element, all derivatives in one table
 gelu                    GELU, both forms
+prelu                   PReLU, whose slope is learnt
 softmax                 activations that share out one axis; GLU
 embedding               rows of a table, looked up by number; EmbeddingBag, their sums
 distance                PairwiseDistance, CosineSimilarity

@@ -1,42 +1,39 @@
-"""Functions applied to each element; gelu.py has one more, softmax.py those along an axis.
+"""Functions applied to each element, all but GELU and PReLU; softmax.py has those along an axis.
 
-    y = f(x)         formula                        f′(x)
-    ---------------------------------------------------------------------------------------
-    ReLU             max(x, 0)                      0 where x ≤ 0, else 1
-    ReLU6            min(max(x, 0), 6)              0 where x ≤ 0 or x ≥ 6, else 1
-    Hardtanh         min(max(x, lo), hi)            0 where x ≤ lo or x ≥ hi, else 1
-    LeakyReLU        x or a x                       1 or a            first where x > 0
-    PReLU            x or w x, w learnt             1 or w            first where x > 0
-    Threshold        x or v                         1 or 0            first where x > t
-    ELU              x or α (eˣ − 1)                1 or α eˣ         first where x > 0
-    CELU             x or α (e^(x/α) − 1)           1 or e^(x/α)      first where x > 0
-    SELU             λ times ELU                    λ times ELU′
-    Sigmoid          σ = 1/(1 + e⁻ˣ)                y (1 − y)
-    LogSigmoid       log σ                          1 − σ = σ(−x)
-    Tanh             (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)          1 − y²
-    Tanhshrink       x − tanh x                     tanh² x
-    Softplus         log(1 + e^(βx))/β              σ(βx); 1 past the threshold
-    Softsign         x/(1 + |x|)                    1/(1 + |x|)²
-    SiLU             x σ                            σ + x σ (1 − σ)
-    Mish             x t, t = tanh(softplus x)      t + x (1 − t²) σ
-    GELU             x Φ                            Φ + x φ
-    GELU tanh        x Φ, Φ = σ(2u)                 Φ + x Φ (1 − Φ) 2u′
-    Hardsigmoid      min(max(x + 3, 0), 6)/6        1/6 in (−3, 3), else 0
-    Hardswish        x · Hardsigmoid                0, x/3 + ½, 1     below, in, above (−3, 3)
-    Hardshrink       x or 0                         1 or 0            second where |x| ≤ λ
-    Softshrink       x ∓ λ or 0                     1 or 0            second where |x| ≤ λ
+    class            y                                        f′(x)
+    --------------------------------------------------------------------------------------------
+    ReLU             max(x, 0)                                0 where x ≤ 0, else 1
+    ReLU6            min(max(x, 0), 6)                        0 where x ≤ 0 or x ≥ 6, else 1
+    Hardtanh         min(max(x, lo), hi)                      0 where x ≤ lo or x ≥ hi, else 1
+    LeakyReLU        x where x > 0, else a x                  1 where x > 0, else a
+    PReLU            x where x > 0, else w x                  1 where x > 0, else w
+    Threshold        x where x > θ, else v                    1 where x > θ, else 0
+    ELU              x where x > 0, else α (eˣ − 1)           1 where x > 0, else α eˣ
+    CELU             x where x > 0, else α (e^(x/α) − 1)      1 where x > 0, else e^(x/α)
+    SELU             λ x where x > 0, else λ α (eˣ − 1)       λ where x > 0, else λ α eˣ
+    Sigmoid          1/(1 + e⁻ˣ)                              y (1 − y)
+    LogSigmoid       log σ(x)                                 σ(−x)
+    Tanh             (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)                    1 − y²
+    Tanhshrink       x − tanh x                               tanh² x
+    Softplus         log(1 + e^(β x))/β                       σ(β x)
+    Softsign         x/(1 + |x|)                              1/(1 + |x|)²
+    SiLU             x σ(x)                                   σ(x) + x σ(x) (1 − σ(x))
+    Mish             x t, with t = tanh(softplus x)           t + x (1 − t²) σ(x)
+    GELU             x Φ(x)                                   Φ(x) + x φ(x)
+    Hardsigmoid      min(max(x + 3, 0), 6)/6                  1/6 where |x| < 3, else 0
+    Hardswish        x min(max(x + 3, 0), 6)/6                x/3 + ½ where |x| < 3, else [x ≥ 3]
+    Hardshrink       x where |x| > λ, else 0                  1 where |x| > λ, else 0
+    Softshrink       sign x (|x| − λ)₊                        1 where |x| > λ, else 0
 
-With g = ∂L/∂y it is always ∂L/∂x = g f′(x). Where a kink leaves the choice open, it is PyTorch's,
-and so is which of two branches NaN takes: conditions are written so that it does.
-Φ and φ are the standard normal's distribution and density; [·] is 1 where true, else 0.
+σ is the sigmoid, softplus x = log(1 + eˣ), Φ and φ are the standard normal's distribution and
+density; (z)₊ is max(z, 0), and [·] is 1 where true, else 0. Where a kink leaves the choice open, it
+is PyTorch's, and so is which of two branches NaN takes: conditions are written so that it does.
 """
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from ..arrays import Array, float_dtype
-from ..module import Module, check_positive, refuse
-from ..parameter import Parameter
+from ..arrays import Array
+from ..module import Module, refuse
 from ..special import (
     above_minus_inf,
     clamp_to_finite,
@@ -49,8 +46,8 @@ from ..special import (
 class Elementwise(Module):
     """y = f(x), element by element: what the activations share.
 
-    Forward     y = value(x)
-    Backward    ∂L/∂x = g f′(x), f′ = derivative(x, y): each x reaches only its own y
+    Backward, with g = ∂L/∂y:
+        ∂L/∂x = g f′(x)     chain rule: each x reaches L only through its own y
 
     Shapes: input and output (*), with any axes or none.
     """
@@ -96,7 +93,10 @@ class Gate(InplaceRefused):
 
 
 class ReLU(Gate):
-    """y = max(x, 0): only what passed forward passes back."""
+    """y = max(x, 0): only what passed forward passes back.
+
+    f′(x) = 1 where x > 0, else 0       the slopes of the lines x and 0; at the kink, 0 is taken
+    """
 
     def value(self, x: Array) -> Array:
         return np.maximum(x, 0)
@@ -106,7 +106,10 @@ class ReLU(Gate):
 
 
 class Hardtanh(Gate):
-    """y = min(max(x, min_val), max_val)."""
+    """y = min(max(x, min_val), max_val).
+
+    f′(x) = 1 where min_val < x < max_val, else 0       of three lines, only the middle one rises
+    """
 
     def __init__(
         self,
@@ -133,14 +136,20 @@ class Hardtanh(Gate):
 
 
 class ReLU6(Hardtanh):
-    """y = min(max(x, 0), 6)."""
+    """y = min(max(x, 0), 6).
+
+    f′(x) = 1 where 0 < x < 6, else 0       see Hardtanh
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
 
 
 class LeakyReLU(InplaceRefused):
-    """y = x where x > 0, else a x with a small slope a, so that no neuron goes silent for good."""
+    """y = x where x > 0, else a x: the small slope a keeps a neuron from going silent for good.
+
+    f′(x) = 1 where x > 0, else a       the slopes of two lines; a is called negative_slope
+    """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -153,52 +162,12 @@ class LeakyReLU(InplaceRefused):
         return np.where(x > 0, x.dtype.type(1), x.dtype.type(self.negative_slope))
 
 
-class PReLU(Module):
-    """y = x where x > 0, else w x; w is learnt, one for all or one for each channel (axis 1).
-
-    Backward    ∂L/∂x = g or g w
-                ∂L/∂w = Σ g x over the x ≤ 0 that w multiplied
-    """
-
-    def __init__(
-        self,
-        num_parameters: int = 1,
-        init: float = 0.25,
-        device: None = None,
-        dtype: DTypeLike | None = None,
-    ) -> None:
-        super().__init__()
-        refuse(self, device=device)
-        self.num_parameters = check_positive(self, "num_parameters", num_parameters)
-        self.init = init
-        self.weight = Parameter(np.full(num_parameters, init, float_dtype(dtype)))
-
-    def sum_lengths(self, input: Array) -> dict[str, int]:
-        return {"weight": input.size // self.num_parameters}
-
-    def forward(self, input: Array) -> Array:
-        x = self.check_input(input, self.weight.data.dtype)
-        channels = x.shape[1] if x.ndim > 1 else 1
-        if self.num_parameters not in (1, channels):
-            raise ValueError(
-                f"{self!r}: input of shape {x.shape} has {channels} channels, "
-                f"expected {self.num_parameters}"
-            )
-        # w stands along axis 1, so that it meets its own channel
-        w = self.weight.data.reshape(self.num_parameters, *[1] * (x.ndim - 2))
-        self.save_for_backward(x, w)
-        return np.where(x > 0, x, w * x).reshape(x.shape)
-
-    def backward(self, g: Array) -> Array:
-        x, w = self.take_saved(g)
-        through_w = g * np.where(x > 0, 0, x)
-        others = tuple(axis for axis in range(x.ndim) if axis != 1 or self.num_parameters == 1)
-        self.weight.accumulate(through_w.sum(axis=others).reshape(-1))
-        return np.where(x > 0, g, w * g).reshape(x.shape)
-
-
 class Threshold(Module):
-    """y = x where x > threshold, else value."""
+    """y = x where x > θ, else v: θ is called threshold, and v value.
+
+    Backward, with g = ∂L/∂y:
+        ∂L/∂x = g where x > θ, else 0       what is replaced by v has no part in it
+    """
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
@@ -217,7 +186,10 @@ class Threshold(Module):
 
 
 class ELU(InplaceRefused):
-    """y = x where x > 0, else α (eˣ − 1)."""
+    """y = x where x > 0, else α (eˣ − 1).
+
+    f′(x) = 1 where x > 0, else α eˣ        an exponential is its own derivative
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -231,7 +203,11 @@ class ELU(InplaceRefused):
 
 
 class CELU(InplaceRefused):
-    """y = x where x > 0, else α (e^(x/α) − 1): the slope is 1 on both sides of 0, whatever α."""
+    """y = x where x > 0, else α (e^(x/α) − 1): the slope is 1 on both sides of 0, whatever α.
+
+    f′(x) = 1 where x > 0, else α e^(x/α) · 1/α     chain rule: the exponent's slope is 1/α
+          = 1 where x > 0, else e^(x/α)
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -249,6 +225,8 @@ class CELU(InplaceRefused):
 class SELU(InplaceRefused):
     """y = λ x where x > 0, else λ α (eˣ − 1): mean 0 and variance 1 stay so from layer to layer.
 
+    f′(x) = λ where x > 0, else λ α eˣ      as ELU, with the factor λ
+
     Source of λ and α: Klambauer et al., 2017.
     """
 
@@ -262,9 +240,11 @@ class SELU(InplaceRefused):
 
 
 class Sigmoid(Elementwise):
-    """y = σ(x) = 1/(1+e⁻ˣ), which squashes any number into (0, 1).
+    """y = 1/(1 + e⁻ˣ), called σ(x): it squashes any number into (0, 1).
 
-    dy/dx = e⁻ˣ/(1+e⁻ˣ)² = 1/(1+e⁻ˣ) · e⁻ˣ/(1+e⁻ˣ) = y (1 − y)
+    f′(x) = −1/(1 + e⁻ˣ)² · (−e⁻ˣ)          chain rule: the slope of 1/u, −1/u², times that of u
+          = 1/(1 + e⁻ˣ) · e⁻ˣ/(1 + e⁻ˣ)     the square shared out
+          = y (1 − y)                       for 1 − y = e⁻ˣ/(1 + e⁻ˣ)
     """
 
     def value(self, x: Array) -> Array:
@@ -275,7 +255,13 @@ class Sigmoid(Elementwise):
 
 
 class LogSigmoid(Elementwise):
-    """y = log σ(x). dy/dx = σ′/σ = 1 − σ(x) = σ(−x)"""
+    """y = log σ(x).
+
+    f′(x) = σ′(x)/σ(x)                  chain rule: the slope of log u, 1/u, times that of u
+          = σ(x) (1 − σ(x))/σ(x)        Sigmoid's derivative
+          = 1 − σ(x)
+          = σ(−x)                       multiply e⁻ˣ/(1 + e⁻ˣ) by eˣ above and below
+    """
 
     def value(self, x: Array) -> Array:
         return log_sigmoid(x)
@@ -287,7 +273,10 @@ class LogSigmoid(Elementwise):
 class Tanh(Elementwise):
     """y = tanh x, which squashes any number into (−1, 1).
 
-    tanh = sinh/cosh, so dy/dx = (cosh² x − sinh² x)/cosh² x = 1 − y²
+    tanh x = sinh x/cosh x, and these two are each other's derivative, so by the quotient rule
+    f′(x) = (cosh x cosh x − sinh x sinh x)/cosh² x
+          = 1 − sinh² x/cosh² x                         each divided by cosh² x
+          = 1 − y²
     """
 
     def value(self, x: Array) -> Array:
@@ -298,7 +287,11 @@ class Tanh(Elementwise):
 
 
 class Tanhshrink(Elementwise):
-    """y = x − tanh x. dy/dx = 1 − (1 − tanh² x) = tanh² x"""
+    """y = x − tanh x.
+
+    f′(x) = 1 − (1 − tanh² x)       term by term, the second from Tanh
+          = tanh² x
+    """
 
     def value(self, x: Array) -> Array:
         return x - np.tanh(x)
@@ -308,9 +301,12 @@ class Tanhshrink(Elementwise):
 
 
 class Softplus(Elementwise):
-    """y = log(1 + e^(βx))/β, a smooth ReLU. dy/dx = e^(βx)/(1 + e^(βx)) = σ(βx)
+    """y = log(1 + e^(β x))/β, a smooth ReLU.
 
-    Where βx > threshold it is taken as x itself, with slope 1.
+    f′(x) = 1/(1 + e^(β x)) · β e^(β x)/β       chain rule: the logarithm, the sum, the exponent
+          = e^(β x)/(1 + e^(β x))
+          = σ(β x)                              both divided by e^(β x)
+    Where β x > threshold it is taken as x itself, with slope 1.
     """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
@@ -327,7 +323,11 @@ class Softplus(Elementwise):
 
 
 class Softsign(Elementwise):
-    """y = x/(1 + |x|). dy/dx = ((1 + |x|) − x sign x)/(1 + |x|)² = 1/(1 + |x|)²"""
+    """y = x/(1 + |x|).
+
+    f′(x) = ((1 + |x|) − x sign x)/(1 + |x|)²       quotient rule; the slope of |x| is sign x
+          = 1/(1 + |x|)²                            x sign x = |x|
+    """
 
     def value(self, x: Array) -> Array:
         x = clamp_to_finite(x)
@@ -338,7 +338,11 @@ class Softsign(Elementwise):
 
 
 class SiLU(InplaceRefused):
-    """y = x σ(x). dy/dx = σ + x σ′ = σ + x σ (1 − σ)"""
+    """y = x σ(x).
+
+    f′(x) = σ(x) + x σ′(x)                  product rule
+          = σ(x) + x σ(x) (1 − σ(x))        Sigmoid's derivative
+    """
 
     def value(self, x: Array) -> Array:
         return above_minus_inf(x) * sigmoid(x)
@@ -349,7 +353,11 @@ class SiLU(InplaceRefused):
 
 
 class Mish(InplaceRefused):
-    """y = x t with t = tanh(softplus x). dy/dx = t + x (1 − t²) σ, since softplus′ = σ"""
+    """y = x t, with t = tanh(softplus x).
+
+    f′(x) = t + x t′                    product rule
+          = t + x (1 − t²) σ(x)         chain rule: Tanh's derivative times Softplus's
+    """
 
     def value(self, x: Array) -> Array:
         return above_minus_inf(x) * np.tanh(softplus(x))
@@ -360,7 +368,10 @@ class Mish(InplaceRefused):
 
 
 class Hardsigmoid(InplaceRefused):
-    """y = min(max(x + 3, 0), 6)/6."""
+    """y = min(max(x + 3, 0), 6)/6.
+
+    f′(x) = 1/6 where |x| < 3, else 0       of three lines, only the middle one rises
+    """
 
     def value(self, x: Array) -> Array:
         return np.clip(x + 3, 0, 6) / 6
@@ -370,7 +381,11 @@ class Hardsigmoid(InplaceRefused):
 
 
 class Hardswish(InplaceRefused):
-    """y = x min(max(x + 3, 0), 6)/6. In between, d/dx (x² + 3x)/6 = x/3 + ½"""
+    """y = x min(max(x + 3, 0), 6)/6.
+
+    f′(x) = 0 where x ≤ −3, 1 where x ≥ 3, else d/dx (x² + 3x)/6     two lines, and between
+          = 0 where x ≤ −3, 1 where x ≥ 3, else x/3 + ½              power rule, term by term
+    """
 
     def value(self, x: Array) -> Array:
         return above_minus_inf(x) * (np.clip(x + 3, 0, 6) / 6)
@@ -381,7 +396,10 @@ class Hardswish(InplaceRefused):
 
 
 class Hardshrink(Elementwise):
-    """y = x where |x| > lambd, else 0."""
+    """y = x where |x| > λ, else 0, with λ called lambd.
+
+    f′(x) = 1 where |x| > λ, else 0         the slopes of the lines x and 0
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -395,7 +413,10 @@ class Hardshrink(Elementwise):
 
 
 class Softshrink(Elementwise):
-    """y = x − lambd above lambd, x + lambd below −lambd, else 0."""
+    """y = x − λ where x > λ, x + λ where x < −λ, else 0, with λ called lambd.
+
+    f′(x) = 1 where |x| > λ, else 0         the slopes of three lines
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()

@@ -1,10 +1,4 @@
-"""Pooling into an output of a given size: each output gets its share of the input.
-
-y[p] from share p     formula         ∂L/∂x gets
------------------------------------------------------------
-AdaptiveAvgPool        the mean        g[p]/count at every place of the share
-AdaptiveMaxPool        the largest     g[p] at its place, 0 elsewhere
-"""
+"""Pooling into an output of a given size: each output gets its share of the input."""
 
 import math
 from typing import Any
@@ -60,10 +54,13 @@ class AdaptivePooling(Module):
 
 
 class AdaptiveAvgPool(AdaptivePooling):
-    """The mean of every share. It is a mean along each axis after the other: y = A_h x A_wᵀ, where
-    row i of A has 1/count at the elements that output i gets.
+    """The mean of every share; of an image along each axis, one after the other. Along one it is
 
-    Backward    ∂L/∂x = A_hᵀ g A_w
+    N(p, q) = [⌊p S/P⌋ ≤ q and q < ⌈(p + 1) S/P⌉]       whether q, of S, is in the share of p, of P
+    A[p, q] = N(p, q)/Σₖ N(p, k)
+    y[p] = Σ_q A[p, q] x[q]
+    Backward, with g = ∂L/∂y:
+        ∂L/∂x[q] = Σₚ g[p] A[p, q]      chain rule: x[q] is in those y[p], times A[p, q]
     """
 
     def sum_lengths(self, input: Array) -> dict[str, int]:
@@ -93,7 +90,9 @@ class AdaptiveAvgPool(AdaptivePooling):
 class AdaptiveMaxPool(AdaptivePooling):
     """The largest of every share.
 
-    Backward    ∂L/∂x[q] = Σ g[p] over all shares p whose largest is x[q]
+    Forward     y[p] = x[i[p]], with i[p] the place of the largest in share p
+    Backward, with g = ∂L/∂y:
+        ∂L/∂x[q] = Σ_{p: i[p] = q} g[p]     chain rule, as in MaxPool
 
     Args:
         return_indices: return also where each came from, see MaxPool.

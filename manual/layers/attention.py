@@ -1,18 +1,18 @@
 """Attention: every query takes a mean of the values, weighted by how well their keys fit it.
 
-    scores S = Q Kᵀ/√d + mask        Sᵢⱼ: how well key j fits query i
-    weights A = softmax(S)           by row: positive, and they add up to 1
-    output Y = A V
+    S = Q Kᵀ/√d + M                 scores: Sᵢⱼ, how well key j fits query i; M is the mask
+    Aᵢⱼ = e^Sᵢⱼ/Σₖ e^Sᵢₖ            weights: the softmax of each row
+    Y = A V
 
-Backward, with G = ∂L/∂Y:
-    ∂L/∂V = Aᵀ G                     Vⱼ is used by every query i, Aᵢⱼ of it
+Backward, with G = ∂L/∂Y; of a matrix product as in Linear:
+    ∂L/∂V = Aᵀ G                    Vⱼ is used by every query i, Aᵢⱼ of it
     ∂L/∂A = G Vᵀ
-    ∂L/∂Sᵢⱼ = Aᵢⱼ (∂L/∂Aᵢⱼ − Σₖ Aᵢₖ ∂L/∂Aᵢₖ)
-    ∂L/∂Q = ∂L/∂S K/√d,     ∂L/∂K = (∂L/∂S)ᵀ Q/√d
-
-The softmax has a Jacobian for each row, ∂Aᵢₖ/∂Sᵢⱼ = Aᵢₖ ([j = k] − Aᵢⱼ), but multiplied from the
-left it needs no matrix: Σₖ ∂L/∂Aᵢₖ Aᵢₖ ([j = k] − Aᵢⱼ) is the line above. Where the mask is −∞ the
-weight is 0, and so is the gradient: nothing else is to be done about a mask.
+    ∂L/∂Sᵢⱼ = Σₖ ∂L/∂Aᵢₖ ∂Aᵢₖ/∂Sᵢⱼ                     chain rule: Sᵢⱼ is in all of its row of A
+            = Σₖ ∂L/∂Aᵢₖ Aᵢₖ ([j = k] − Aᵢⱼ)           see Softmax
+            = Aᵢⱼ (∂L/∂Aᵢⱼ − Σₖ Aᵢₖ ∂L/∂Aᵢₖ)
+    ∂L/∂Q = ∂L/∂S K/√d              S is a matrix product as well, over √d
+    ∂L/∂K = (∂L/∂S)ᵀ Q/√d
+Where the mask is −∞ the weight is 0, and so is the gradient: nothing else is to be done about it.
 
 1/√d: a score is a sum of d products; of independent numbers of variance 1 it has the variance d,
 which would leave the softmax nearly all on one key.
@@ -70,10 +70,10 @@ def from_heads(x: Array) -> Array:
 
 
 class ScaledDotProductAttention(Module):
-    """Y = softmax(Q Kᵀ scale + mask) V: PyTorch's function of that name, as a module.
+    """Y = softmax(Q Kᵀ s + M) V, with s the scale: PyTorch's function of that name, as a module.
 
-    Backward    see the top of attention.py: ∂L/∂V = Aᵀ G; ∂L/∂S = A (∂L/∂A − Σₖ A ∂L/∂A) with
-                ∂L/∂A = G Vᵀ; ∂L/∂Q = ∂L/∂S K scale, ∂L/∂K = (∂L/∂S)ᵀ Q scale
+    Backward as at the top of attention.py, with s for 1/√d. Of the mask M, which is added to the
+    scores: its gradient is theirs, over all that share it added up.
 
     Shapes: query (…, L, d), key (…, S, d), value (…, S, d_v), attn_mask broadcast to (…, L, S):
     True where a key takes part, or a number that is added to the score; output (…, L, d_v). A query

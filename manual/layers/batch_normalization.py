@@ -77,10 +77,14 @@ class RunningNormalization(Normalization):
 
 
 class BatchNorm(RunningNormalization):
-    """Every channel normalized over the samples and pixels of the batch; see this file's head.
+    """Every channel normalized over the samples and pixels of the batch: see normalization.py.
 
-    In eval mode the running statistics take the place of the batch's. They are constants, so
-    Backward, in eval mode    ∂L/∂x = γ g/σ: there is neither the mean's path nor the variance's
+    γ and β are one for each channel c, and used by all its numbers, of sample n and pixel p, so
+        ∂L/∂γ_c = Σₙ Σₚ gₙ_c[p] x̂ₙ_c[p]     chain rule: γ_c is in every y of its channel, times x̂
+        ∂L/∂β_c = Σₙ Σₚ gₙ_c[p]             β_c in the same, once
+    In eval mode the running statistics, which are constants, take the place of the batch's:
+        yₙ_c[p] = γ_c (xₙ_c[p] − μ_c)/σ_c + β_c
+        ∂L/∂xₙ_c[p] = γ_c gₙ_c[p]/σ_c       only the direct path is left
 
     Shapes: input and output (N, C, *S), γ and β (C,).
 
@@ -141,7 +145,10 @@ class BatchNorm(RunningNormalization):
 
 
 class InstanceNorm(RunningNormalization):
-    """Every channel of every sample normalized over its pixels; see this file's head.
+    """Every channel of every sample normalized over its pixels: see the head of normalization.py.
+
+    γ and β, and in eval mode the running statistics, as in BatchNorm: ∂L/∂γ and ∂L/∂β add up over
+    samples and pixels.
 
     Shapes: input and output (N, C, *S) or (C, *S), γ and β (C,).
 

@@ -138,16 +138,17 @@ def places_of(padded: Sizes, reach: Sizes, stride: Sizes) -> Sizes:
 
 
 class ForwardConvolution(Convolution):
-    """y[p] = b + Σₖ W[k] x[p·stride + k·dilation], x padded; of every group of channels by itself.
+    """A kernel slides over the padded input: yₙₒ[p] is what it sees there, weighed and added up.
 
-    Forward     yₙₒ[p] = bₒ + Σ_c Σₖ Wₒ_c[k] xₙ_c[p·s + k·d]
-    Backward, with g = ∂L/∂y:
-        ∂L/∂xₙ_c[q] = Σₒ Σ_{p, k: p·s + k·d = q} Wₒ_c[k] gₙₒ[p]     x[q] is seen through weight k at
-                      the place p that lies k·d before it: a convolution with the kernel turned
-                      round, and with a stride one between whose places there are gaps. What came
-                      from the padding goes back to where the padding was taken from.
+    Forward     yₙₒ[p] = bₒ + Σ_c Σₖ Wₒ_c[k] xₙ_c[p·s + k·d]    stride s, dilation d
+    Backward, with g = ∂L/∂y, by the chain rule over every y in which a number is:
+        ∂L/∂xₙ_c[q] = Σₒ Σₚ gₙₒ[p] ∂yₙₒ[p]/∂xₙ_c[q]
+                    = Σₒ Σ_{p, k: p·s + k·d = q} gₙₒ[p] Wₒ_c[k]     p sees q through that k
         ∂L/∂Wₒ_c[k] = Σₙ Σₚ gₙₒ[p] xₙ_c[p·s + k·d]                  every place uses it once
-        ∂L/∂bₒ      = Σₙ Σₚ gₙₒ[p]
+        ∂L/∂bₒ = Σₙ Σₚ gₙₒ[p]
+    The first is a convolution too, the kernel turned round; with a stride there are gaps between
+    its places. What came from the padding goes back to where the padding was taken from. Groups of
+    channels are convolved each by itself.
 
     Shapes: input (N, in_channels, *S) or (in_channels, *S), weight (out_channels,
     in_channels/groups, *kernel_size), bias (out_channels,); output (N, out_channels, *P) or

@@ -26,11 +26,17 @@ def check_pair(module: Module, x1: Array, x2: Array) -> tuple[int, ...]:
 
 
 class PairwiseDistance(Module):
-    """d = |v|_p of v = x₁ − x₂ + ε, along the last axis.
+    """d = (Σᵢ |vᵢ|^p)^(1/p), with vᵢ = x₁ᵢ − x₂ᵢ + ε, along the last axis: a p-norm.
 
-    Forward     d = (Σᵢ |vᵢ|^p)^(1/p)
-    Backward    ∂L/∂x₁ᵢ = g sign vᵢ (|vᵢ|/d)^(p−1),     ∂L/∂x₂ = −∂L/∂x₁; 0 where v is 0
-                for p = 2 that is v/d: the unit vector from x₂ to x₁
+    Backward, with g = ∂L/∂d:
+        ∂d/∂vᵢ = 1/p (Σⱼ |vⱼ|^p)^(1/p − 1) · p |vᵢ|^(p − 1) sign vᵢ    chain rule: the root, the
+                                                        power, and |vᵢ|, whose slope is sign vᵢ
+               = d^(1 − p) |vᵢ|^(p − 1) sign vᵢ         the sum is d^p
+               = (|vᵢ|/d)^(p − 1) sign vᵢ
+        ∂d/∂vᵢ = vᵢ/d for p = 2                         the unit vector from x₂ to x₁
+        ∂L/∂x₁ᵢ = g ∂d/∂vᵢ                              chain rule
+        ∂L/∂x₂ᵢ = −g ∂d/∂vᵢ                             for x₂ᵢ goes into vᵢ as −x₂ᵢ
+    Where v is 0 there is no slope, and 0 is taken. With p infinite, d is the largest |vᵢ|.
 
     Shapes: inputs (*, D), or broadcast to that, or numbers; output (*), with keepdim (*, 1).
 
@@ -64,12 +70,17 @@ class PairwiseDistance(Module):
 
 
 class CosineSimilarity(Module):
-    """cos = x₁·x₂ / (n₁ n₂) along `dim`, where nᵢ = max(|xᵢ|, ε): 1 for the same direction.
+    """c = Σᵢ u₁ᵢ u₂ᵢ, of the unit vectors u₁ and u₂, along `dim`: 1 for the same direction.
 
-    Backward    with the unit vectors uᵢ = xᵢ/nᵢ, cos = u₁·u₂:
-                ∂L/∂x₁ = g (u₂ − cos u₁)/n₁,    ∂L/∂x₂ = g (u₁ − cos u₂)/n₂
-                Of u₂ only what is at a right angle to x₁ is left: a longer x₁ changes nothing.
-                Where |xᵢ| < ε the length is a constant, and the second term is not there.
+    u₁ᵢ = x₁ᵢ/n₁, with n₁ = max(√Σⱼ x₁ⱼ², ε)
+    u₂ᵢ = x₂ᵢ/n₂, with n₂ = max(√Σⱼ x₂ⱼ², ε)
+    Backward, with g = ∂L/∂c:
+        ∂n₁/∂x₁ᵢ = 1/(2n₁) · 2x₁ᵢ = u₁ᵢ                 chain rule: the slope of √u is 1/(2√u)
+        ∂c/∂x₁ᵢ = u₂ᵢ/n₁ − c/n₁ ∂n₁/∂x₁ᵢ                quotient rule: c is x₁·u₂ over n₁
+                = (u₂ᵢ − c u₁ᵢ)/n₁                      what of u₂ is at a right angle to x₁
+        ∂L/∂x₁ᵢ = g (u₂ᵢ − c u₁ᵢ)/n₁                    chain rule
+        ∂L/∂x₂ᵢ = g (u₁ᵢ − c u₂ᵢ)/n₂                    likewise
+    Where a length is below ε, ε stands for it, a constant: then the term with c is not there.
 
     Shapes: inputs of one shape, or broadcast to it; output the same without `dim`.
     """

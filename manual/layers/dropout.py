@@ -13,9 +13,8 @@ from .activations import SELU
 class Dropout(Module):
     """y = x m/(1 − p), where each mask element m is 0 with probability p, else 1.
 
-    What is left is scaled up by 1/(1 − p), so that the expected y is x. In eval mode y = x.
-    Backward    ∂L/∂x = g m/(1 − p), with the mask of the forward pass: what was left out had no
-                part in the loss
+    What is left is scaled up, so that the expected y is x. In eval mode y is x.
+    Backward    ∂L/∂x = g m/(1 − p)     m is the forward pass's: what was left out had no part in L
 
     Args:
         p: the probability of leaving an element out.
@@ -73,12 +72,19 @@ class Dropout2d(Dropout):
 
 
 class AlphaDropout(Dropout):
-    """Dropout for SELU networks: y = a (x m + α′ (1 − m)) + b keeps mean 0 and variance 1.
+    """Dropout for SELU networks: what comes in with mean 0 and variance 1 goes out so.
 
-    What is left out becomes α′ = −λα, the value that SELU has for x → −∞. With x of mean 0 and
-    variance 1, x m + α′ (1 − m) has the mean α′ p and the variance (1 − p)(1 + p α′²), so
-        a = 1/√((1 − p)(1 + p α′²))       b = −a α′ p
-    Backward    ∂L/∂x = g a m
+    z = x m + α′ (1 − m)        with probability p, m is 0, and α′ takes the place of x
+    y = a z + b
+    α′ is −λα, what SELU comes to for x → −∞. In the mean, over x and over m, where q is 1 − p,
+        M = q · 0 + p α′        of z: x has the mean 0
+        R = q · 1 + p α′²       of z²: the mean of x² is the variance, 1
+        V = R − M²              the variance of z
+          = q + p α′² (1 − p)
+          = q (1 + p α′²)
+        a = 1/√V                makes the variance of y, a² V, 1
+        b = −a M                and the mean of y, a M + b, 0
+    Backward    ∂L/∂x = g a m   chain rule: z has the slope m, y for z the slope a
 
     Source: Klambauer et al., 2017.
     """

@@ -40,12 +40,13 @@ def added_rows(rows: Array, place: Array, table: Array) -> Array:
 
 
 class Embedding(Module):
-    """yₙ = W[xₙ]: row xₙ of the table W.
+    """yₙⱼ = W[xₙ, j]: row xₙ of the table W.
 
-    As a matrix product it is y = onehot(x) W, so
-    Backward    ∂L/∂W = onehot(x)ᵀ g: row i gets the sum of gₙ over all n with xₙ = i.
-                A row that is looked up twice gets both gradients; the input is whole numbers and
-                has none. Row `padding_idx` stands for nothing and is not trained.
+    Backward, with g = ∂L/∂y, by the chain rule over every y in which a number is:
+        ∂L/∂W[i, j] = Σₙ gₙⱼ ∂yₙⱼ/∂W[i, j]
+                    = Σ_{n: xₙ = i} gₙⱼ             row i is looked up by those n alone
+    A row that is looked up twice gets both gradients; the input is whole numbers and has none. Row
+    `padding_idx` stands for nothing and is not trained.
 
     Shapes: input (*) of integers from 0 to num_embeddings − 1, output (*, embedding_dim), weight
     (num_embeddings, embedding_dim).
@@ -106,15 +107,16 @@ class Embedding(Module):
 class EmbeddingBag(Module):
     """The sum, mean or largest of several rows of a table: of a bag of words, say.
 
-    Forward, for the bag b of numbers x₁ … xₙ:
-        sum     y_b = Σᵢ sᵢ W[xᵢ]           with the sample's own weight sᵢ, 1 if not given
-        mean    y_b = Σᵢ W[xᵢ]/n
-        max     y_b = maxᵢ W[xᵢ], element by element
-    Backward, with g = ∂L/∂y:
-        ∂L/∂W[v] = Σ g_b sᵢ over all i with xᵢ = v      (mean: g_b/n), wherever they are
-        ∂L/∂sᵢ = g_b · W[xᵢ]
-        max: g goes to the row that was the largest, of equal ones the first, element by element
-        An empty bag is 0. A number `padding_idx` is as if it were not in the bag.
+    Of the numbers x_b₁ … x_bₙ in bag b; backward by the chain rule, over every y in which a row is:
+        mode="sum":     each row weighed by a number of its own, s, 1 if not given
+            y_bⱼ = Σᵢ s_bᵢ W[x_bᵢ, j]
+            ∂L/∂W[v, j] = Σ_{b, i: x_bᵢ = v} g_bⱼ s_bᵢ      wherever row v is looked up
+            ∂L/∂s_bᵢ = Σⱼ g_bⱼ W[x_bᵢ, j]                   s_bᵢ is in every y_bⱼ of its bag
+        mode="mean":
+            y_bⱼ = Σᵢ W[x_bᵢ, j]/n
+            ∂L/∂W[v, j] = Σ_{b, i: x_bᵢ = v} g_bⱼ/n
+    mode="max" takes the largest, j by j, and g_bⱼ goes to the row that it came from, of equal ones
+    the first. An empty bag is 0. A number `padding_idx` is as if it were not in the bag.
 
     Shapes: input (B, n), a bag a row, or (total,) with offsets (B,), where each bag begins;
     per_sample_weights as input, with mode sum; output (B, embedding_dim), weight

@@ -12,11 +12,15 @@ from .linear import Linear
 
 
 class SwiGLU(Module):
-    """y = W_down (SiLU(W_gate x) ∘ W_up x): one linear layer says how much of another gets through.
+    """y = (u ∘ v) W_downᵀ, with u = a ∘ σ(a), a = x W_gateᵀ and v = x W_upᵀ.
 
-    Backward, with u = SiLU(W_gate x), v = W_up x and h = W_downᵀ g:
-        ∂L/∂u = h v and ∂L/∂v = h u     each factor's gradient is the other factor
-        x is used twice, so its gradients add up
+    u, SiLU of one linear layer, says how much of another, v, gets through; ∘ is element by element.
+    Backward, with g = ∂L/∂y; of the linear layers as in Linear:
+        h = g W_down                            what reaches u ∘ v
+        ∂L/∂u = h ∘ v                           product rule: each has the other as its factor
+        ∂L/∂v = h ∘ u
+        ∂L/∂a = ∂L/∂u ∘ (σ(a) + a ∘ σ(a) ∘ (1 − σ(a)))      see SiLU
+        ∂L/∂x = ∂L/∂v W_up + ∂L/∂a W_gate       x is used twice, so its gradients add up
 
     Shapes: input and output (*, hidden_size).
     """

@@ -8,17 +8,28 @@ from .activations import Elementwise
 
 
 class GELU(Elementwise):
-    """y = x Φ(x), Φ the standard normal's distribution: x, weighted by how rarely it is exceeded.
+    """y = x Φ: x, weighted by Φ, how probable it is that a standard normal number is smaller.
 
-    approximate="none":  Φ = (1 + erf(x/√2))/2, and Φ′ = φ = e^(−x²/2)/√(2π), so
-                         dy/dx = Φ + x φ
-    approximate="tanh":  Φ ≈ (1 + tanh u)/2 = 1/(1 + e) with u = √(2/π) (x + 0.044715 x³) and
-                         e = e^(−2u). Φ′ = Φ (1 − Φ) 2u′ and 1 − Φ = e Φ, of which no digit is lost
-                         where Φ is almost 1, so
-                         dy/dx = Φ (1 + x e Φ 2u′) with u′ = √(2/π) (1 + 3·0.044715 x²)
+    approximate="none":
+        Φ = (1 + erf(x/√2))/2
+        erf′(x) = 2 e^(−x²)/√π                      erf is this function's integral
+        Φ′ = erf′(x/√2) · 1/√2 · ½                  chain rule
+           = e^(−x²/2)/√(2π)                        the density φ
+        f′(x) = Φ + x Φ′                            product rule
+    approximate="tanh":
+        u = √(2/π) (x + 0.044715 x³)                chosen so that this comes near the exact Φ:
+        Φ = (1 + tanh u)/2
+          = e^u/(e^u + e^(−u))                      tanh u is (e^u − e^(−u))/(e^u + e^(−u))
+          = 1/(1 + e^(−2u))                         divided by e^u above and below
+        u′ = √(2/π) (1 + 3 · 0.044715 x²)           power rule
+        Φ′ = e^(−2u)/(1 + e^(−2u))² · 2u′           chain rule, as in Sigmoid
+           = Φ (1 − Φ) 2u′
+        f′(x) = Φ + x Φ′                            product rule
+              = Φ (1 + x (1 − Φ) 2u′)
+    The code takes 1 − Φ as Φ e^(−2u), of which no digit is lost where Φ is almost 1.
 
     Each has a derivative of its own: that of one form is not that of the other. Backward needs Φ or
-    e again, and forward keeps it.
+    e^(−2u), in the code e, again, and forward keeps it.
     """
 
     CUBIC = 0.044715

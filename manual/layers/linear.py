@@ -17,10 +17,14 @@ class Linear(Module):
     """y = x Wᵀ + b, on the last axis.
 
     Forward     yₙᵢ = Σⱼ xₙⱼ Wᵢⱼ + bᵢ
-    Backward, with g = ∂L/∂y:
-        ∂L/∂x = g W         xₙⱼ reaches every yₙᵢ through Wᵢⱼ: ∂L/∂xₙⱼ = Σᵢ gₙᵢ Wᵢⱼ
-        ∂L/∂W = gᵀ x        Wᵢⱼ is used once by every sample n, so the samples add up
-        ∂L/∂b = Σₙ gₙ       bᵢ is added to yₙᵢ for every sample n
+    Backward, with g = ∂L/∂y, by the chain rule over every y in which a number is:
+        ∂L/∂xₙⱼ = Σᵢ gₙᵢ ∂yₙᵢ/∂xₙⱼ = Σᵢ gₙᵢ Wᵢⱼ     xₙⱼ is in every yₙᵢ of its sample, times Wᵢⱼ
+        ∂L/∂Wᵢⱼ = Σₙ gₙᵢ ∂yₙᵢ/∂Wᵢⱼ = Σₙ gₙᵢ xₙⱼ     Wᵢⱼ is in one yₙᵢ of every sample, times xₙⱼ
+        ∂L/∂bᵢ = Σₙ gₙᵢ                             bᵢ is in the same, once
+    As matrices:
+        ∂L/∂x = g W
+        ∂L/∂W = gᵀ x
+        ∂L/∂b = Σₙ gₙ
 
     Shapes: input (*, in_features), output (*, out_features), weight (out_features, in_features),
     bias (out_features,). The axes * are samples, all alike; there may be none.
@@ -88,7 +92,11 @@ class Linear(Module):
 class Conv1D(Module):
     """y = x W + b: a Linear whose weight lies the other way round, as in GPT-2's files.
 
-    Backward    ∂L/∂x = g Wᵀ,  ∂L/∂W = xᵀ g,  ∂L/∂b = Σₙ gₙ
+    Forward     yₙᵢ = Σⱼ xₙⱼ Wⱼᵢ + bᵢ
+    Backward, with g = ∂L/∂y, as in Linear, Wᵀ in W's place:
+        ∂L/∂x = g Wᵀ
+        ∂L/∂W = xᵀ g
+        ∂L/∂b = Σₙ gₙ
 
     Shapes: input (*, nx), output (*, nf), weight (nx, nf), bias (nf,). The name is GPT-2's, for a
     convolution that looks at one place at a time.
@@ -131,14 +139,14 @@ class Conv1D(Module):
 
 
 class Bilinear(Module):
-    """yₖ = x₁ᵀ Wₖ x₂ + bₖ: how strongly each pair of an input of x₁ and one of x₂ counts for yₖ.
+    """yₙₖ = Σᵢⱼ x₁ₙᵢ Wₖᵢⱼ x₂ₙⱼ + bₖ: how much each pair of numbers of x₁ and x₂ counts for yₖ.
 
-    Forward     yₙₖ = Σᵢⱼ x₁ₙᵢ Wₖᵢⱼ x₂ₙⱼ + bₖ
-    Backward, with g = ∂L/∂y:
-        ∂L/∂x₁ₙᵢ = Σₖⱼ gₙₖ Wₖᵢⱼ x₂ₙⱼ       the other input takes the place of a weight
-        ∂L/∂x₂ₙⱼ = Σₖᵢ gₙₖ Wₖᵢⱼ x₁ₙᵢ
-        ∂L/∂Wₖᵢⱼ = Σₙ gₙₖ x₁ₙᵢ x₂ₙⱼ
-        ∂L/∂bₖ = Σₙ gₙₖ
+    Every term is a product of three, so its slope for one of them is the product of the two others.
+    Backward, with g = ∂L/∂y, by the chain rule over every y in which a number is:
+        ∂L/∂x₁ₙᵢ = Σₖ gₙₖ ∂yₙₖ/∂x₁ₙᵢ = Σₖⱼ gₙₖ Wₖᵢⱼ x₂ₙⱼ        x₁ₙᵢ is in yₙₖ once for every j
+        ∂L/∂x₂ₙⱼ = Σₖ gₙₖ ∂yₙₖ/∂x₂ₙⱼ = Σₖᵢ gₙₖ Wₖᵢⱼ x₁ₙᵢ        x₂ₙⱼ once for every i
+        ∂L/∂Wₖᵢⱼ = Σₙ gₙₖ ∂yₙₖ/∂Wₖᵢⱼ = Σₙ gₙₖ x₁ₙᵢ x₂ₙⱼ         Wₖᵢⱼ in one yₙₖ of every sample
+        ∂L/∂bₖ = Σₙ gₙₖ                                         bₖ in the same, once
 
     Shapes: inputs (*, in1_features) and (*, in2_features), output (*, out_features), weight
     (out_features, in1_features, in2_features), bias (out_features,).
@@ -216,7 +224,7 @@ class Bilinear(Module):
 class Identity(Module):
     """y = x, whatever the arguments.
 
-    Backward    ∂L/∂x = g
+    Backward    ∂L/∂x = g       the slope is 1
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -238,8 +246,8 @@ class Identity(Module):
 class Flatten(Module):
     """Axes start_dim to end_dim become one. Nothing is computed, so backward only reshapes back.
 
-    Forward     yₙₖ = xₙ,c,h,w with k = (c H + h) W + w
-    Backward    ∂L/∂xₙ,c,h,w = gₙₖ
+    Forward     y[n, (c H + h) W + w] = x[n, c, h, w]       of images (N, C, H, W), each row by row
+    Backward    ∂L/∂x[n, c, h, w] = g[n, (c H + h) W + w]   each number's goes to where it came from
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
@@ -272,6 +280,9 @@ class Flatten(Module):
 
 class Unflatten(Module):
     """Axis `dim` becomes the axes `unflattened_size`: the reverse of Flatten, and of its backward.
+
+    Forward     y[n, c, h] = x[n, c H + h]      into (C, H)
+    Backward    ∂L/∂x[n, c H + h] = g[n, c, h]
 
     Args:
         unflattened_size: the new axes' lengths; one of them may be -1, for what is left.

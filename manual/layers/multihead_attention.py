@@ -20,12 +20,18 @@ from .linear import Linear
 class MultiheadAttention(Module):
     """Several attentions side by side, each over a part of the features of its own.
 
-    Forward     Q, K, V = query W_qᵀ + b_q, key W_kᵀ + b_k, value W_vᵀ + b_v; head h gets columns
-                h d … (h + 1) d − 1 of each, d = embed_dim/num_heads, and gives Yₕ = Aₕ Vₕ, see the
-                top of attention.py; the heads' outputs stand side by side and go through out_proj
-    Backward    the linear layers' as in Linear, of each head by itself what attention.py derives;
-                a head has no part in the others' columns, so nothing is added up between heads,
-                but for the mask, which they share
+    Head h has d of the rows of W_Q, W_K and W_V, d being embed_dim/num_heads, and d columns of W_O:
+        Qₕ = query W_Qₕᵀ + b_Qₕ
+        Kₕ = key W_Kₕᵀ + b_Kₕ
+        Vₕ = value W_Vₕᵀ + b_Vₕ
+        Oₕ = softmax(Qₕ Kₕᵀ/√d) Vₕ              see the top of attention.py
+        Y = Σₕ Oₕ W_Oₕᵀ + b_O                   out_proj, of the heads side by side
+    Backward, with G = ∂L/∂Y; of a matrix product as in Linear:
+        ∂L/∂Oₕ = G W_Oₕ
+        ∂L/∂W_Oₕ = Gᵀ Oₕ
+        ∂L/∂query = Σₕ ∂L/∂Qₕ W_Qₕ              every head uses it; ∂L/∂Qₕ as in attention.py
+        ∂L/∂W_Qₕ = (∂L/∂Qₕ)ᵀ query
+    and of key and value likewise. Heads share no weights, only the mask: its gradients add up.
 
     Shapes: query (L, N, embed_dim), key (S, N, kdim), value (S, N, vdim), with batch_first
     (N, L, …), or without the axis of samples; output as query. The weights that come with it are

@@ -10,16 +10,25 @@ InstanceNorm   sample and channel           all pixels
 GroupNorm      sample and group             the group's channels and all pixels
 RMSNorm        sample (and place before)    the last axes; the mean is not taken off
 
-With μ and v the mean and variance of n numbers x, and σ = √(v + ε):
+Of n numbers x with the mean μ and the variance v:
 
-Forward     x̂ᵢ = (xᵢ − μ)/σ        yᵢ = γ x̂ᵢ + β
-Backward, with g = ∂L/∂y and ĝ = ∂L/∂x̂ = γ g. xᵢ reaches L on three paths:
-    directly            ĝᵢ/σ
-    through the mean    every x̂ⱼ has −μ/σ in it, and ∂μ/∂xᵢ = 1/n:  −(1/σ) Σⱼ ĝⱼ/n
-    through the variance    ∂v/∂xᵢ = 2 (xᵢ − μ)/n, as Σ(xⱼ − μ) = 0, and ∂σ/∂v = 1/(2σ), so
-                        Σⱼ ĝⱼ (xⱼ − μ) (−1/σ²) (xᵢ − μ)/(n σ) = −(x̂ᵢ/σ) Σⱼ ĝⱼ x̂ⱼ/n
-    ∂L/∂xᵢ = (ĝᵢ − mean of ĝ − x̂ᵢ · mean of ĝ x̂)/σ
-    ∂L/∂γ = Σ g x̂,  ∂L/∂β = Σ g, over all that share them
+    μ = Σᵢ xᵢ/n
+    v = Σᵢ (xᵢ − μ)²/n
+    σ = √(v + ε)
+Forward
+    x̂ᵢ = (xᵢ − μ)/σ
+    yᵢ = γᵢ x̂ᵢ + βᵢ
+Backward, with g = ∂L/∂y and ĝᵢ = γᵢ gᵢ, which reaches x̂ᵢ. xᵢ is in x̂ on three paths:
+    directly                in its own x̂ᵢ alone
+    through the mean        ∂μ/∂xᵢ = 1/n
+    through the variance    ∂v/∂xᵢ = 2 (xᵢ − μ)/n                   power rule; what comes through μ
+                            Σⱼ (xⱼ − μ) = 0                         is times this
+                            ∂σ/∂xᵢ = 1/(2σ) · ∂v/∂xᵢ = x̂ᵢ/n         chain rule: the slope of √u
+    ∂x̂ⱼ/∂xᵢ = ([i = j] − 1/n)/σ − (xⱼ − μ)/σ² · ∂σ/∂xᵢ              quotient rule
+             = ([i = j] − 1/n − x̂ⱼ x̂ᵢ/n)/σ
+    ∂L/∂xᵢ = Σⱼ ĝⱼ ∂x̂ⱼ/∂xᵢ                                          chain rule
+           = (ĝᵢ − Σⱼ ĝⱼ/n − x̂ᵢ Σⱼ ĝⱼ x̂ⱼ/n)/σ                       [i = j] leaves one term
+γ and β are used by several groups, whose gradients for them add up; the classes say which.
 
 Sources: Ioffe & Szegedy, 2015 (batch); Ba et al., 2016 (layer); Ulyanov et al., 2016 (instance);
 Wu & He, 2018 (group); Zhang & Sennrich, 2019 (RMS); Krizhevsky et al., 2012 (local response).
@@ -136,6 +145,10 @@ class Normalization(Module):
 class LayerNorm(Normalization):
     """Every sample normalized over its last axes; see this file's head.
 
+    γ and β are one for each place there, and used by every sample n, so
+    ∂L/∂γᵢ = Σₙ gₙᵢ x̂ₙᵢ      chain rule: γᵢ is in yₙᵢ of every sample, times x̂ₙᵢ
+    ∂L/∂βᵢ = Σₙ gₙᵢ          βᵢ in the same, once
+
     Shapes: input and output (*, *normalized_shape), γ and β normalized_shape.
     """
 
@@ -175,8 +188,11 @@ class LayerNorm(Normalization):
 
 class GroupNorm(Normalization):
     """The channels shared out among groups, each group of each sample normalized over all its
-    channels and pixels; see this file's head. One group for all is LayerNorm without the axes of
-    γ, a group for each channel InstanceNorm.
+    channels and pixels; see this file's head. One group for all is LayerNorm but for the axes of
+    γ, a group for each channel InstanceNorm. γ and β are one for each channel:
+
+    ∂L/∂γ_c = Σₙ Σₚ gₙ_c[p] x̂ₙ_c[p]     chain rule: γ_c is in every y of its channel, times x̂
+    ∂L/∂β_c = Σₙ Σₚ gₙ_c[p]             β_c in the same, once
 
     Shapes: input and output (N, C, *S), γ and β (C,).
     """
@@ -232,11 +248,16 @@ class GroupNorm(Normalization):
 
 
 class RMSNorm(Normalization):
-    """y = γ x/r with r = √(mean of x² + ε), over the last axes: the mean stays where it is.
+    """yᵢ = γᵢ x̂ᵢ, with x̂ᵢ = xᵢ/r and r = √(Σⱼ xⱼ²/n + ε), over the n numbers of the last axes.
 
-    Backward, with ĝ = γ g and x̂ = x/r
-        ∂L/∂xᵢ = (ĝᵢ − x̂ᵢ · mean of ĝ x̂)/r: the direct path, and the one through r
-        ∂L/∂γ = Σ g x̂, over the samples
+    The mean stays where it is.
+
+    Backward, with g = ∂L/∂y and ĝᵢ = γᵢ gᵢ:
+        ∂r/∂xᵢ = 1/(2r) · 2xᵢ/n = x̂ᵢ/n                  chain rule: the slope of √u is 1/(2√u)
+        ∂x̂ⱼ/∂xᵢ = ([i = j] − x̂ⱼ x̂ᵢ/n)/r                 quotient rule: directly, and through r
+        ∂L/∂xᵢ = Σⱼ ĝⱼ ∂x̂ⱼ/∂xᵢ                          chain rule: xᵢ reaches L through every x̂ⱼ
+               = (ĝᵢ − x̂ᵢ Σⱼ ĝⱼ x̂ⱼ/n)/r
+        ∂yᵢ/∂γᵢ = x̂ᵢ                                    so ∂L/∂γᵢ is the sum of gᵢ x̂ᵢ over samples
 
     Shapes: input and output (*, *normalized_shape), γ normalized_shape.
 
@@ -304,10 +325,13 @@ def last_axes(module: Module, x: Array, shape: tuple[int, ...]) -> Axes:
 class LocalResponseNorm(Module):
     """A channel is damped by what its neighbours have at the same pixel.
 
-    Forward     y_c = x_c d_c^−β,  d_c = k + α/size Σ x²_c′ over c′ from c − ⌊size/2⌋ to
-                c + ⌈size/2⌉ − 1, as far as there are such channels
-    Backward    x_c is in its own numerator, and in d of every channel it is a neighbour of:
-        ∂L/∂x_c = g_c d_c^−β − 2 αβ/size · x_c Σ g_c′ x_c′ d_c′^(−β − 1) over those c′
+    Forward     y_c = x_c d_c^(−β), with d_c = k + α/size Σ_b N(c, b) x_b²
+                N(c, b) = [c − ⌊size/2⌋ ≤ b and b ≤ c + ⌊(size − 1)/2⌋]     b is a neighbour of c
+    Backward, with g = ∂L/∂y: x_c is in its own numerator, and in d of every channel it is near:
+        ∂d_b/∂x_c = 2 α/size N(b, c) x_c                power rule
+        ∂y_b/∂d_b = −β x_b d_b^(−β − 1)                 power rule
+        ∂L/∂x_c = g_c d_c^(−β) + Σ_b g_b ∂y_b/∂d_b ∂d_b/∂x_c            product rule, chain rule
+                = g_c d_c^(−β) − 2 α β/size x_c Σ_b N(b, c) g_b x_b d_b^(−β − 1)
 
     Shapes: input and output (N, C, *S).
 

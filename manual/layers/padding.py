@@ -1,7 +1,7 @@
 """A border around the spatial axes: of a constant, or of copies of what is inside.
 
-Every element of the padded array is a constant, or a copy of one inside: y[q] = x[source(q)]. So
-Backward    ∂L/∂x[p] = Σ gₐ over all q with source(q) = p: its own place, and its copies
+Forward     y[q] = x[source(q)]                     a copy of one inside; or else it is a constant
+Backward    ∂L/∂x[p] = Σ_{q: source(q) = p} g[q]    chain rule: its own place, and its copies
 
 mode        before and after a b c d
 --------------------------------------

@@ -1,12 +1,5 @@
 """Pooling: of what lies in a sliding window one number is kept, channel by channel.
 
-y[p] from window p     formula                        ∂L/∂x gets
------------------------------------------------------------------------------------------
-MaxPool                the largest                    g[p] at its place, 0 elsewhere
-AvgPool                Σ/count                        g[p]/count at every place
-LPPool                 (Σ xʳ)^(1/r)                   g[p] (x/y)ʳ⁻¹
-MaxUnpool              x at the place it came from    g at that place
-
 Where windows overlap, an input lies in several: what comes back from them adds up. Of equal largest
 numbers the first one, row after row, gets the gradient; a NaN is larger than any number.
 """
@@ -140,8 +133,10 @@ class Pooling(Module):
 class MaxPool(Pooling):
     """The largest of every window: what is strongest passes, wherever in the window it was.
 
-    Backward    ∂L/∂x[q] = Σ g[p] over all windows p whose largest is x[q]: a change of any other
-                changes nothing
+    Forward     y[p] = x[i[p]], with i[p] the place of the largest in window p
+    Backward, with g = ∂L/∂y:
+        ∂L/∂x[q] = Σ_{p: i[p] = q} g[p]     chain rule: x[q] is the y of those windows alone, and a
+                                            small change of any other number changes nothing
 
     Args:
         return_indices: return also where each came from: its number, row after row, in its channel.
@@ -239,7 +234,9 @@ class MaxPool(Pooling):
 class AvgPool(Pooling):
     """The mean of every window.
 
-    Backward    ∂L/∂x[q] = Σ g[p]/count over all windows p that q lies in
+    Forward     y[p] = Σₖ x[p·s + k]/K, for K numbers in a window and the stride s; x is padded
+    Backward, with g = ∂L/∂y:
+        ∂L/∂x[q] = Σ_{p, k: p·s + k = q} g[p]/K     chain rule: x[q] is in those y[p], times 1/K
 
     Args:
         count_include_pad: the zeros of the padding count; else only what is inside does. What
@@ -310,11 +307,13 @@ class AvgPool(Pooling):
 
 
 class LPPool(AvgPool):
-    """y = (Σ xʳ)^(1/r) over every window: r = 1 is the sum, r → ∞ the largest.
+    """y[p] = z[p]^(1/r), with z[p] = Σₖ x[p·s + k]^r: for r of 1 a sum, for r → ∞ the largest.
 
-    Forward     y = (count · mean of xʳ)^(1/r), so that a window that is cut off at the edge, in
-                ceil_mode, counts as a whole one
-    Backward    ∂y/∂x[q] = (1/r) (Σ xʳ)^(1/r − 1) · r x[q]ʳ⁻¹; 0 where the sum is 0
+    Backward, with g = ∂L/∂y, by the chain rule:
+        ∂y[p]/∂z[p] = 1/r z[p]^(1/r − 1)                power rule; 0 is taken where z[p] is 0
+        ∂L/∂x[q] = Σ_{p, k: p·s + k = q} g[p] · 1/r z[p]^(1/r − 1) · r x[q]^(r − 1)
+                 = Σ_{p, k: p·s + k = q} g[p] (x[q]/y[p])^(r − 1)       for z is yʳ
+    In ceil_mode a window that is cut off at the edge counts as a whole one: z is K times the mean.
 
     Args:
         norm_type: r.

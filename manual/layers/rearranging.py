@@ -1,8 +1,9 @@
 """Layers that move numbers to other places, and compute nothing (Fold alone adds).
 
-Backward of a rearrangement is the rearrangement back: every gradient goes to where its number came
-from. Unfold copies a number once for each window that it lies in, so what comes back adds up: that
-is Fold, and each of the two is the other's backward.
+Where y is a copy of x from another place, its slope for that x is 1, and for all others 0. So by
+the chain rule every gradient goes to where its number came from: backward of a rearrangement is
+the rearrangement back. Unfold copies a number once for each window that it lies in, so what comes
+back adds up: that is Fold, and each of the two is the other's backward.
 """
 
 import math
@@ -72,8 +73,8 @@ class Windows(Module):
 class Unfold(Windows):
     """Every window of an image as a column: a convolution is a matrix product with these columns.
 
-    Forward     yₙ,ck,p = xₙ,c[p·stride + k·dilation − padding], 0 outside
-    Backward    ∂L/∂x = fold(g): the sum over all windows that a number lies in
+    Forward     y[n, c K + k, p] = x[n, c, p·s + k·d − padding], 0 outside; along one axis
+    Backward    ∂L/∂x[n, c, q] = Σ_{p, k: p·s + k·d − padding = q} g[n, c K + k, p], or fold(g)
 
     Shapes: input (N, C, H, W) or (C, H, W), output (N, C · K, L) or (C · K, L), for K numbers in a
     window and L windows.
@@ -108,8 +109,8 @@ class Unfold(Windows):
 class Fold(Windows):
     """Columns back to an image: what several windows have at one place is added.
 
-    Forward     yₙ,c[q] = Σ xₙ,ck,p over all k and p with p·stride + k·dilation − padding = q
-    Backward    ∂L/∂x = unfold(g)
+    Forward     y[n, c, q] = Σ_{p, k: p·s + k·d − padding = q} x[n, c K + k, p]
+    Backward    ∂L/∂x[n, c K + k, p] = g[n, c, p·s + k·d − padding], or unfold(g); 0 outside
 
     Shapes: input (N, C · K, L) or (C · K, L), output (N, C, *output_size) or (C, *output_size).
     """
@@ -195,7 +196,8 @@ def to_channels(x: Array, factor: int) -> Array:
 class PixelShuffle(Rearrangement):
     """r² channels become one of r times the height and width: (*, C r², H, W) -> (*, C, H r, W r).
 
-    Backward    PixelUnshuffle's forward
+    Forward     y[c, h r + i, w r + j] = x[c r² + i r + j, h, w]
+    Backward    ∂L/∂x[c r² + i r + j, h, w] = g[c, h r + i, w r + j]    PixelUnshuffle's forward
 
     Source: Shi et al., 2016.
     """
@@ -219,7 +221,8 @@ class PixelShuffle(Rearrangement):
 class PixelUnshuffle(Rearrangement):
     """The reverse of PixelShuffle: (*, C, H r, W r) -> (*, C r², H, W).
 
-    Backward    PixelShuffle's forward
+    Forward     y[c r² + i r + j, h, w] = x[c, h r + i, w r + j]
+    Backward    ∂L/∂x[c, h r + i, w r + j] = g[c r² + i r + j, h, w]    PixelShuffle's forward
     """
 
     def __init__(self, downscale_factor: int) -> None:
@@ -240,10 +243,11 @@ class PixelUnshuffle(Rearrangement):
 
 
 class ChannelShuffle(Rearrangement):
-    """The channels of several groups dealt out in turn: (N, G · C, *) with channel c of group i at
-    i C + c goes to c G + i, so that the next grouped convolution sees some of every group.
+    """The channels of several groups dealt out in turn, for the next convolution in groups.
 
-    Backward    the channels dealt back
+    Of G groups of C channels each, channel c of group i:
+    Forward     y[c G + i] = x[i C + c]
+    Backward    ∂L/∂x[i C + c] = g[c G + i]     the channels dealt back
 
     Source: Zhang et al., 2018.
     """

@@ -3,15 +3,18 @@
 Backpropagation through time is backpropagation through the network that the steps are when they are
 written out one after the other, a layer for each element, all with the same weights:
 
-    forward, for t = 1 … T          hₜ = step(W_ih xₜ + b_ih, W_hh hₜ₋₁ + b_hh, hₜ₋₁)
-    backward, for t = T … 1         δₜ = gₜ + carryₜ
-                                    ∂L/∂zxₜ, ∂L/∂zhₜ, direct = step_back(δₜ)
-                                    carryₜ₋₁ = ∂L/∂zhₜ W_hh + direct
-
+    zxₜ = W_ih xₜ + b_ih
+    zhₜ = W_hh hₜ₋₁ + b_hh
+    hₜ = step(zxₜ, zhₜ) where t > 0, else 0                 one after the other, for t from 1 to T
+Backward, with gₜ what reaches hₜ as an output, for t from T to 1:
+    carryₜ = ∂L/∂zhₜ₊₁ W_hh where t < T, else 0             and what the step hands back directly
+    δₜ = gₜ + carryₜ
+    ∂L/∂zxₜ = step_back(δₜ, hₜ)                             and ∂L/∂zhₜ, as the step has derived it
 hₜ is used twice: it is an output, from which gₜ comes, and it is the next step's state, from which
 the carry comes; so the two are added. And as every step uses the same weights, the steps add up:
-
-    ∂L/∂W_ih = Σₜ (∂L/∂zxₜ)ᵀ xₜ     ∂L/∂W_hh = Σₜ (∂L/∂zhₜ)ᵀ hₜ₋₁     ∂L/∂xₜ = ∂L/∂zxₜ W_ih
+    ∂L/∂W_ih = Σₜ (∂L/∂zxₜ)ᵀ xₜ
+    ∂L/∂W_hh = Σₜ (∂L/∂zhₜ)ᵀ hₜ₋₁
+    ∂L/∂xₜ = ∂L/∂zxₜ W_ih
 
 Only the state must wait for the step before it. So W_ih x is one product for all steps before them,
 and each of the three sums is one product for all steps behind them.
@@ -307,7 +310,7 @@ class Recurrent(Step):
 
 
 class RNN(RNNStep, Recurrent):
-    """A recurrent network of Elman's kind: hₜ = f(W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh)."""
+    """A recurrent network of Elman's kind: tanh or ReLU of W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh."""
 
     def __init__(
         self,

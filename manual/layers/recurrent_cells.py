@@ -75,10 +75,15 @@ def add_gradients(dz: Array, x: Array, weight: Parameter, *biases: Parameter | N
 class Cell(Step):
     """One step of a recurrence.
 
-    Forward     zx = W_ih x + b_ih,   zh = W_hh h + b_hh,   then the step
-    Backward, with the step's ∂L/∂zx and ∂L/∂zh:
-        ∂L/∂x = ∂L/∂zx W_ih,  ∂L/∂W_ih = (∂L/∂zx)ᵀ x,  ∂L/∂b_ih = Σₙ ∂L/∂zx;  the same for h,
-        which the step's direct way is added to
+    Forward     zx = x W_ihᵀ + b_ih
+                zh = h W_hhᵀ + b_hh, then the step
+    Backward, with the step's ∂L/∂zx and ∂L/∂zh, as in Linear:
+        ∂L/∂x = ∂L/∂zx W_ih
+        ∂L/∂W_ih = (∂L/∂zx)ᵀ x
+        ∂L/∂b_ih = Σₙ ∂L/∂zxₙ
+        ∂L/∂W_hh = (∂L/∂zh)ᵀ h
+        ∂L/∂b_hh = Σₙ ∂L/∂zhₙ
+        ∂L/∂h = ∂L/∂zh W_hh + D     h is used twice: D is what comes on its direct way in the step
 
     Shapes: input (N, input_size) or (input_size,), each state (N, hidden_size) or (hidden_size,),
     zeros if not given; output the new state; weight_ih (gates · hidden_size, input_size), weight_hh
@@ -151,7 +156,7 @@ class Cell(Step):
 
 
 class RNNCell(RNNStep, Cell):
-    """h′ = f(W_ih x + b_ih + W_hh h + b_hh), where f is tanh or ReLU."""
+    """A recurrent cell of Elman's kind, one step: tanh or ReLU of zx + zh."""
 
     def __init__(
         self,

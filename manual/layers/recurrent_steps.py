@@ -64,10 +64,13 @@ class Step(Module):
 
 
 class RNNStep(Step):
-    """h′ = f(zx + zh), where f is tanh or ReLU.
+    """h′ = f(z), with z = zx + zh: f is tanh or ReLU.
 
     Backward, with δ = ∂L/∂h′:
-        ∂L/∂zx = ∂L/∂zh = δ f′,     f′ = 1 − h′² for tanh, [h′ > 0] for ReLU
+        tanh    ∂h′/∂z = 1 − h′²        see Tanh
+        relu    ∂h′/∂z = [z > 0]        see ReLU
+        ∂L/∂zx = δ ∂h′/∂z               chain rule
+        ∂L/∂zh = δ ∂h′/∂z               zh stands in z as zx does
     """
 
     GATES, STATES = 1, 1
@@ -100,15 +103,24 @@ class RNNStep(Step):
 class LSTMStep(Step):
     """A cell state c that is written, kept and read through gates: numbers between 0 and 1.
 
-    Forward     i = σ(zᵢ)   what is written     f = σ(z_f)   what is kept      z = zx + zh
-                g = tanh(z_g)   the new values  o = σ(zₒ)    what is read
-                c′ = f c + i g              h′ = o tanh c′
-    Backward, with δh = ∂L/∂h′ and δc = ∂L/∂c′, what comes back from the next step's cell:
-                ∂L/∂o = δh tanh c′
-                δc ← δc + δh o (1 − tanh² c′)       c′ is used twice: in h′ and by the next step
-                ∂L/∂f = δc c,   ∂L/∂i = δc g,   ∂L/∂g = δc i
-                ∂L/∂c = δc f                        the carry: no weights are on its way
-                ∂L/∂zᵢ = ∂L/∂i i (1 − i), the same for f and o;   ∂L/∂z_g = ∂L/∂g (1 − g²)
+    Forward, for each gate with z the sum of its zx and its zh:
+        i = σ(zᵢ)                               what is written
+        f = σ(z_f)                              what is kept
+        g = tanh z_g                            the new values
+        o = σ(zₒ)                               what is read
+        c′ = f c + i g
+        h′ = o tanh c′
+    Backward, with what comes back to h′, δₕ, and from the next step to c′, δ_c:
+        ∂L/∂o = δₕ tanh c′                      the other factor of h′
+        ∂L/∂c′ = δ_c + δₕ o (1 − tanh² c′)      c′ is used twice, and both add up; see Tanh
+        ∂L/∂f = ∂L/∂c′ c                        chain rule: the other factors of c′, four times
+        ∂L/∂i = ∂L/∂c′ g
+        ∂L/∂g = ∂L/∂c′ i
+        ∂L/∂c = ∂L/∂c′ f                        the carry: no weights are on its way
+        ∂L/∂zᵢ = ∂L/∂i i (1 − i)                see Sigmoid, three times
+        ∂L/∂z_f = ∂L/∂f f (1 − f)
+        ∂L/∂zₒ = ∂L/∂o o (1 − o)
+        ∂L/∂z_g = ∂L/∂g (1 − g²)                see Tanh
 
     The gates stand in the order i, f, g, o.
     """
@@ -157,15 +169,22 @@ class LSTMStep(Step):
 class GRUStep(Step):
     """A state of which a gate z says how much stays as it is.
 
-    Forward     r = σ(zx_r + zh_r)      how much of the old state the new values see
-                z = σ(zx_z + zh_z)      how much of it stays
-                n = tanh(zx_n + r zh_n)
-                h′ = (1 − z) n + z h
+    Forward
+        r = σ(zx_r + zh_r)                  how much of the old state the new values see
+        z = σ(zx_z + zh_z)                  how much of it stays
+        n = tanh(zx_n + r zh_n)             the new values
+        h′ = (1 − z) n + z h
     Backward, with δ = ∂L/∂h′:
-                ∂L/∂n = δ (1 − z),      ∂L/∂z = δ (h − n),      ∂L/∂h = δ z, the carry
-                δn = ∂L/∂n (1 − n²),    ∂L/∂r = δn zh_n
-                ∂L/∂zx_n = δn,          ∂L/∂zh_n = δn r         the reset gate is on its way
-                ∂L/∂zx_r = ∂L/∂zh_r = ∂L/∂r r (1 − r),          the same for z
+        ∂L/∂n = δ (1 − z)                   the factors of n, of z and of h in h′
+        ∂L/∂z = δ (h − n)
+        ∂L/∂h = δ z                         the carry
+        ∂L/∂zx_n = ∂L/∂n (1 − n²)           see Tanh
+        ∂L/∂zh_n = ∂L/∂zx_n r               the reset gate is on its way
+        ∂L/∂r = ∂L/∂zx_n zh_n
+        ∂L/∂zx_r = ∂L/∂r r (1 − r)          see Sigmoid, twice
+        ∂L/∂zh_r = ∂L/∂zx_r
+        ∂L/∂zx_z = ∂L/∂z z (1 − z)
+        ∂L/∂zh_z = ∂L/∂zx_z
 
     The gates stand in the order r, z, n. The reset gate is PyTorch's: it scales what has come out
     of W_hh, with its bias; in the paper (Cho et al., 2014) it scales h before it goes in.

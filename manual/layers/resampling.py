@@ -10,8 +10,9 @@ linear         (i + ½) n/m − ½, from 0 up     1 − t at ⌊s⌋ and t besid
 cubic          (i + ½) n/m − ½                a cubic of the distance, at the four nearest
 with align_corners, for the last two          s = i (n − 1)/(m − 1): the corners stay in place
 
-So it is a matrix A along each axis, one after the other (bilinear is linear twice), and
-Backward    ∂L/∂x = Aᵀ g along each axis
+So it is a matrix A along each axis, one after the other (bilinear is linear twice):
+    yᵢ = Σⱼ Aᵢⱼ xⱼ
+    ∂L/∂xⱼ = Σᵢ gᵢ Aᵢⱼ      chain rule: xⱼ is in every yᵢ, times Aᵢⱼ; with g = ∂L/∂y
 
 Source: Keys, 1981 (cubic).
 """

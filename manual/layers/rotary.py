@@ -12,11 +12,14 @@ from ..module import Module
 class RotaryEmbedding(Module):
     """Turns vectors by an angle that grows with their place: scores then see only distances.
 
-    Forward     features i and i + d/2 of the vector at place t are a point in a plane, turned by
-                φ = t θ^(−2i/d):   y₁ = x₁ cos φ − x₂ sin φ,   y₂ = x₂ cos φ + x₁ sin φ
-                Of a query turned by φₜ and a key turned by φₛ the product depends on φₜ − φₛ alone.
-    Backward    a rotation's transpose turns back:   ∂L/∂x₁ = g₁ cos φ + g₂ sin φ,
-                                                     ∂L/∂x₂ = g₂ cos φ − g₁ sin φ
+    Features i and i + d/2 of the vector at place t are a point (x₁, x₂) in a plane, turned by φ:
+        φ = t θ^(−2i/d)
+        y₁ = x₁ cos φ − x₂ sin φ
+        y₂ = x₂ cos φ + x₁ sin φ
+    Of a query turned by φₜ and a key turned by φₛ the product depends on φₜ − φₛ alone.
+    Backward, with g = ∂L/∂y, by the chain rule: x₁ and x₂ are both in y₁ and in y₂
+        ∂L/∂x₁ = g₁ cos φ + g₂ sin φ
+        ∂L/∂x₂ = g₂ cos φ − g₁ sin φ        turned back, by −φ
 
     Shapes: input and output (…, T, d), where d is even.
 

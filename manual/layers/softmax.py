@@ -1,13 +1,4 @@
-"""Activations that share out one axis.
-
-y = f(x)      formula                    derivative
---------------------------------------------------------------------------
-Softmax       eˣⁱ / Σⱼ eˣʲ               ∂yᵢ/∂xⱼ = yᵢ ([i = j] − yⱼ)
-Softmin       softmax(−x)                ∂yᵢ/∂xⱼ = −yᵢ ([i = j] − yⱼ)
-Softmax2d     softmax over channels      ∂yᵢ/∂xⱼ = yᵢ ([i = j] − yⱼ)
-LogSoftmax    xᵢ − log Σⱼ eˣʲ            ∂yᵢ/∂xⱼ = [i = j] − eʸʲ
-GLU           a σ(b), x = [a, b]         ∂y/∂a = σ(b), ∂y/∂b = a σ(b) (1 − σ(b))
-"""
+"""Activations that share out one axis; GLU, of which one half gates the other."""
 
 import numpy as np
 
@@ -19,8 +10,10 @@ from ..special import log_softmax, sigmoid
 class GLU(Module):
     """y = a σ(b), where a and b are the halves of x along `dim`: b says how much of a passes.
 
-    Backward    ∂L/∂a = g σ(b)
-                ∂L/∂b = g a σ(b) (1 − σ(b))
+    Backward, with g = ∂L/∂y:
+        ∂L/∂a = g ∂y/∂a = g σ(b)            chain rule; σ(b) is a's factor
+        ∂L/∂b = g ∂y/∂b = g a σ′(b)         a is σ(b)'s factor
+              = g a σ(b) (1 − σ(b))         Sigmoid's derivative
     """
 
     def __init__(self, dim: int = -1) -> None:
@@ -48,10 +41,16 @@ class GLU(Module):
 
 
 class Softmax(Module):
-    """yᵢ = eˣⁱ / Σⱼ eˣʲ along `dim`: positive numbers that add up to 1.
+    """yᵢ = e^xᵢ/S, with S = Σⱼ e^xⱼ, along `dim`: positive numbers that add up to 1.
 
-    Backward    ∂yᵢ/∂xⱼ = yᵢ ([i = j] − yⱼ): a larger xⱼ raises its own share and lowers the others
-                ∂L/∂xⱼ = Σᵢ gᵢ yᵢ ([i = j] − yⱼ) = yⱼ (gⱼ − Σᵢ gᵢ yᵢ)
+    xⱼ is in every yᵢ through S, with ∂S/∂xⱼ = e^xⱼ, and in its own yⱼ once more. Quotient rule:
+        ∂yᵢ/∂xⱼ = (e^xᵢ S − e^xᵢ e^xⱼ)/S² = yᵢ (1 − yⱼ) for i = j        above and below the line
+        ∂yᵢ/∂xⱼ = (0 · S − e^xᵢ e^xⱼ)/S² = −yᵢ yⱼ for i ≠ j              only below
+        ∂yᵢ/∂xⱼ = yᵢ ([i = j] − yⱼ)                                      both, written as one
+    Backward, with g = ∂L/∂y:
+        ∂L/∂xⱼ = Σᵢ gᵢ ∂yᵢ/∂xⱼ              chain rule: xⱼ reaches L through every yᵢ
+               = Σᵢ gᵢ yᵢ ([i = j] − yⱼ)
+               = yⱼ (gⱼ − Σᵢ gᵢ yᵢ)         [i = j] leaves one term, yⱼ is in all others
     """
 
     SIGN = 1  # Softmin turns it
@@ -81,13 +80,18 @@ class Softmax(Module):
 
 
 class Softmin(Softmax):
-    """y = softmax(−x) along `dim`; the sign comes back out in backward."""
+    """yᵢ = e^(−xᵢ)/Σⱼ e^(−xⱼ), softmax(−x), along `dim`.
+
+    Backward, with g = ∂L/∂y:
+        ∂yᵢ/∂xⱼ = −yᵢ ([i = j] − yⱼ)        chain rule: Softmax's, times the slope of −x
+        ∂L/∂xⱼ = −yⱼ (gⱼ − Σᵢ gᵢ yᵢ)
+    """
 
     SIGN = -1
 
 
 class Softmax2d(Softmax):
-    """y = softmax over the channels of (N, C, H, W) or (C, H, W), at each pixel by itself."""
+    """Softmax over the channels of (N, C, H, W) or (C, H, W), at each pixel by itself."""
 
     def __init__(self) -> None:
         super().__init__(dim=-3)
@@ -100,10 +104,13 @@ class Softmax2d(Softmax):
 
 
 class LogSoftmax(Module):
-    """yᵢ = log softmax(x)ᵢ = xᵢ − log Σⱼ eˣʲ along `dim`.
+    """yᵢ = xᵢ − log Σⱼ e^xⱼ, the logarithm of softmax, along `dim`.
 
-    Backward    ∂yᵢ/∂xⱼ = [i = j] − softmax(x)ⱼ
-                ∂L/∂xⱼ = gⱼ − eʸʲ Σᵢ gᵢ
+    Backward, with g = ∂L/∂y:
+        ∂yᵢ/∂xⱼ = [i = j] − e^xⱼ/Σₖ e^xₖ    chain rule: the slope of log S, 1/S, times ∂S/∂xⱼ
+                = [i = j] − e^yⱼ            y is the logarithm of that share
+        ∂L/∂xⱼ = Σᵢ gᵢ ∂yᵢ/∂xⱼ              chain rule: xⱼ reaches L through every yᵢ
+               = gⱼ − e^yⱼ Σᵢ gᵢ            [i = j] leaves one term
     """
 
     def __init__(self, dim: int | None = None) -> None:

@@ -1,10 +1,13 @@
 """Transformer layers: attention between the elements of a sequence, then a network at each of them.
 
-Both are residual: what they compute is added to what they were given. Of y = x + F(x) the gradient
-comes back on two paths, ∂L/∂x = g + (∂F/∂x)ᵀ g, and the first of them has no weights on it.
+Both are residual: what they compute is added to what they were given. Of x + F(x) the gradient
+comes back on two paths, as g and as (∂F/∂x)ᵀ g, and the first of them has no weights on it.
 
-    norm_first      y = x + F(norm(x))      ∂L/∂x = g + normᵀ Fᵀ g
-    else            y = norm(x + F(x))      with δ = normᵀ g: ∂L/∂x = δ + Fᵀ δ
+    norm_first      y = x + F(norm(x))
+                    ∂L/∂x = g + normᵀ(Fᵀ(g))        chain rule; Fᵀ(g) is what F hands back of g
+    else            y = norm(x + F(x))
+                    δ = normᵀ(g)
+                    ∂L/∂x = δ + Fᵀ(δ)
 
 Source: Vaswani et al., 2017.
 """

@@ -16,10 +16,11 @@ class TransposedConvolution(Convolution):
 
     Forward     yₙₒ[q] = bₒ + Σ_c Σ_{p, k: p·s + k·d = q} W_cₒ[k] xₙ_c[p]   every input spreads the
                 kernel over the output; then `padding` is cut off on both sides
-    Backward, with g = ∂L/∂y:
-        ∂L/∂xₙ_c[p] = Σₒ Σₖ W_cₒ[k] gₙₒ[p·s + k·d]        which is the convolution
-        ∂L/∂W_cₒ[k] = Σₙ Σₚ xₙ_c[p] gₙₒ[p·s + k·d]
-        ∂L/∂bₒ      = Σₙ Σ_q gₙₒ[q]
+    Backward, with g = ∂L/∂y, by the chain rule over every y in which a number is:
+        ∂L/∂xₙ_c[p] = Σₒ Σₖ gₙₒ[p·s + k·d] W_cₒ[k]      x[p] is in y[p·s + k·d], times W[k]
+        ∂L/∂W_cₒ[k] = Σₙ Σₚ gₙₒ[p·s + k·d] xₙ_c[p]      W[k] in the same, times x[p]
+        ∂L/∂bₒ = Σₙ Σ_q gₙₒ[q]
+    The first is the convolution.
 
     Shapes: input (N, in_channels, *P) or (in_channels, *P), weight (in_channels,
     out_channels/groups, *kernel_size), bias (out_channels,); output (N, out_channels, *S) or

@@ -13,7 +13,7 @@ class MaxUnpool(Module):
     """Each number back to the place that max pooling took it from; zeros elsewhere.
 
     Forward     y[i[p]] = x[p], with i the indices that pooling returned
-    Backward    ∂L/∂x[p] = g[i[p]]
+    Backward    ∂L/∂x[p] = g[i[p]]      chain rule: x[p] is that y, and no other
 
     Shapes: input and indices (N, C, *P) or (C, *P); output (N, C, *S) or (C, *S), S from
     `output_size`, or (P − 1) stride − 2 padding + kernel_size.

@@ -16,10 +16,10 @@ from .loss import Loss, check_within
 
 
 class NLLLoss(Loss):
-    """lₙ = −w_t log p_nt, t = tₙ the true class: how surprised the log-probabilities are by it.
+    """l = −w_t x_t: how surprised a sample's log-probabilities x are by its true class t.
 
-    Backward    ∂lₙ/∂(log p_nc) = −w_t [c = t]
-    mean divides by Σₙ w_t, the weight of the samples that count.
+    ∂l/∂x_c = −w_t [c = t]      l is a line in x_t, and has no other x in it
+    mean divides the sum by Σₙ w_t, the weight of the samples that count.
 
     Shapes: input (N, C), (N, C, d₁, …) or (C,); target (N,), (N, d₁, …) or (), integers from 0 to
     C − 1, or `ignore_index` for a sample that does not count.
@@ -116,20 +116,26 @@ def weighted(W: Array, log_p: Array) -> Any:
 
 
 class CrossEntropyLoss(NLLLoss):
-    """l = −Σ_c W_c log softmax(x)_c: NLLLoss of log softmax, from any scores x.
+    """l = −Σ_c W_c log p_c: how surprised p, the softmax of the scores x, is by the target W.
 
-    For one true class t that is l = −x_t + log Σ_c eˣᶜ. W_c = w_c q_c, where q is the one-hot of
-    the true class or the target's own probabilities, mixed with 1/C each by label smoothing ε:
-    q ← (1 − ε) q + ε/C.
-
-    Backward    with p = softmax(x) and ∂ log p_k/∂x_c = [k = c] − p_c:
-                ∂l/∂x_c = −Σ_k W_k ([k = c] − p_c) = p_c Σ_k W_k − W_c
-                which for one true class of weight 1 is p − onehot(t)
-                ∂l/∂q_c = −(1 − ε) w_c log p_c       for probabilities as targets
+    p_c = e^x_c/Σₖ e^xₖ
+    W_c = w_c ((1 − ε) q_c + ε/C)       q is 1 for the true class and 0 for others, or the target's
+                                        probabilities; w weighs the classes; ε smooths q
+    Backward, with yₖ = log pₖ, see LogSoftmax:
+        ∂yₖ/∂x_c = [k = c] − p_c
+        ∂l/∂x_c = −Σₖ Wₖ ∂yₖ/∂x_c       chain rule: x_c reaches l through every yₖ
+                = −Σₖ Wₖ ([k = c] − p_c)
+                = p_c Σₖ Wₖ − W_c       [k = c] leaves one term; p_c is in all others
+    Of probabilities as targets:
+        ∂l/∂q_c = −log p_c ∂W_c/∂q_c    chain rule: q_c reaches l through W_c
+                = −(1 − ε) w_c log p_c
+    One true class t, of weight 1 and not smoothed:
+        l = −log p_t
+        ∂l/∂x_c = p_c − [c = t]
 
     Shapes: input (N, C), (N, C, d₁, …) or (C,); target (N,), (N, d₁, …) or (), integers from 0 to
-    C − 1 or `ignore_index`, or probabilities of the input's shape and dtype. For probabilities mean
-    divides by the number of samples.
+    C − 1 or `ignore_index`, or probabilities of the input's shape and dtype. mean divides as in
+    NLLLoss; for probabilities by the number of samples.
 
     Args:
         weight: w, one for each class.

@@ -9,29 +9,39 @@ from .loss import Loss
 
 
 class CTCLoss(Loss):
-    """−log of the probability that the outputs, read as CTC reads them, spell the target.
+    """−log of the probability P that the outputs, read as CTC reads them, spell the target.
 
-    Each of T steps emits a class or a blank; a path is read by merging repeats and then dropping
-    blanks. So the target l₁ … l_S, with blanks between and around, l′ of length 2S + 1, is walked
-    through from left to right: at each step stay, go one on, or go two on past a blank, if the two
-    labels around it differ.
+    At each of T steps a class or a blank is put out, c with the log-probability pₜ(c). Such a path
+    is read by merging repeats, then dropping blanks. Its probability is the product of those of its
+    outputs, and P is the sum over all paths that spell the target: too many to list, so they are
+    walked. The target of S labels, with blanks between and around, is l′, of length 2S + 1; at each
+    step stay at l′ₛ, go one on, or two, past a blank, where k allows it: not between equal labels.
 
-    Forward, with p_t(c) the log-probabilities and e_t(s) = e^(p_t(l′_s)), what step t gives l′_s:
-        α_t(s), the probability of all ways to be at l′_s at step t, that step's output included:
-        α_1(1) = e_1(1), α_1(2) = e_1(2), else 0       a path begins with a blank or a label
-        α_t(s) = e_t(s) (α_t−1(s) + α_t−1(s−1) + [may skip to s] α_t−1(s−2))
-        L = −log(α_T(2S+1) + α_T(2S))                  and ends with the last blank or label
-    Backward:
-        β_t(s), the probability of all ways from l′_s at step t to the end, its output left out:
-        β_T(2S+1) = β_T(2S) = 1, else 0
-        β_t(s) = Σ over s′ = s, s+1, [may skip to s+2] s+2 of e_t+1(s′) β_t+1(s′)
-        which is α's walk over the labels and steps turned round
-        γ_t(s) = α_t(s) β_t(s) e^L, the probability to be at l′_s at step t, given the target
-        ∂L/∂p_t(c) = −Σ_s γ_t(s) over all s with l′_s = c
-    since p_t(c) is in the exponent of exactly those paths that emit c at step t.
+    Forward, with αₜ(s) all ways to be at l′ₛ at step t, its output included:
+        qₜ(s) = e^pₜ(l′ₛ)                           the probability of that output
+        k(s) = [s > 2 and l′ₛ ≠ l′ₛ₋₂]              whether s may be reached from s − 2
+        α₁(s) = [s ≤ 2] q₁(s)                       a path begins with a blank or the first label
+        αₜ(s) = qₜ(s) (αₜ₋₁(s) + αₜ₋₁(s − 1) + k(s) αₜ₋₁(s − 2)) for t > 1
+        P = α_T(2S + 1) + α_T(2S)                   and ends with the last blank or label
+        L = −log P
+    Backward, with βₜ(s) all ways from l′ₛ at step t to the end, its output left out:
+        β_T(s) = [s ≥ 2S]
+        βₜ(s) = Σᵣ ([r = s or r = s + 1] + [r = s + 2] k(r)) qₜ₊₁(r) βₜ₊₁(r) for t < T
+    Multiplied out, (sum of the ways in) · (sum of the ways on) has one product for every path that
+    is at l′ₛ at step t. Every path is at one place at step t, so
+        P = Σₛ αₜ(s) βₜ(s)                          whatever t
+    e^pₜ(c), which is its own derivative, is a factor of those products that put out c at step t:
+        ∂L/∂pₜ(c) = −1/P Σ_{s: l′ₛ = c} αₜ(s) βₜ(s)     chain rule: the slope of −log P is −1/P
+    In 3 steps of two classes, each of probability ½, a is spelt by a––, aa–, aaa, –a–, –aa, ––a:
+        P = 6/8
+        α₂(2) = ½ (½ + ½) = ½                       to a at step 2: –a or aa
+        β₂(2) = ½ + ½ = 1                           and on: – or a
+        ∂L/∂p₂(a) = −½/(6/8) = −2/3                 four of the six paths have a there
+    The code has log α and log β, so that nothing underflows: products are sums there, and sums are
+    logaddexp. With both at hand `forward` computes the gradient too; `backward` only scales it.
 
-    PyTorch returns eᵖ − Σ γ instead: what reaches the scores through log softmax is the same, since
-    the extra term is lost there; only taken as the gradient of p itself is it not one.
+    PyTorch returns eᵖ − Σ αβ/P instead: what reaches the scores through log softmax is the same,
+    since the extra term is lost there; only taken as the gradient of p itself is it not one.
 
     mean divides each loss by its target's length and takes the mean over the batch.
 

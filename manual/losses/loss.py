@@ -12,8 +12,12 @@ from ..module import Module, refuse
 class Loss(Module):
     """The base of the losses: the single losses lₖ become L by `reduction`.
 
-    Forward     none: L = l      sum: L = Σₖ lₖ      mean: L = Σₖ lₖ / K
-    Backward    ∂L/∂lₖ = gₖ      ∂L/∂lₖ = g          ∂L/∂lₖ = g / K
+    Backward, with g what it is given for L, 1 if nothing else:
+        none        ∂L/∂lₖ = gₖ         every lₖ is an output by itself
+        sum         L = Σₖ lₖ
+                    ∂L/∂lₖ = g          every lₖ counts once
+        mean        L = Σₖ lₖ/K
+                    ∂L/∂lₖ = g/K        each is divided by K, how many there are
     """
 
     REDUCTIONS: tuple[str, ...] = ("none", "mean", "sum")

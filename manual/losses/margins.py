@@ -27,9 +27,9 @@ class MarginLoss(Loss):
 
 
 class HingeEmbeddingLoss(MarginLoss):
-    """l = x for t = 1, (margin − x)₊ for t = −1: x is the distance of a pair, like or unlike.
+    """l = x where t = 1, else (margin − x)₊: x is the distance of two that are alike or not.
 
-    Backward    ∂l/∂x = 1 for t = 1, −[x ≤ margin] for t = −1
+    ∂l/∂x = 1 where t = 1, else −[x ≤ margin]       −x has the slope −1, until the margin is kept
 
     Shapes: input, target (*); the target is 1 or −1, in the input's dtype or whole numbers.
     """
@@ -67,10 +67,12 @@ def check_signs(loss: Loss, target: Array) -> None:
 
 
 class MarginRankingLoss(MarginLoss):
-    """l = (−t (x₁ − x₂) + margin)₊: for t = 1 the first is to rank higher, for −1 the second.
+    """l = (z)₊, with z = −t (x₁ − x₂) + margin: x₁ is to rank above x₂, or below if t is −1.
 
-    Backward    with a = [l's argument ≥ 0]:
-                ∂l/∂x₁ = −a t      ∂l/∂x₂ = a t      ∂l/∂t = −a (x₁ − x₂)
+    (z)₊ has the slope [z ≥ 0], and z is a line in each of the three, so by the chain rule
+        ∂l/∂x₁ = −[z ≥ 0] t
+        ∂l/∂x₂ = [z ≥ 0] t
+        ∂l/∂t = −[z ≥ 0] (x₁ − x₂)
 
     Shapes: inputs, target (*); the target in the inputs' dtype or whole numbers.
     """
@@ -93,9 +95,11 @@ class MarginRankingLoss(MarginLoss):
 
 
 class SoftMarginLoss(Loss):
-    """l = log(1 + e^(−t x)) = −log σ(t x): t = 1 or −1 is the sign that x should have.
+    """l = log(1 + e^(−t x)): t, 1 or −1, is the sign that x should have.
 
-    Backward    ∂l/∂x = −t σ(−t x)
+    ∂l/∂x = 1/(1 + e^(−t x)) · e^(−t x) · (−t)      chain rule: the logarithm, the exponential, −t x
+          = −t σ(−t x)                              for e^(−z)/(1 + e^(−z)) is σ(−z)
+    In the code l is −log σ(t x), which is the same and does not overflow.
 
     Shapes: input, target (*); the target in the input's dtype or whole numbers. Other targets than
     ±1 are taken as they are, as in PyTorch.
@@ -113,11 +117,11 @@ class SoftMarginLoss(Loss):
 
 
 class MultiMarginLoss(MarginLoss):
-    """lₙ = Σ_{c ≠ t} w_t ((margin − x_t + x_c)₊)ᵖ / C: the true score is to lead by the margin.
+    """l = Σ_{c ≠ t} w_t (z_c)₊ᵖ/C, with z_c = margin − x_t + x_c: x_t is to lead every rival.
 
-    Backward    with z_c = margin − x_t + x_c and s_c = w_t p (z_c)₊^(p−1) [z_c > 0]/C, c ≠ t:
-                ∂lₙ/∂x_c = s_c           a rival's score counts against it
-                ∂lₙ/∂x_t = −Σ_c s_c      the true score counts in every term
+    s_c = w_t p (z_c)₊^(p − 1) [z_c > 0]/C      power rule: the slope of a term for its z_c
+    ∂l/∂x_c = s_c for c ≠ t                     a rival's score is in one term
+    ∂l/∂x_t = −Σ_{c ≠ t} s_c                    the true score is in every term, as −x_t
 
     Shapes: input (N, C) or (C,), target (N,) or () of classes.
 
@@ -192,9 +196,11 @@ def check_shape_of(loss: Loss, target: Array, shape: tuple[int, ...]) -> None:
 
 
 class MultiLabelMarginLoss(Loss):
-    """lₙ = Σ_{j ∈ T} Σ_{i ∉ T} (1 − (x_j − x_i))₊ / C: each true class is to lead each other by 1.
+    """l = Σ_{j ∈ T} Σ_{i ∉ T} (1 − x_j + x_i)₊/C: each class in T is to lead each other by 1.
 
-    Backward    with a_ji = [x_j − x_i < 1]/C:  ∂lₙ/∂x_i = Σ_j a_ji,  ∂lₙ/∂x_j = −Σ_i a_ji
+    A term that is not 0 has the slope 1/C for its x_i and −1/C for its x_j, so
+        ∂l/∂x_i = Σ_{j ∈ T} [x_j − x_i < 1]/C for i ∉ T         the terms that x_i is in
+        ∂l/∂x_j = −Σ_{i ∉ T} [x_j − x_i < 1]/C for j ∈ T        those that x_j is in
 
     Shapes: input, target (N, C) or (C,); a row of targets lists the true classes T up to a −1.
     """
@@ -224,9 +230,12 @@ class MultiLabelMarginLoss(Loss):
 
 
 class MultiLabelSoftMarginLoss(Loss):
-    """lₙ = −Σ_c w_c (t log σ(x) + (1 − t) log σ(−x)) / C: BCEWithLogits, averaged over classes.
+    """l = −Σ_c w_c (t_c log σ(x_c) + (1 − t_c) log σ(−x_c))/C: the mean of BCEWithLogitsLoss.
 
-    Backward    ∂lₙ/∂x_c = w_c (σ(x) − t)/C      ∂lₙ/∂t_c = −w_c x/C, as log σ(x) − log σ(−x) = x
+    ∂l/∂x_c = −w_c (t_c σ(−x_c) − (1 − t_c) σ(x_c))/C       see there
+            = w_c (σ(x_c) − t_c)/C                          σ(−x_c) = 1 − σ(x_c)
+    ∂l/∂t_c = −w_c (log σ(x_c) − log σ(−x_c))/C             l is a line in t_c
+            = −w_c x_c/C                                    σ(x_c)/σ(−x_c) = e^x_c
 
     Shapes: input, target (*, C); the target in the input's dtype or whole numbers.
     """
@@ -264,11 +273,20 @@ class MultiLabelSoftMarginLoss(Loss):
 
 
 class CosineEmbeddingLoss(MarginLoss):
-    """l = 1 − cos(x₁, x₂) for t = 1, (cos(x₁, x₂) − margin)₊ for t = −1.
+    """l = 1 − c where t = 1, else (c − margin)₊, of the cosine c of x₁ and x₂: pairs alike or not.
 
-    cos = x₁·x₂ / √(m₁ m₂) with mᵢ = |xᵢ|² + ε, so
-    ∂cos/∂x₁ = x₂/√(m₁ m₂) − cos x₁/m₁, and for x₂ likewise
-    Backward    ∂l/∂x = −∂cos/∂x for t = 1, [cos ≥ margin] ∂cos/∂x for t = −1
+    c = a/√(m₁ m₂), with a = Σᵢ x₁ᵢ x₂ᵢ, m₁ = Σᵢ x₁ᵢ² + ε and m₂ = Σᵢ x₂ᵢ² + ε:
+        ∂a/∂x₁ᵢ = x₂ᵢ                           a is a line in x₁ᵢ
+        ∂m₁/∂x₁ᵢ = 2x₁ᵢ                         power rule
+        ∂c/∂m₁ = −½ a/(m₁ √(m₁ m₂))             power rule: m₁ has the power −½
+               = −½ c/m₁
+        ∂c/∂x₁ᵢ = x₂ᵢ/√(m₁ m₂) − ½ c/m₁ · 2x₁ᵢ  chain rule: x₁ᵢ reaches c through a and through m₁
+                = x₂ᵢ/√(m₁ m₂) − c x₁ᵢ/m₁
+        ∂c/∂x₂ᵢ = x₁ᵢ/√(m₁ m₂) − c x₂ᵢ/m₂       likewise
+    Backward, with s the slope of l for c:
+        s = −1 where t = 1, else [c ≥ margin]
+        ∂l/∂x₁ᵢ = s ∂c/∂x₁ᵢ                     chain rule
+        ∂l/∂x₂ᵢ = s ∂c/∂x₂ᵢ
 
     Shapes: inputs (N, D) or (D,), target (N,) or () of 1 and −1, in the inputs' dtype or whole.
     """
@@ -301,17 +319,24 @@ class CosineEmbeddingLoss(MarginLoss):
 
 
 class TripletMarginLoss(MarginLoss):
-    """l = (d(a, p) − d(a, n) + margin)₊: the anchor is to be closer to p than to n by the margin.
+    """l = (z)₊, with z = d(a, p) − d(a, n) + margin: the anchor a is to be nearer to p than to n.
 
-    d(x, y) = |x − y + ε|_p, the p-norm. With v = x − y + ε, u(x, y) = ∂d/∂x is
-    sign v |v|^(p−1) / d^(p−1), and ∂d/∂y = −u.
-    Backward, where l > 0:
-        ∂l/∂a = u(a, p) − u(a, n)      both distances start at the anchor
-        ∂l/∂p = −u(a, p)
-        ∂l/∂n = u(a, n)
-    swap: where n is closer to p than to the anchor, d(p, n) stands for d(a, n), and so
-        ∂l/∂a = u(a, p)      ∂l/∂p = −u(a, p) − u(p, n)      ∂l/∂n = u(p, n)
-        Where n is equally far from both, each way gets half.
+    d(x, y) = (Σᵢ |xᵢ − yᵢ + ε|^r)^(1/r), a norm of the order r, called p in the code.
+    Of one distance, D = d(a, p) with vᵢ = aᵢ − pᵢ + ε:
+        ∂D/∂aᵢ = 1/r (Σⱼ |vⱼ|^r)^(1/r − 1) · r |vᵢ|^(r − 1) sign vᵢ     chain rule: root, power, |·|
+               = sign vᵢ (|vᵢ|/D)^(r − 1)                               the sum is D to the power r
+        ∂D/∂pᵢ = −∂D/∂aᵢ                                                pᵢ goes into vᵢ as −pᵢ
+    Called u of the two vectors, and with [z ≥ 0] for the slope of (z)₊, that is by the chain rule
+        u(x, y, i) = sign(xᵢ − yᵢ + ε) (|xᵢ − yᵢ + ε|/d(x, y))^(r − 1)
+        ∂l/∂aᵢ = [z ≥ 0] (u(a, p, i) − u(a, n, i))      both distances begin at the anchor
+        ∂l/∂pᵢ = −[z ≥ 0] u(a, p, i)
+        ∂l/∂nᵢ = [z ≥ 0] u(a, n, i)
+    swap: where n is nearer to p than to the anchor, d(p, n) stands for d(a, n):
+        swap    z = d(a, p) − d(p, n) + margin
+        swap    ∂l/∂aᵢ = [z ≥ 0] u(a, p, i)
+        swap    ∂l/∂pᵢ = −[z ≥ 0] (u(a, p, i) + u(p, n, i))
+        swap    ∂l/∂nᵢ = [z ≥ 0] u(p, n, i)
+    Where n is equally far from both, each way gets half.
 
     Shapes: three inputs (N, D) or (D,).
     """

@@ -1,18 +1,18 @@
-"""Losses that compare number with number, all derivatives in one table.
+"""Losses that compare number with number, all derivatives in one table; d = x − t.
 
-l(x, t)           formula                             ∂l/∂x                  ∂l/∂t
------------------------------------------------------------------------------------------------
-L1                |d|, d = x − t                      sign d                 −∂l/∂x
-MSE               d²                                  2 d                    −∂l/∂x
-SmoothL1          d²/2β if |d| < β, else |d| − β/2    d/β, or sign d         −∂l/∂x
-Huber             d²/2 if |d| ≤ δ, else δ (|d| − δ/2) d, or δ sign d         −∂l/∂x
-BCE               −t log x − (1 − t) log(1 − x)       (x − t)/(x (1 − x))    log(1 − x) − log x
-BCEWithLogits     BCE of σ(x)                         σ(x) − t               −x
-KLDiv             t (log t − x)                       −t                     log t − x + 1
-KLDiv, log t      eᵗ (t − x)                          −eᵗ                    eᵗ (t − x + 1)
-PoissonNLL, log   eˣ − t x                            eˣ − t                 −x
-PoissonNLL        x − t log(x + ε)                    1 − t/(x + ε)          −log(x + ε)
-GaussianNLL       (log v + d²/v)/2                    d/v                    −∂l/∂x
+class          l                                     ∂l/∂x                           ∂l/∂t
+----------------------------------------------------------------------------------------------------
+L1             |d|                                   sign d                          −∂l/∂x
+MSE            d²                                    2d                              −∂l/∂x
+SmoothL1       d²/2β where |d| < β, else |d| − β/2   d/β where |d| < β, else sign d  −∂l/∂x
+Huber          d²/2 where |d| ≤ δ, else δ|d| − δ²/2  d where |d| ≤ δ, else δ sign d  −∂l/∂x
+BCE            −t log x − (1 − t) log(1 − x)         (x − t)/(x (1 − x))             log((1 − x)/x)
+BCEWithLogits  −t log σ(x) − (1 − t) log σ(−x)       σ(x) − t                        −x
+KLDiv          t (log t − x)                         −t                              log t − x + 1
+PoissonNLL     eˣ − t x                              eˣ − t                          −x
+GaussianNLL    (log v + d²/v)/2                      d/v                             −∂l/∂x
+
+Without their weights and other forms; the classes have these.
 """
 
 import math
@@ -27,11 +27,13 @@ from .loss import Loss, check_same_shape, check_within, rescaling
 
 
 class HalfSquaredError(Module):
-    """E = ½ Σ (t − o)², the article's error: the ½ is there to cancel the 2 of the derivative.
+    """E = ½ Σₖ (tₖ − oₖ)², the article's error: the ½ is there to cancel the 2 of the derivative.
 
     Backward, with g = ∂L/∂E:
-        ∂L/∂o = g (o − t)       d/do ½(t − o)² = −(t − o)
-        ∂L/∂t = −∂L/∂o
+        ∂E/∂oₖ = ½ · 2 (tₖ − oₖ) · (−1)     power rule, then chain rule: −oₖ has the slope −1
+               = oₖ − tₖ
+        ∂L/∂oₖ = g (oₖ − tₖ)                chain rule
+        ∂L/∂tₖ = −∂L/∂oₖ                    tₖ has the slope 1 where oₖ has −1
     """
 
     def sum_lengths(self, input: Array, target: Array) -> dict[str, int]:
@@ -54,9 +56,8 @@ class HalfSquaredError(Module):
 class PairwiseLoss(Loss):
     """A loss of each element x of the input and its own t of the target.
 
-    Forward     lₖ = loss(xₖ, tₖ)
-    Backward    ∂L/∂xₖ = gₖ ∂l/∂x(xₖ, tₖ), from `slope`; ∂L/∂tₖ likewise, from `target_slope`,
-                which is −∂l/∂x where the loss is one of x − t
+    Backward    ∂L/∂xₖ = ∂L/∂lₖ ∂l/∂xₖ      chain rule: xₖ is in lₖ alone; ∂l/∂x is `slope`
+                ∂L/∂tₖ = ∂L/∂lₖ ∂l/∂tₖ      ∂l/∂t is `target_slope`, −∂l/∂x for a loss of x − t
     """
 
     def loss(self, x: Array, t: Array) -> Array:
@@ -83,7 +84,11 @@ class PairwiseLoss(Loss):
 
 
 class L1Loss(PairwiseLoss):
-    """l = |x − t|; at x = t the slope is taken as 0."""
+    """l = |d|, with d = x − t.
+
+    ∂l/∂x = sign d      where d > 0 it is the line d, where d < 0 the line −d; at the tip 0 is taken
+    ∂l/∂t = −sign d     chain rule: ∂d/∂t = −1
+    """
 
     def loss(self, x: Array, t: Array) -> Array:
         return np.abs(x - t)
@@ -98,7 +103,11 @@ def sign(d: Array) -> Array:
 
 
 class MSELoss(PairwiseLoss):
-    """l = (x − t)²."""
+    """l = d², with d = x − t: the squared error.
+
+    ∂l/∂x = 2d          power rule, and chain rule: ∂d/∂x = 1
+    ∂l/∂t = −2d         likewise: ∂d/∂t = −1
+    """
 
     def loss(self, x: Array, t: Array) -> Array:
         return np.square(x - t)
@@ -108,7 +117,12 @@ class MSELoss(PairwiseLoss):
 
 
 class SmoothL1Loss(PairwiseLoss):
-    """l = d²/2β where |d| < β, else |d| − β/2, with d = x − t: L1, rounded off at its tip."""
+    """l = d²/2β where |d| < β, else |d| − β/2, with d = x − t: L1, rounded off at its tip.
+
+    ∂l/∂x = 2d/2β where |d| < β, else sign d        power rule; the slope of |d|
+          = d/β where |d| < β, else sign d          without a jump where they meet
+    ∂l/∂t = −∂l/∂x                                  chain rule: ∂d/∂t = −1
+    """
 
     def __init__(
         self,
@@ -135,7 +149,13 @@ class SmoothL1Loss(PairwiseLoss):
 
 
 class HuberLoss(PairwiseLoss):
-    """l = d²/2 where |d| ≤ δ, else δ (|d| − δ/2), with d = x − t. Source: Huber, 1964."""
+    """l = d²/2 where |d| ≤ δ, else δ|d| − δ²/2, with d = x − t: large errors pull no harder than δ.
+
+    ∂l/∂x = d where |d| ≤ δ, else δ sign d          power rule; the slope of |d|
+    ∂l/∂t = −∂l/∂x                                  chain rule: ∂d/∂t = −1
+
+    Source: Huber, 1964.
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
@@ -154,8 +174,11 @@ class HuberLoss(PairwiseLoss):
 class BCELoss(PairwiseLoss):
     """l = −w (t log x + (1 − t) log(1 − x)): how surprised the probability x is by the outcome t.
 
-    ∂l/∂x = w (−t/x + (1 − t)/(1 − x)) = w (x − t)/(x (1 − x))
-    ∂l/∂t = w (log(1 − x) − log x)
+    ∂l/∂x = −w (t/x − (1 − t)/(1 − x))      the slope of log u is 1/u, and 1 − x has the slope −1
+          = −w (t (1 − x) − (1 − t) x)/(x (1 − x))      over one denominator
+          = w (x − t)/(x (1 − x))           t x goes out
+    ∂l/∂t = −w (log x − log(1 − x))         l is a line in t
+          = w (log(1 − x) − log x)
     Logarithms are taken as −100 at least and x (1 − x) as 1e-12 at least, so that certainty that
     turns out wrong costs much, not everything.
 
@@ -199,11 +222,16 @@ class BCELoss(PairwiseLoss):
 
 
 class BCEWithLogitsLoss(PairwiseLoss):
-    """l = −w (p t log σ(x) + (1 − t) log σ(−x)): BCE of σ(x), from the logit x, without overflow.
+    """l = −w (p t log σ(x) + (1 − t) log σ(−x)): BCELoss of σ(x), from the logit x: no overflow.
 
-    log σ has the derivative 1 − σ(x) = σ(−x), so
-    ∂l/∂x = w ((1 − t) σ(x) − p t σ(−x)), which is w (σ(x) − t) for p = 1
-    ∂l/∂t = w (log σ(−x) − p log σ(x))
+    For 1 − σ(x) = σ(−x), and by LogSigmoid
+        d/dx log σ(x) = σ(−x)
+        d/dx log σ(−x) = −σ(x)                          chain rule: −x has the slope −1
+        ∂l/∂x = −w (p t σ(−x) − (1 − t) σ(x))           term by term
+              = w ((1 − t) σ(x) − p t σ(−x))
+        ∂l/∂x = w (σ(x) − t) for p = 1                  t σ(x) goes out
+        ∂l/∂t = −w (p log σ(x) − log σ(−x))             l is a line in t
+              = w (log σ(−x) − p log σ(x))
 
     Args:
         weight: w, along the last axes of the input.
@@ -247,7 +275,14 @@ class BCEWithLogitsLoss(PairwiseLoss):
 class KLDivLoss(PairwiseLoss):
     """l = t (log t − x), x a log-probability: what coding t by x costs over coding it by itself.
 
-    log_target: t is a log-probability as well, l = eᵗ (t − x).
+    ∂l/∂x = −t                              l is a line in x
+    ∂l/∂t = (log t − x) + t · 1/t           product rule; the slope of log t is 1/t
+          = log t − x + 1
+    log_target: t is a log-probability as well, and eᵗ stands for it:
+        log_target  l = eᵗ (t − x)
+        log_target  ∂l/∂x = −eᵗ
+        log_target  ∂l/∂t = eᵗ (t − x) + eᵗ     product rule; an exponential is its own derivative
+
     "batchmean" divides the sum by the length of the first axis, which is the divergence's own mean.
     """
 
@@ -284,11 +319,21 @@ class KLDivLoss(PairwiseLoss):
 
 
 class PoissonNLLLoss(PairwiseLoss):
-    """The negative log-likelihood of the count t under a Poisson distribution of mean λ.
+    """−log of e^(−λ) λᵗ/t!, the probability of the count t under Poisson's distribution of mean λ.
 
-    l = λ − t log λ + log t!, with λ = eˣ (log_input) or λ = x, as log(x + ε).
-    log t! is left out, or with `full` taken by Stirling's formula where t > 1:
-    t log t − t + ½ log 2πt, whose slope is log t + 1/2t.
+    λ = eˣ
+    l = λ − t log λ                         log t! is left out: it does not depend on x
+      = eˣ − t x
+    ∂l/∂x = eˣ − t                          an exponential is its own derivative
+    ∂l/∂t = −x                              l is a line in t
+    log_input=False:
+        l = x − t log(x + ε)                x is the mean itself
+        ∂l/∂x = 1 − t/(x + ε)               the slope of log u is 1/u
+        ∂l/∂t = −log(x + ε)
+    `full` adds Stirling's formula s for log t! where t > 1:
+        full    s = t log t − t + ½ log(2π t)
+        full    ∂s/∂t = log t + t · 1/t − 1 + ½ · 2π/(2π t)     product rule; the slope of log u
+                      = log t + 1/2t
     """
 
     def __init__(
@@ -327,12 +372,12 @@ class PoissonNLLLoss(PairwiseLoss):
 
 
 class GaussianNLLLoss(Loss):
-    """l = ½ (log v + (x − t)²/v), −log of the normal density of mean x and variance v at t.
+    """l = ½ (log v + d²/v), with d = x − t: −log of the normal density of mean x and variance v.
 
+    ∂l/∂x = ½ · 2d/v = d/v                  power rule
+    ∂l/∂t = −∂l/∂x                          chain rule: ∂d/∂t = −1
+    ∂l/∂v = ½ (1/v − d²/v²)                 the slope of log v is 1/v, that of 1/v is −1/v²
     With `full`, plus ½ log 2π. v is taken as eps at least; the gradient passes that by.
-    Backward    ∂l/∂x = (x − t)/v
-                ∂l/∂t = −∂l/∂x
-                ∂l/∂v = ½ (1/v − (x − t)²/v²)
 
     Shapes: input (*); target (*), or broadcast to that; var (*), or with one of its axes 1, or
     without the last axis: then one variance is used by all along that axis. `backward` returns the

@@ -27,6 +27,10 @@ class ConvNet(Module):
     never falls, such as ReLU, commutes with taking the largest: behind the pooling it gives the
     same, with a quarter of the work.
 
+    Backward, by the chain rule, through each of them, the last one first: the linear layer and the
+    convolutions hand back sums over their weights, ReLU what passed it, pooling each number to the
+    place of the largest. Each of these classes derives its own.
+
     Shapes: input (N, channels[0], size, size), output (N, classes) scores.
 
     Args:
@@ -68,12 +72,13 @@ class ConvNet(Module):
 
 
 class ResidualBlock(Module):
-    """y = ReLU(x + F(x)): two convolutions with batch normalization learn what to add to x.
+    """y = relu(x + F(x)): two convolutions with batch normalization, F, learn what to add to x.
 
-    Forward     h = ReLU(BN₁(W₁ ∗ x)),  y = ReLU(x + BN₂(W₂ ∗ h))
-    Backward    x is used twice, so its gradient comes back on two paths and adds up: with
-                δ = ∂L/∂(x + F) it is δ + (∂F/∂x)ᵀ δ. The first path has no weights on it: however
-                small the weights, the gradient arrives, through any number of blocks.
+    Backward, with g = ∂L/∂y; reluᵀ(g) is what ReLU hands back of g, Fᵀ what F does:
+        δ = reluᵀ(g)
+        ∂L/∂x = δ + Fᵀ(δ)       chain rule: x is used twice, and both paths add up
+    The first path has no weights on it: however small they are, the gradient arrives, through any
+    number of blocks.
 
     Shapes: input and output (N, channels, H, W).
 
@@ -115,6 +120,9 @@ class ResidualBlock(Module):
 class ResNet(Module):
     """A small residual network: a convolution, blocks of one width, the mean over the image, and
     one linear layer for the classes.
+
+    Backward, by the chain rule, through each of them, the last one first; see ResidualBlock. The
+    mean hands every pixel the same part of its gradient.
 
     Shapes: input (N, in_channels, H, W), output (N, classes) scores.
 

@@ -129,7 +129,8 @@ class Block(Module):
 class GPT(Module):
     """GPT-2: vectors of tokens and of places, blocks, a norm, and the vectors of tokens once more.
 
-    Forward     x = wte[tokens] + wpe[0 … T − 1];  x ← blockₗ(x) for each;  scores = norm(x) wteᵀ
+    Forward     the rows of wte and wpe are added, the blocks and the norm follow, and the scores
+                are the products of what comes out with every row of wte
     Backward    wte is used twice, to look up and to score, and both gradients add up: of tied
                 weights none is forgotten. wpe's rows are used once by every sample, so the samples
                 add up.

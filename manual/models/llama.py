@@ -120,6 +120,9 @@ class Llama(Module):
 
     There are no vectors of places: each block's attention turns its queries and keys.
 
+    Backward, by the chain rule, through each of them, the last one first; every block's x is used
+    twice, as in ResidualBlock, so both its gradients add up. Tokens are numbers and have none.
+
     Shapes: tokens (N, T), whole numbers below vocab_size, T up to max_position_embeddings; output
     (N, T, vocab_size) scores of what comes next.
 

@@ -79,7 +79,7 @@ class MicroBlock(Module):
 class MicroGPT(Module):
     """Vectors of tokens and of places, a norm, blocks, and a linear layer that scores every token.
 
-    Forward     x = norm(wte[tokens] + wpe[0 … T − 1]);  x ← blockₗ(x) for each;  scores = W x
+    Forward     the rows of wte and wpe are added; a norm, the blocks, and the linear layer follow
     Backward    through each of them, the last one first; wpe's rows are used once by every sample,
                 so the samples add up
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..containers import Sequential
-from ..layers import activations, gelu
+from ..layers import activations, gelu, prelu
 from ..layers.linear import Identity, Linear
 from ..module import Module, check_positive
 
@@ -17,11 +17,10 @@ ELEMENTWISE = """
     CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish
     PReLU ReLU ReLU6 SELU SiLU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink
 """
+FILES = {"GELU": gelu, "PReLU": prelu}  # of those that have one of their own
 ACTIVATIONS: dict[str, type[Module]] = {
     "Identity": Identity,
-    **{
-        name: getattr(gelu if name == "GELU" else activations, name) for name in ELEMENTWISE.split()
-    },
+    **{name: getattr(FILES.get(name, activations), name) for name in ELEMENTWISE.split()},
 }
 
 
@@ -37,10 +36,16 @@ def make_activation(name: str, dtype: DTypeLike | None = None) -> Module:
 
 
 class MLP(Module):
-    """A multilayer perceptron: linear layers with an activation between each two.
+    """A multilayer perceptron: linear layers with an activation f between each two.
 
-    Forward     h₀ = x;  hₖ = f(hₖ₋₁ Wₖᵀ + bₖ);  y = hₙ₋₁ Wₙᵀ + bₙ
-    Backward    the same chain from the other end
+    Forward     zₖ = hₖ₋₁ Wₖᵀ + bₖ, with h₀ = x
+                hₖ = f(zₖ) for k < K
+                y = z_K, of K layers
+    Backward, from ∂L/∂y on, last layer first:
+        ∂L/∂Wₖ = (∂L/∂zₖ)ᵀ hₖ₋₁         see Linear
+        ∂L/∂bₖ = Σₙ ∂L/∂zₖ[n]
+        ∂L/∂hₖ₋₁ = ∂L/∂zₖ Wₖ
+        ∂L/∂zₖ₋₁ = ∂L/∂hₖ₋₁ ∘ f′(zₖ₋₁) for k > 1        chain rule: each z is in its own h alone
 
     Args:
         sizes: the widths from input to output, (64, 128, 10) for one hidden layer of 128.

@@ -32,7 +32,7 @@ class TextLSTM(Module):
     """What comes next in a text: each token's vector goes through an LSTM, whose output at each
     place is scored for every token that may follow.
 
-    Forward     xₜ = W_emb[tokenₜ],  hₜ = LSTM(x₁ … xₜ),  scoresₜ = W hₜ + b
+    Forward     Embedding, LSTM, Linear
     Backward    through each of them, the last one first; tokens are numbers and have no gradient
 
     Shapes: tokens (N, T), whole numbers below vocab_size; output (N, T, vocab_size) scores.

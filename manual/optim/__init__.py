@@ -6,10 +6,10 @@ happens in place on flat arrays, see optimizer.py; in the code `s` has the setti
 
     optimizer   Optimizer: flat arrays, parameter groups, state
     clipping    clip_grad_norm_, clip_grad_value_
-    sgd         SGD        w ← w − η v, v the momentum
+    sgd         SGD        against the gradient, with momentum
                 ASGD       SGD, whose answer is the average of its weights
-    adaptive    Adagrad    w ← w − η g/(√s + ε), s the sum of g²; Adadelta, RMSprop: a running mean
-                Rprop      w ← w − step · sign g
-    adam        Adam       w ← w − η m̂/(√v̂ + ε); AdamW, NAdam, RAdam, Adamax
-    muon        Muon       w ← w − η O, O the momentum, all its singular values about 1
+    adaptive    Adagrad    g over the root of all g² so far; Adadelta, RMSprop: of their mean
+                Rprop      a step size for each weight; of g only the sign
+    adam        Adam       g's running mean over the root of that of g²; AdamW, NAdam, RAdam, Adamax
+    muon        Muon       the momentum of a matrix, with all singular values about 1
 """

@@ -2,11 +2,11 @@
 
 The notation is that of the package `optim`; m and v are the running means of g and g².
 
-    Adam      w ← w − η m̂/(√v̂ + ε)
+    Adam      the mean of g over the root of that of g²
     AdamW     Adam, with its weight decay beside the step
-    NAdam     Adam, with m̂ as the next step will have it
-    RAdam     Adam, once v̂ can be trusted
-    Adamax    w ← w − η m̂/u, u the largest |g| of late
+    NAdam     Adam, with the mean as the next step will have it
+    RAdam     Adam, once the mean of g² can be trusted
+    Adamax    Adam, with the largest |g| of late below
 """
 
 import math
@@ -37,11 +37,20 @@ def moments(stretch: Stretch, g: Array, betas: Betas) -> tuple[Array, Array]:
 class Adam(Optimizer):
     """Steps of about η each, whatever the gradient's scale. Source: Kingma & Ba, 2015.
 
-    g ← g + λ w                         decoupled (AdamW): w ← w − η λ w instead
-    m ← β₁ m + (1 − β₁) g               the gradient's running mean
-    v ← β₂ v + (1 − β₂) g²              the running mean of its square
-    w ← w − η m̂/(√v̂ + ε)                m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ) undo the start at 0
-    amsgrad: the largest v so far stands for v in the last line. Source: Reddi et al., 2018.
+        weight_decay    g ← g + λ w         the gradient of ½ λ w²; decoupled, as in AdamW
+        m ← β₁ m + (1 − β₁) g               the gradient's running mean
+        v ← β₂ v + (1 − β₂) g²              the running mean of its square
+        amsgrad     u ← max(u, v)           the largest v so far. Source: Reddi et al., 2018
+        m̂ = m/(1 − β₁ᵗ)
+        v̂ = v/(1 − β₂ᵗ)
+        amsgrad     v̂ = u/(1 − β₂ᵗ)
+        w ← w − η m̂/(√v̂ + ε)                of equal gradients g it is η g/|g|, a step of η
+
+    Why divide by 1 − β₁ᵗ: m begins at 0, and every step multiplies by β₁ what was there before, so
+        m = (1 − β₁) Σᵢ β₁^(t − i) gᵢ       over the steps i from 1 to t
+        (1 − β₁) Σᵢ β₁^(t − i) = 1 − β₁ᵗ    a geometric series: what these weights add up to
+    which is only 1 − β₁ at the first step. m̂ has weights that add up to 1: it is a mean, not drawn
+    to the 0 at the start. Likewise v̂ of g².
     """
 
     def __init__(
@@ -87,7 +96,17 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay goes straight to the weights. Source: Loshchilov & Hutter, 2019."""
+    """Adam whose weight decay goes straight to the weights: Adam's would be divided by √v̂ as well.
+
+        w ← w − η λ w                       every weight shrinks by the same part
+        m ← β₁ m + (1 − β₁) g               the rest is Adam
+        v ← β₂ v + (1 − β₂) g²
+        m̂ = m/(1 − β₁ᵗ)
+        v̂ = v/(1 − β₂ᵗ)
+        w ← w − η m̂/(√v̂ + ε)
+
+    Source: Loshchilov & Hutter, 2019.
+    """
 
     def __init__(
         self,
@@ -115,10 +134,23 @@ class AdamW(Adam):
 
 
 class NAdam(Optimizer):
-    """Adam with Nesterov's look ahead: the step uses the mean as the next gradient will leave it.
+    """Adam with Nesterov's look ahead: the step uses the momentum the next one begins with.
 
-    m, v as in Adam; μₜ = β₁ (1 − ½ 0.96^(t ψ)), ψ the momentum decay, and Πₜ = μ₁ μ₂ … μₜ
-    w ← w − η ((1 − μₜ)/(1 − Πₜ) g + μₜ₊₁/(1 − Πₜ₊₁) m)/(√v̂ + ε)
+        m ← β₁ m + (1 − β₁) g               m, v and v̂ as in Adam
+        v ← β₂ v + (1 − β₂) g²
+        v̂ = v/(1 − β₂ᵗ)
+        μₜ = β₁ (1 − ½ 0.96^(t ψ))          the momentum of step t: from about ½ β₁ up to β₁
+        P ← P μₜ                            μ₁ μ₂ … μₜ, from 1 on
+        m̂ = μₜ₊₁ m/(1 − P μₜ₊₁) + (1 − μₜ) g/(1 − P)
+        w ← w − η m̂/(√v̂ + ε)                ψ is called momentum_decay
+
+    Adam's m̂ is (μ m + (1 − μ) g)/(1 − μᵗ), with m from the step before. Looking ahead, m is of this
+    step and its factor of the next, μₜ₊₁. What each of the two is divided by is, as in Adam, what
+    the weights of all gradients add up to, in a mean that is kept with these μ:
+        c ← μₜ c + (1 − μₜ)                 the old weights shrink by μₜ, the new one is added
+        c = 1 − P                           for 1 − c becomes μₜ (1 − c), from 1 on
+    and one step later with one more factor, μₜ₊₁. Where all μ are equal it is Adam's 1 − μᵗ. m
+    itself is kept with β₁, as in PyTorch.
 
     Source: Dozat, 2016.
     """
@@ -163,10 +195,25 @@ class NAdam(Optimizer):
 class RAdam(Optimizer):
     """Adam that waits with its division by √v̂ until v̂ rests on enough gradients to be trusted.
 
-    ρ∞ = 2/(1 − β₂) − 1, ρ = ρ∞ − 2 t β₂ᵗ/(1 − β₂ᵗ): as many gradients v̂ is worth
-    ρ > 5:   w ← w − η r m̂/((√v + ε)/√(1 − β₂ᵗ))
-             r = √((ρ − 4)(ρ − 2) ρ∞ / ((ρ∞ − 4)(ρ∞ − 2) ρ))
-    else:    w ← w − η m̂
+        m ← β₁ m + (1 − β₁) g               m, v and m̂ as in Adam
+        v ← β₂ v + (1 − β₂) g²
+        m̂ = m/(1 − β₁ᵗ)
+        w ← w − η r m̂ √(1 − β₂ᵗ)/(√v + ε) where ρ > 5, else w − η m̂
+
+    The step is r m̂/√v̂, but for the place of ε; v̂ is v/(1 − β₂ᵗ).
+
+    How many gradients v̂ is worth, ρ: in a mean of ρ of them the mean age is (ρ + 1)/2, the newest
+    being 1 old. v̂ weighs what is i old by β₂^(i − 1), so that, the series summed up,
+        (ρ + 1)/2 = Σᵢ i β₂^(i − 1) (1 − β₂)/(1 − β₂ᵗ)
+        ρ = ρ∞ − 2t β₂ᵗ/(1 − β₂ᵗ)
+        ρ∞ = 2/(1 − β₂) − 1                 what it comes to as t grows
+    How unsure 1/√v̂ is: of the squares of ρ normal numbers, 1/mean has the mean M and the variance S
+    (it is inverse χ²), and √u has the slope 1/(2√u), which squared takes S to V, near enough:
+        M(ρ) = ρ/(ρ − 2)
+        S(ρ) = 2ρ²/((ρ − 2)² (ρ − 4))       there is none up to 4; to be sure, not up to 5 here
+        V(ρ) = S(ρ)/(4M(ρ)) = ρ/(2 (ρ − 2)(ρ − 4))
+    r makes the step as unsure as it is in the end:
+        r = √(V(ρ∞)/V(ρ)) = √((ρ − 4)(ρ − 2) ρ∞/((ρ∞ − 4)(ρ∞ − 2) ρ)) for ρ > 5
 
     Source: Liu et al., 2020.
     """
@@ -211,8 +258,13 @@ class RAdam(Optimizer):
 class Adamax(Optimizer):
     """Adam with the largest gradient in place of the root mean square. Source: Kingma & Ba, 2015.
 
-    m as in Adam; u ← max(β₂ u, |g| + ε)
-    w ← w − η/(1 − β₁ᵗ) m/u
+        m ← β₁ m + (1 − β₁) g
+        m̂ = m/(1 − β₁ᵗ)                     as in Adam
+        u ← max(β₂ u, |g| + ε)              the largest |g| of late: an old one fades by β₂ a step
+        w ← w − η m̂/u
+
+    √v is a norm (Σ |g|^p)^(1/p) of the weighted gradients, for p of 2; as p grows, the largest is
+    all that is left. u is no mean that began at 0: nothing is to be divided out.
     """
 
     def __init__(

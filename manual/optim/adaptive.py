@@ -13,8 +13,9 @@ from .optimizer import Optimizer, Params, Stretch, blend
 class Adagrad(Optimizer):
     """Smaller steps for what has had large gradients. Source: Duchi et al., 2011.
 
-    s ← s + g², from an initial value on, which each group may have its own of
-    w ← w − η/(1 + (t − 1) decay) g/(√s + ε)
+        s ← s + g²                          from an initial value on, of each group its own
+        w ← w − η/(1 + (t − 1) decay) g/(√s + ε)
+    Of equal gradients √s is √t |g|: the steps shrink as η/√t, for each weight by itself.
     """
 
     def __init__(
@@ -59,9 +60,9 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """Steps in the weights' own unit: as large as they have been. Source: Zeiler, 2012.
 
-    s ← ρ s + (1 − ρ) g²
-    Δ = g √(d + ε)/√(s + ε)             d the running mean of Δ²
-    d ← ρ d + (1 − ρ) Δ²
+    s ← ρ s + (1 − ρ) g²                the running mean of g²
+    Δ ← g √(d + ε)/√(s + ε)             g/√s has no unit, √d that of w
+    d ← ρ d + (1 − ρ) Δ²                the running mean of Δ²
     w ← w − η Δ
     """
 
@@ -102,9 +103,13 @@ class Adadelta(Optimizer):
 class RMSprop(Optimizer):
     """Steps divided by the gradient's root mean square. Source: Hinton, 2012.
 
-    s ← α s + (1 − α) g²
-    r = √s + ε                          centered: √(s − ḡ²) + ε, ḡ the running mean of g
-    w ← w − η g/r                       with momentum: b ← μ b + g/r, w ← w − η b
+    s ← α s + (1 − α) g²                the running mean of g²
+    r = √s + ε
+    centered    ḡ ← α ḡ + (1 − α) g     the mean of g² less the squared mean of g is the
+    centered    r = √(s − ḡ²) + ε       variance: divided by the standard deviation
+    w ← w − η g/r
+    momentum    b ← μ b + g/r           as in SGD, of what is divided already
+    momentum    w ← w − η b
     """
 
     def __init__(
@@ -157,10 +162,14 @@ class RMSprop(Optimizer):
 
 
 class Rprop(Optimizer):
-    """Only the gradient's sign counts; each weight has a step size of its own, η at first.
+    """Only the gradient's sign counts; each weight has a step size s of its own, η at first.
 
-    Where g keeps its sign the step size grows by η⁺; where it turns, it shrinks by η⁻ and that
-    gradient is passed over, as 0. w ← w − step · sign g. For whole batches, where a sign says much.
+        s ← s grow where g h > 0, s shrink where g h < 0, else s        h: the gradient before
+        s ← min(max(s, smallest), largest)
+        h ← 0 where g h < 0, else g         where it turns, a minimum was passed: it is not used
+        w ← w − s sign h
+
+    etas are (shrink, grow), step_sizes (smallest, largest). For whole batches: a sign says much.
 
     Source: Riedmiller & Braun, 1993.
     """

@@ -14,10 +14,21 @@ from .optimizer import Optimizer, Params, Stretch, blend
 class Muon(Optimizer):
     """For matrices: the momentum, with all its singular values brought to about 1.
 
-    b ← μ b + (1 − μ) g;  u = b, or, nesterov, (1 − μ) g + μ b
-    O = orthogonal(u): u = U Σ Vᵀ becomes about U Vᵀ, by steps X ← a X + (b X Xᵀ + c (X Xᵀ)²) X
-    from X = u/‖u‖, each of which takes every singular value s to a s + b s³ + c s⁵
-    w ← w − η λ w − η √max(1, rows/columns) O       "match_rms_adamw": η 0.2 √max(rows, columns) O
+        m ← μ m + (1 − μ) g                 the gradient's running mean
+        u = m
+        nesterov    u = (1 − μ) g + μ m     as if g had already gone into the next m
+        O = f(f(f(f(f(u/‖u‖)))))            as often as ns_steps says
+        w ← w − η λ w − η √max(1, rows/columns) O
+        match_rms_adamw     w ← w − η λ w − η · 0.2 √max(rows, columns) O       steps like Adam's
+
+    u is U S Vᵀ, its singular values in S: some directions weigh much, others little. In U Vᵀ all
+    weigh the same. One step f of Newton and Schulz's iteration keeps U and V, for X Xᵀ is U S² Uᵀ:
+        f(X) = a X + (b X Xᵀ + c (X Xᵀ)²) X
+        f(U S Vᵀ) = U (a S + b S³ + c S⁵) Vᵀ
+    So every singular value s, at most 1 in u/‖u‖, becomes a s + b s³ + c s⁵. The three numbers,
+    3.4445, −4.7750 and 2.0315, were searched for: a is the slope at 0, and as large as can be, so
+    that small values grow fast, while b and c bend the curve back to where it stays about 1, from
+    0.7 to 1.2. It settles nowhere, which does no harm. Five steps bring there what is above 0.002.
 
     PyTorch iterates in bfloat16, of 8 bits, and so keeps two or three digits of O; this keeps all.
 

@@ -10,11 +10,12 @@ from .optimizer import Optimizer, Params, Stretch
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent.
+    """Stochastic gradient descent: a step against the gradient, where the loss falls fastest.
 
-    g ← g + λ w                         weight decay: the gradient of ½ λ w²
-    v ← μ v + (1 − d) g                 momentum μ, dampening d; v = g at the first step
-    w ← w − η v                         or, nesterov: w ← w − η (g + μ v)
+    weight_decay    g ← g + λ w                 the gradient of ½ λ w² is added
+    v ← g where t = 1, else μ v + (1 − d) g     momentum μ, dampening d; without μ, v is g
+    w ← w − η v                                 L changes by about −η g v
+    nesterov    w ← w − η (g + μ v)             as if g had already gone into the next v
     """
 
     COUNTS: ClassVar = False
@@ -64,10 +65,12 @@ class SGD(Optimizer):
 class ASGD(Optimizer):
     """SGD whose answer is the average of its weights, kept beside them. Source: Polyak, 1992.
 
-    w ← w − λ′ η w − η g                λ′ is called lambd; η is lr at first
-    ax ← ax + μ (w − ax)                the average, from step t₀ on; μ is 1 at first
-    η ← lr/(1 + λ′ lr t)^α              for the next step, as is
-    μ ← 1/max(1, t − t₀)
+        w ← w − λ′ η w − η g                λ′ is called lambd; η is lr at first
+        ax ← ax + μ (w − ax)                the average, from step t₀ on; μ is 1 at first
+        η ← lr/(1 + λ′ lr t)^α              for the next step, as is
+        μ ← 1/max(1, t − t₀)
+    μ is 1/n for the n-th weights of the average: of n numbers the mean is (1 − 1/n) times that of
+    the first n − 1, plus 1/n times the last.
     """
 
     def __init__(

@@ -5,16 +5,16 @@ and most say what it is from b alone, where they begin anew. b is the η that th
 with.
 
     schedule    LRScheduler, the base of all
-    stepwise    StepLR                       b γ^⌊t/k⌋
-                MultiStepLR                  b γ^(milestones passed)
-                ConstantLR                   b f, from step T on b
-    decay       LinearLR                     b times a line from f₀ to f₁ in T steps
-                ExponentialLR                b γᵗ
-                PolynomialLR                 b (1 − t/T)^p, from step T on 0
-                LambdaLR, MultiplicativeLR   b λ(t), ηₜ₋₁ λ(t)
-    cosine      CosineAnnealingLR            m + (b − m)(1 + cos(π t/T))/2
-                CosineAnnealingWarmRestarts  half a wave again and again, in T steps, then T·k, …
-    plateau     ReduceLROnPlateau            η f whenever a metric has stopped improving
+    stepwise    StepLR                       times γ every k steps
+                MultiStepLR                  times γ at each milestone
+                ConstantLR                   a part of b, for some steps
+    decay       LinearLR                     from one part of b to another along a line
+                ExponentialLR                times γ every step
+                PolynomialLR                 down to 0, by a power of the steps that are left
+                LambdaLR, MultiplicativeLR   by a function of t
+    cosine      CosineAnnealingLR            half a cosine wave down, and up again
+                CosineAnnealingWarmRestarts  down again and again, each time longer
+    plateau     ReduceLROnPlateau            cut whenever a metric has stopped improving
     cyclic      CyclicLR, OneCycleLR         up and down, the momentum the other way round
     combined    SequentialLR                 one after the other
                 ChainedScheduler             all at once

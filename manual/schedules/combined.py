@@ -41,7 +41,7 @@ class Combined(LRScheduler):
 
 
 class SequentialLR(Combined):
-    """One schedule after another: each begins at its milestone, from b.
+    """One schedule after another: each begins at its milestone, from b; η is as it has it.
 
     The first begins with its first step; a later one by its closed form, and where there is none
     (MultiplicativeLR) goes on from the η that it meets.

@@ -7,10 +7,13 @@ from .schedule import Group, LRScheduler, require_at_least
 
 
 class CosineAnnealingLR(LRScheduler):
-    """ηₜ = m + (b − m)(1 + cos(π t/T))/2, m = eta_min: half a wave down in T steps, and up again.
+    """ηₜ = m + (b − m)(1 + cos(π t/T))/2: half a wave down to m, eta_min, in T steps, and up again.
 
-    From ηₜ₋₁ it is (1 + cos(π t/T))/(1 + cos(π (t − 1)/T)) (ηₜ₋₁ − m) + m, but for the step off the
-    bottom, where that divides by zero. Source: Loshchilov & Hutter, 2017.
+    From ηₜ₋₁, the ratio of this to the one before, but for the step off the bottom, where that
+    divides by zero:
+        ηₜ = m + (ηₜ₋₁ − m) (1 + cos(π t/T))/(1 + cos(π (t − 1)/T)) for 0 < t ≤ T
+
+    Source: Loshchilov & Hutter, 2017.
     """
 
     def __init__(
@@ -35,10 +38,11 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """CosineAnnealingLR from the top again after T_0 steps, then after T_mult times as many, …
+    """η = m + (b − m)(1 + cos(π T_cur/T_i))/2: half a wave down to m, eta_min, again and again.
 
-    T_cur counts the steps since it was last at the top, T_i is how many it takes this time. As in
-    PyTorch, a last_epoch is taken to be in the first or second round.
+    T_cur counts the steps since it was last at the top, T_i is how many it takes this time: T_0 at
+    first, then each time T_mult as many. As in PyTorch, a last_epoch is taken to be in the first or
+    second round.
     """
 
     def __init__(

@@ -52,10 +52,16 @@ class MomentumSchedule(LRScheduler):
 
 
 class CyclicLR(MomentumSchedule):
-    """η goes from base_lr to max_lr in step_size_up steps and back in step_size_down, and so on.
+    """η goes from base_lr to max_lr in u steps, and back in d, again and again.
 
-    The height of cycle n is scaled by 1 ("triangular"), 1/2^(n−1) ("triangular2"), or at step t by
-    γᵗ ("exp_range"). Momentum goes from max_momentum to base_momentum and back.
+    u is called step_size_up and d step_size_down. At step t
+    nₜ = ⌊t/(u + d)⌋                                    the cycles that are over
+    sₜ = t − nₜ (u + d)                                 the steps of this one
+    hₜ = sₜ/u where sₜ ≤ u, else 1 − (sₜ − u)/d         up along a line, and down
+    ηₜ = base_lr + (max_lr − base_lr) hₜ
+    triangular2     ηₜ = base_lr + (max_lr − base_lr) hₜ/2^nₜ       half as high in every cycle
+    exp_range       ηₜ = base_lr + (max_lr − base_lr) hₜ γᵗ
+    Momentum goes the other way, from max_momentum to base_momentum and back.
 
     Source: Smith, 2017.
     """
@@ -127,9 +133,17 @@ class CyclicLR(MomentumSchedule):
 class OneCycleLR(MomentumSchedule):
     """η from max_lr/div_factor up to max_lr, then down to that start over final_div_factor.
 
-    The way up takes the part pct_start of all steps; three_phase comes down to the start first, in
-    as many steps. Between two values it goes along half a cosine wave or a line. Momentum goes the
-    other way: down to base_momentum and up again. Source: Smith & Topin, 2019.
+    Between two values it goes along half a wave; u is where the top is, of N steps:
+        u = pct_start N − 1
+        A(x, y, p) = y + (x − y)(1 + cos(π p))/2        from x, at p of 0, to y, at p of 1
+        linear      A(x, y, p) = x + (y − x) p          or along a line
+        ηₜ = A(s, max_lr, t/u) where t ≤ u, else A(max_lr, e, (t − u)/(N − 1 − u))
+        s = max_lr/div_factor
+        e = s/final_div_factor
+    three_phase comes down to s first, in as many steps as up, and then to e. Momentum goes the
+    other way: down to base_momentum and up again.
+
+    Source: Smith & Topin, 2019.
     """
 
     def __init__(

@@ -7,7 +7,11 @@ from .schedule import Group, LRScheduler
 
 
 class LinearLR(LRScheduler):
-    """ηₜ = b (f₀ + (f₁ − f₀) t/T): each step times the ratio of this to the one before."""
+    """ηₜ = b (f₀ + (f₁ − f₀) t/T) where t < T, else b f₁: along a line, in T steps.
+
+    Each step multiplies ηₜ₋₁ by the ratio of this to the one before. f₀ is called start_factor, f₁
+    end_factor, T total_iters.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,7 @@ class LinearLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """ηₜ = γ ηₜ₋₁."""
+    """ηₜ = b γᵗ: every step is times γ."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
@@ -54,7 +58,10 @@ class ExponentialLR(LRScheduler):
 
 
 class PolynomialLR(LRScheduler):
-    """ηₜ = b (1 − t/T)^power: each step times the ratio of this to the one before."""
+    """ηₜ = b (1 − t/T)^p where t < T, else 0: p is called power, T total_iters.
+
+    Each step multiplies ηₜ₋₁ by the ratio of this to the one before.
+    """
 
     def __init__(
         self,
@@ -105,7 +112,7 @@ class LambdaLR(LRScheduler):
 
 
 class MultiplicativeLR(LambdaLR):
-    """ηₜ = ηₜ₋₁ λ(t)."""
+    """ηₜ = ηₜ₋₁ λ(t) for t > 0."""
 
     def next(self, group: Group, base: float) -> float:
         return group["lr"] * (1 if self._is_initial else self.factor(group))

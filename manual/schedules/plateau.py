@@ -7,11 +7,11 @@ from .schedule import LRScheduler
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """η ← max(factor · η, min_lr) when a metric has not improved for more than `patience` steps.
+    """η ← max(f η, min_lr), when a metric has not improved for more than `patience` steps.
 
-    To improve is to get below best (1 − threshold) ("rel") or best − threshold ("abs"), for "max"
-    above best (1 + threshold) or best + threshold. For `cooldown` steps after a cut nothing counts.
-    A cut of no more than eps is not made.
+    f is called factor. To improve is to get below best (1 − threshold) ("rel") or best − threshold
+    ("abs"), for "max" above best (1 + threshold) or best + threshold. For `cooldown` steps after a
+    cut nothing counts. A cut of no more than eps is not made.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from .schedule import Group, LRScheduler, require_at_least
 
 
 class StepLR(LRScheduler):
-    """ηₜ = γ ηₜ₋₁ at every multiple of step_size."""
+    """ηₜ = b γ^⌊t/k⌋: times γ at every multiple of k, called step_size."""
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
@@ -28,7 +28,7 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """ηₜ = γ ηₜ₋₁ at every milestone."""
+    """ηₜ = b γ^nₜ, with nₜ = Σᵢ [Mᵢ ≤ t]: times γ at each of the milestones M."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class MultiStepLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """ηₜ = factor · b, and b again from step total_iters on."""
+    """ηₜ = f b where t < T, else b: f is called factor, T total_iters."""
 
     def __init__(
         self,
