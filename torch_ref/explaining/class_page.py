@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from manual.layers.activations import Elementwise, PReLU, Threshold
+from manual.layers.activations import Elementwise, Threshold
+from manual.layers.prelu import PReLU
 
 from ..safe_files import write_whole
 from .derivation import (
