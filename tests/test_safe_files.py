@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from torch_ref import cli
+from torch_ref import cli, safe_files
 from torch_ref.output import LONGEST, escaped, in_ascii, quoted
 from torch_ref.safe_files import InputError, read_json, write_whole
 
@@ -55,6 +55,28 @@ def test_a_pipe_gets_what_is_written(tmp_path: Path) -> None:
     reader.join(30)
     assert read == ["all of it"]
     assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_file_takes_its_place_only_when_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails on the way there leaves the old one, and nothing beside it."""
+    path, done = tmp_path / "file", []
+    put(path, "old")
+    replace = os.replace
+    monkeypatch.setattr(safe_files, "synced", lambda p: done.append((p.name, p.is_dir())))
+    monkeypatch.setattr(os, "replace", lambda *a: (done.append("replaced"), replace(*a)))
+    put(path, "new")
+    assert done == [("file", False), "replaced", (tmp_path.name, True)]
+
+    def fails(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(safe_files, "synced", fails)
+    with pytest.raises(InputError, match="No space left"):
+        put(path, "newest")
+    assert path.read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

@@ -124,10 +124,21 @@ def _empty_array(path: Path) -> np.ndarray | None:
     return array if isinstance(array, np.ndarray) and array.size == 0 else None
 
 
+def synced(path: Path) -> None:
+    """What stands there is on the disk, as far as the system says so."""
+    if os.name != "posix":  # others do not open a directory
+        return
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 def write_whole(
     path: Path, write: Callable[[Path], object], name: str, parents: bool = False
 ) -> None:
-    """Have a file or directory made beside `path`, and put in its place once it is complete.
+    """Have a file or directory made beside `path`, and put in its place once it is on the disk.
 
     Args:
         path: a file is replaced, a directory only if it is empty; of a link, what it leads to. What
@@ -151,7 +162,9 @@ def write_whole(
             with path.open("wb") as into:
                 into.write(made.read_bytes())
         else:
+            synced(made)
             os.replace(made, path)
+            synced(path.parent)
     except OSError as error:
         raise InputError(f"{name}: cannot be written ({error.strerror})") from None
     finally:
