@@ -61,13 +61,18 @@ def test_a_file_takes_its_place_only_when_it_is_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What fails on the way there leaves the old one, and nothing beside it."""
-    path, done = tmp_path / "file", []
+    path, done = tmp_path / "file", list[str]()
     put(path, "old")
     replace = os.replace
-    monkeypatch.setattr(safe_files, "synced", lambda p: done.append((p.name, p.is_dir())))
-    monkeypatch.setattr(os, "replace", lambda *a: (done.append("replaced"), replace(*a)))
+
+    def replaced(*paths: Path) -> None:
+        done.append("replaced")
+        replace(*paths)
+
+    monkeypatch.setattr(safe_files, "synced", lambda p: done.append(p.name))
+    monkeypatch.setattr(os, "replace", replaced)
     put(path, "new")
-    assert done == [("file", False), "replaced", (tmp_path.name, True)]
+    assert done == ["file", "replaced", tmp_path.name]
 
     def fails(path: Path) -> None:
         raise OSError(28, "No space left on device")
