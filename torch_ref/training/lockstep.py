@@ -210,11 +210,12 @@ class Lockstep:
     @contextmanager
     def in_eval_mode(self) -> Iterator[None]:
         """Within the block neither side trains."""
-        training = self.network.training
+        parts: list[Any] = [*self.network.modules(), *self.twin.modules()]
+        training = [part.training for part in parts]
         self.network.eval()
         self.twin.eval()
         try:
             yield
         finally:
-            self.network.train(training)
-            self.twin.train(training)
+            for part, trains in zip(parts, training, strict=True):
+                part.training = trains
