@@ -49,7 +49,8 @@ ARROWS = {
         *("manual", "torch_ref.models", "torch_ref.twin", "torch_ref.safe_files"),
         *("torch_ref.training", "torch_ref.checking", "torch_ref.explaining"),
     ],
-    "torch_ref.cli": ["manual", "torch_ref.safe_files"],  # it finds the commands by their names
+    # It finds the commands by their names.
+    "torch_ref.cli": ["manual", "torch_ref.safe_files", "torch_ref.training"],
     "torch_ref.__main__": ["torch_ref.cli"],
     "torch_ref.pytest_plugin": ["torch_ref.checking"],
 }

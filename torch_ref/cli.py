@@ -20,7 +20,7 @@ COMMANDS = (
     "check",
     "bundle",
 )  # a file each in commands/
-AGREE, DISAGREE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+AGREE, DISAGREE, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,19 +53,27 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code is 0 for yes, 1 for "they disagree", 2 for bad input."""
+    """Run the command; its exit code.
+
+    It is 0 for yes, 1 for "they disagree", 2 for bad input, 3 for a run that diverged, and 130 for
+    one that was interrupted.
+    """
     if hasattr(signal, "SIGPIPE"):  # `backprop list | head` ends without a word
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     arguments = parse(sys.argv[1:] if argv is None else argv)
     from manual.article.description import DescriptionError  # not for --help: it loads NumPy
 
     from .safe_files import InputError
+    from .training.settings import DivergenceError
 
     try:
         return AGREE if arguments.run(arguments) else DISAGREE
     except (InputError, DescriptionError) as error:
         print(f"backprop {arguments.command}: {error}", file=sys.stderr)
         return BAD_INPUT
+    except DivergenceError as error:
+        print(f"backprop {arguments.command}: {error}", file=sys.stderr)
+        return DIVERGED
     except KeyboardInterrupt:
         logged = "; what was logged so far is kept" if arguments.command == "train" else ""
         print(f"\nbackprop {arguments.command}: interrupted{logged}", file=sys.stderr)

@@ -51,7 +51,12 @@ class Comparison:
     @property
     def relative(self) -> float:
         """The distance as a plain ratio."""
-        return self.distance * EPS[self.dtype]
+        return self.distance * self.eps
+
+    @property
+    def eps(self) -> float:
+        """Of the dtype."""
+        return EPS[self.dtype]
 
     @property
     def verdict(self) -> str:

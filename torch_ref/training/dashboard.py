@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from ..parity.distance import Comparison
 from ..twin import to_numpy
+from .curves import Tables
 from .lockstep import Lockstep, Step
 from .pictures import overlay
 
@@ -31,7 +33,7 @@ LAYOUT = {  # the tab Custom Scalars
         "largest distance of any tensor, log10": ["Multiline", ["log10 distance/largest of all"]],
     },
     "Training": {
-        "held out": ["Multiline", ["Accuracy/val", "Loss/val"]],
+        "held out": ["Multiline", ["Accuracy/val", "R squared/val", "Loss/val"]],
         "learning rate": ["Multiline", ["Learning rate/group 0"]],
         "update / weight, log10": ["Multiline", ["Update to weight, log10/.*"]],
     },
@@ -47,15 +49,17 @@ class Dashboard:
         path: the run's directory, see `reserve`.
         settings: saved beside the events as settings.json.
         steps: how many steps the run will have.
+        csv: write curves.csv and parity.csv too, in all digits: the event files keep float32.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any], steps: int) -> None:
+    def __init__(self, path: Path, settings: dict[str, Any], steps: int, csv: bool = False) -> None:
         self.path = path
+        self.tables = Tables(path) if csv else None
         self.every = max(1, steps // POINTS)
         self.steps = steps
         self.histograms = {1, steps, *range(0, steps, max(1, steps // HISTOGRAMS))}
         self.curve: list[tuple[int, float, float]] = []
-        self.distances: dict[str, float] = {}  # the largest since the last point
+        self.distances: dict[tuple[str, str], Comparison] = {}  # the largest since the last point
         self.before: dict[str, Any] = {}  # the weights ahead of a step whose update is logged
         self.settings = settings
         (path / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
@@ -76,6 +80,8 @@ class Dashboard:
             self.parity.add_figure(OVERLAY, overlay(self.curve), self.curve[-1][0])
         for writer in (self.manual, self.torch, self.parity):
             writer.close()
+        if self.tables:
+            self.tables.close()
 
     def due(self, number: int) -> bool:
         """Whether a point is written at this step."""
@@ -89,15 +95,21 @@ class Dashboard:
     def log(self, step: Step, pair: Lockstep | None = None) -> None:
         """Take note of a step; every so often a point is written, with the worst since the last."""
         for row in step.report.rows:
-            for tag in (f"{DISTANCE}/{row.kind} {row.name}", LARGEST_DISTANCE):
-                self.distances[tag] = max(self.distances.get(tag, 0.0), row.relative)
+            before = self.distances.get((row.kind, row.name))
+            if before is None or row.relative > before.relative:
+                self.distances[row.kind, row.name] = row
         if not self.due(step.number):
             return
         self.log_both("Loss/train", step.loss, step.torch_loss, step.number)
         self.log_both(LOG_LOSS, log10(step.loss), log10(step.torch_loss), step.number)
         self.curve.append((step.number, step.loss, step.torch_loss))
-        for tag, distance in self.distances.items():
-            self.parity.add_scalar(tag, log10(distance), step.number)
+        for (kind, name), row in self.distances.items():
+            tag = f"{DISTANCE}/{kind} {name}"
+            self.parity.add_scalar(tag, log10(row.relative), step.number)
+        largest = max(row.relative for row in self.distances.values())
+        self.parity.add_scalar(LARGEST_DISTANCE, log10(largest), step.number)
+        if self.tables:
+            self.tables.log_distances(step.number, self.distances.values())
         self.distances = {}
         if pair is not None:
             self.log_training(pair, step.number)
@@ -110,20 +122,22 @@ class Dashboard:
             self.log_both(
                 f"Learning rate/group {i}", float(mine["lr"]), float(theirs["lr"]), number
             )
-        for side, parameters in (
-            (self.manual, pair.parameters),
-            (self.torch, pair.twin_parameters),
-        ):
-            for name, p in parameters:
-                weights, gradient = to_numpy(p.data), to_numpy(p.grad)
-                if p.requires_grad and name in self.before:
-                    size = float(np.linalg.norm(self.before[name])) or 1.0
-                    moved = float(np.linalg.norm(weights - self.before[name])) / size
-                    side.add_scalar(f"Update to weight, log10/{name}", log10(moved), number)
-                if number in self.histograms:
-                    side.add_histogram(f"Weights/{name}", weights, number)
-                    if gradient is not None and np.isfinite(gradient).all():
-                        side.add_histogram(f"Gradients/{name}", gradient, number)
+        for (name, p), (_, twin) in zip(pair.parameters, pair.twin_parameters, strict=True):
+            before = self.before.get(name)
+            both = p.data, to_numpy(twin.data)
+            if p.requires_grad and before is not None:
+                size = float(np.linalg.norm(before)) or 1.0
+                moved = [log10(float(np.linalg.norm(w - before)) / size) for w in both]
+                self.log_both(f"Update to weight, log10/{name}", moved[0], moved[1], number)
+            if number in self.histograms:
+                self.log_histograms(f"Weights/{name}", *both, number)
+                self.log_histograms(f"Gradients/{name}", p.grad, to_numpy(twin.grad), number)
+
+    def log_histograms(self, tag: str, mine: Any, theirs: Any, number: int) -> None:
+        """Write one for each side that has numbers, all of them finite."""
+        for side, values in ((self.manual, mine), (self.torch, theirs)):
+            if values is not None and np.isfinite(values).all():
+                side.add_histogram(tag, values, number)
 
     def finish(self, pair: Lockstep, step: Step, x: Any, metrics: dict[str, float]) -> None:
         """Write what stands at the end: the report, the graph, the settings with their metrics.
@@ -153,6 +167,8 @@ class Dashboard:
         """Write one point for each side, under one tag."""
         self.manual.add_scalar(tag, mine, step)
         self.torch.add_scalar(tag, theirs, step)
+        if self.tables:
+            self.tables.log_both(step, tag, mine, theirs)
 
 
 def log10(value: float) -> float:

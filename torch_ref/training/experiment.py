@@ -1,7 +1,9 @@
 """What an experiment is: a name on the command line, and all that is its own."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,10 +11,11 @@ import numpy as np
 from manual import Module, Optimizer
 
 from .data import Data
+from .scores import ACCURACY, Score
 from .settings import OPTIMIZERS, SCHEDULES, SettingError, Settings
 
 if TYPE_CHECKING:
-    from .lockstep import Lockstep, Rule
+    from .lockstep import Lockstep, Rule, Step
 
 
 @dataclass
@@ -41,12 +44,25 @@ class Run:
 
     Attributes:
         pair: both sides.
+        path: where it is written.
         seen: what the experiment's `observe` keeps.
+        parted: the first step at which they parted by more than rounding explains.
     """
 
     problem: Problem
     pair: "Lockstep"
+    path: Path
     seen: dict[Any, Any] = field(default_factory=dict)
+    parted: "Step | None" = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether by hand and autograd agreed at every step."""
+        return self.parted is None
+
+    def pictures(self) -> dict[str, Any]:
+        """The experiment's figures, of matplotlib, by their titles."""
+        return dict(self.problem.experiment.pictures(self))
 
 
 class Experiment:
@@ -58,15 +74,30 @@ class Experiment:
         level: how far along the way from the article's example it is; lists are in this order.
         summary: in a line.
         defaults: its settings, where nothing else is asked for.
+        score: how good the answers are.
     """
 
     level: int
     summary: str
-    defaults: Settings
+    defaults: Any
+    score: Score = ACCURACY
 
     @property
     def name(self) -> str:
-        return self.defaults.experiment
+        return str(self.defaults.experiment)
+
+    @property
+    def run_name(self) -> str:
+        """What its runs are called."""
+        return self.name
+
+    def resolve(self, settings: Any) -> Any:
+        """The settings, checked, and what follows from others, or from data, filled in.
+
+        Raises:
+            InputError: one has no meaning.
+        """
+        return settings.resolve()
 
     def make(self, settings: Any, generator: np.random.Generator) -> tuple[Module, Module, Data]:
         """Network, loss and data, by hand."""
@@ -81,6 +112,13 @@ class Experiment:
 
     def observe(self, run: Run, step: int) -> None:
         """Called before the first step, with 0, and after every step."""
+
+    def introduction(self, problem: Problem) -> str:
+        """What is printed first: what it is, and the command that does it again."""
+        from .run_directory import beside_python
+
+        command = f"{beside_python('backprop')} train {shlex.quote(self.name)}"
+        return f"{self.summary}\n{command} {problem.settings.options()}"
 
     def headline(self, run: Run) -> str:
         """What is printed at the end, above the parity."""

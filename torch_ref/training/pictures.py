@@ -5,10 +5,11 @@ large.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 SIZE: dict[str, Any] = {"figsize": (4, 4), "dpi": 100, "layout": "constrained"}
@@ -77,6 +78,89 @@ def boundary(evaluate: Callable[[Any], tuple[Any, Any]], x: np.ndarray, t: np.nd
     axes.set_title("output; 0.5 dashed by hand,\nbroad by autograd", fontsize=13)
     axes.tick_params(labelsize=12)
     return figure
+
+
+def regions(
+    evaluate: Callable[[Any], tuple[Any, Any]],
+    x: np.ndarray,
+    t: np.ndarray,
+    inputs: Sequence[str],
+    classes: Sequence[str],
+) -> Figure:
+    """The class that a network of two inputs gives every point of the plane.
+
+    Args:
+        evaluate: from points (N, 2) to the scores (N, classes) of both sides.
+        x, t: the samples, drawn on top, and their classes.
+        inputs, classes: their names.
+    """
+    (across, up), (mine, theirs) = over_the_plane(evaluate, x)
+    figure, axes = plane(inputs)
+    colors = colormaps["tab10" if len(classes) <= 10 else "tab20"]
+    shades = {"cmap": colors, "vmin": -0.5, "vmax": colors.N - 0.5}
+    says, said = mine.argmax(axis=-1) % colors.N, theirs.argmax(axis=-1)
+    axes.pcolormesh(across, up, says, alpha=0.3, linewidth=0, rasterized=True, **shades)
+    for k in range(len(classes)):
+        for side, style in (
+            (said, {"colors": "tab:orange", "linewidths": 6, "alpha": 0.5}),
+            (mine.argmax(axis=-1), {"colors": "black", "linewidths": 1.5, "linestyles": "--"}),
+        ):
+            if 0 < np.mean(side == k) < 1:
+                axes.contour(across, up, side == k, [0.5], **style)
+    axes.scatter(*x.T, c=t % colors.N, s=dot(x), edgecolors="black", linewidths=0.5, **shades)
+    for name, k in zip(classes[:6], range(len(classes)), strict=False):
+        axes.scatter([], [], color=colors(k % colors.N), edgecolors="black", label=name)
+    axes.legend(fontsize=10)
+    axes.set_title("class; border dashed by hand,\nbroad by autograd", fontsize=13)
+    return figure
+
+
+def surface(
+    evaluate: Callable[[Any], tuple[Any, Any]], x: np.ndarray, t: np.ndarray, inputs: Sequence[str]
+) -> Figure:
+    """The number that a network of two inputs gives every point of the plane.
+
+    Args:
+        evaluate: from points (N, 2) to the outputs (N, 1) of both sides.
+        x, t: the samples, drawn on top, and their numbers.
+        inputs: their names.
+    """
+    (across, up), (mine, theirs) = over_the_plane(evaluate, x)
+    figure, axes = plane(inputs)
+    shades = {"cmap": "coolwarm", "vmin": t.min(), "vmax": t.max()}
+    axes.pcolormesh(across, up, mine[..., 0], linewidth=0, rasterized=True, **shades)
+    levels = np.linspace(t.min(), t.max(), 8)[1:-1]
+    axes.contour(across, up, theirs[..., 0], levels, colors="tab:orange", linewidths=6, alpha=0.5)
+    axes.contour(
+        across, up, mine[..., 0], levels, colors="black", linewidths=1.5, linestyles="dashed"
+    )
+    axes.scatter(*x.T, c=t, s=dot(x), edgecolors="black", linewidths=0.5, **shades)
+    axes.set_title("output; levels dashed by hand,\nbroad by autograd", fontsize=13)
+    return figure
+
+
+def over_the_plane(evaluate: Callable[[Any], tuple[Any, Any]], x: np.ndarray) -> tuple[Any, Any]:
+    """A grid somewhat wider than the samples, and what both sides give there: (161, 161, …)."""
+    low, high = x.min(axis=0), x.max(axis=0)
+    margin = (high - low) * 0.1 + (high == low)
+    lines = np.linspace(low - margin, high + margin, 161).T
+    points = np.stack(np.meshgrid(*lines), axis=-1)
+    both = evaluate(points.reshape(-1, 2))
+    return lines, [np.asarray(y).reshape(161, 161, -1) for y in both]
+
+
+def plane(inputs: Sequence[str]) -> tuple[Figure, Any]:
+    figure = Figure(**SIZE)
+    axes = figure.subplots()
+    axes.set_xlabel(inputs[0], fontsize=13)
+    axes.set_ylabel(inputs[1], fontsize=13)
+    axes.tick_params(labelsize=12)
+    return figure, axes
+
+
+def dot(x: np.ndarray) -> float:
+    """How large a sample is drawn: small where there are many."""
+    return float(np.clip(8_000 / len(x), 2, 160))
 
 
 def misread(images: np.ndarray, wanted: np.ndarray, mine: np.ndarray, theirs: np.ndarray) -> Figure:

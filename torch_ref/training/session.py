@@ -1,6 +1,5 @@
 """One experiment from its settings to what it shows: trained on both sides, logged, summed up."""
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,26 +14,29 @@ from ..twin import to_torch
 from .dashboard import Dashboard, log10
 from .experiment import Problem, Run
 from .lockstep import SIMULTANEOUS, Lockstep, Step
-from .run_directory import beside_python, command, link, reserve
-from .settings import SettingError
+from .run_directory import command, link, reserve
+from .scores import Score
+from .settings import DivergenceError
 from .weights import FILE, save_weights
 
 HELD_OUT_CHECKS = 50  # times in a run that the held-out samples are looked at
 
 
-def train(problem: Problem, logdir: Path, name: str | None) -> bool:
-    """Train both sides, log them, print what came out, and say whether they agreed throughout.
+def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -> Run:
+    """Train both sides, log them, print what came out.
 
+    Args:
+        name: of the run; None takes the experiment's, numbered if it is taken.
+        csv: write curves and distances in CSV too, beside the event files.
     Raises:
-        SettingError: the run's directory cannot be made, or the loss ran off to infinity.
+        InputError: the run's directory cannot be made.
+        DivergenceError: a number on both sides is none any more; what was logged so far is kept.
     """
     experiment, settings = problem.experiment, problem.settings
-    path = reserve(logdir, name, settings.experiment)
-    print(f"{settings.experiment}: {experiment.summary}")
-    print(f"{beside_python('backprop')} train {settings.experiment} {settings.options()}")
+    path = reserve(logdir, name, experiment.run_name)
+    print(f"{experiment.name}: {experiment.introduction(problem)}")
     pair = lockstep_of(problem)
-    run = Run(problem, pair)
-    parted: Step | None = None
+    run = Run(problem, pair, path)
     held_every = max(1, settings.steps // HELD_OUT_CHECKS)
     data, held_out = problem.data, problem.data.held_out
     batches = data.batches(settings.batch_size, problem.generator)
@@ -42,28 +44,30 @@ def train(problem: Problem, logdir: Path, name: str | None) -> bool:
     # One thread: in one process NumPy's and PyTorch's thread pools would wait for each other.
     with (
         threadpool_limits(1),
-        np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is caught below
-        Dashboard(path, asdict(settings), settings.steps) as dashboard,
+        np.errstate(over="ignore", invalid="ignore"),  # what is not finite is caught below
+        Dashboard(path, asdict(settings), settings.steps, csv) as dashboard,
     ):
         experiment.observe(run, 0)
         for n in tqdm(range(settings.steps), disable=None, leave=False, unit="step"):
             dashboard.keep_weights(pair, n + 1)
             step = pair.step(*next(batches))
-            if not (math.isfinite(step.loss) or math.isfinite(step.torch_loss)):
-                raise SettingError(
-                    f"--lr {settings.lr}: the loss is {step.loss} by hand and {step.torch_loss} by "
-                    f"autograd after {step.number} steps (logs: {path})"
+            if step.diverged:
+                raise DivergenceError(
+                    f"diverged at step {step.number:,}: {step.diverged}; "
+                    f"a smaller learning rate than {settings.lr:g} may help (logs: {path})"
                 )
             dashboard.log(step, pair)
-            if parted is None and not step.report.agrees:
-                parted = step
+            if run.parted is None and not step.report.agrees:
+                run.parted = step
             if held_out and step.number % held_every == 0:
                 output, twin_output, loss, twin_loss = pair.evaluate(*held_out)
-                right, twin_right = (accuracy(o, held_out[1]) for o in (output, twin_output))
+                score, twin_score = (
+                    experiment.score.of(o, held_out[1]) for o in (output, twin_output)
+                )
                 dashboard.log_both("Loss/val", loss, twin_loss, step.number)
-                dashboard.log_both("Accuracy/val", right, twin_right, step.number)
+                dashboard.log_both(f"{experiment.score.name}/val", score, twin_score, step.number)
             experiment.observe(run, step.number)
-        for tag, figure in experiment.pictures(run):
+        for tag, figure in run.pictures().items():
             dashboard.log_picture(tag, figure, step.number)
         save_weights(path / FILE, pair.network, experiment.notes(problem))
         dashboard.finish(pair, step, to_torch(data.x[:1]), final_metrics(pair, problem, step))
@@ -75,18 +79,18 @@ def train(problem: Problem, logdir: Path, name: str | None) -> bool:
     if results := experiment.results(run):
         print(f"{results}\n")
     if held_out:
-        print_held_out(pair, *held_out)
+        print_held_out(experiment.score, pair, *held_out)
     if pair.rejoined:
         print(
             "Training itself magnified rounding until half of all digits were gone, and the two\n"
             f"were brought together again, {pair.rejoined:,} times in {step.number:,} steps.\n"
         )
-    if parted is None:
+    if run.parted is None:
         print("By hand and autograd agree at every step.")
     else:
-        print_parted(parted)
+        print_parted(run.parted)
     print(f"\nLogs in {path}; to look at them:\n  {command(logdir)}\n  {link(path.name)}")
-    return parted is None
+    return run
 
 
 def final_metrics(pair: Lockstep, problem: Problem, step: Step) -> dict[str, float]:
@@ -94,10 +98,9 @@ def final_metrics(pair: Lockstep, problem: Problem, step: Step) -> dict[str, flo
     metrics = {"final/loss by hand": step.loss, "final/loss by autograd": step.torch_loss}
     worst = max(row.relative for row, _ in pair.furthest.values())
     metrics["final/largest distance, log10"] = log10(worst)
-    output, _, _, _ = pair.evaluate(*(problem.data.held_out or (problem.data.x, problem.data.t)))
-    t = (problem.data.held_out or (problem.data.x, problem.data.t))[1]
-    right = accuracy(output, t) if t.ndim == 1 else float((np.round(output) == np.round(t)).mean())
-    metrics["final/right"] = right
+    x, t = problem.data.held_out or (problem.data.x, problem.data.t)
+    score = problem.experiment.score
+    metrics[f"final/{score.metric}"] = score.of(pair.outputs(x)[0], t)
     return metrics
 
 
@@ -111,11 +114,6 @@ def lockstep_of(problem: Problem) -> Lockstep:
         problem.schedule,
         problem.experiment.rule(problem.settings) or SIMULTANEOUS,
     )
-
-
-def accuracy(output: Array, t: Array) -> float:
-    counts = t >= 0  # what is below is no class, and does not count
-    return float((output.argmax(axis=1) == t)[counts].mean())
 
 
 def print_furthest(pair: Lockstep) -> None:
@@ -140,14 +138,13 @@ def print_furthest(pair: Lockstep) -> None:
     print()
 
 
-def print_held_out(pair: Lockstep, x: Array, t: Array) -> None:
-    """How well both sides read samples they were not trained on."""
-    output, twin_output, *_ = pair.evaluate(x, t)
-    same = int((output.argmax(axis=1) == twin_output.argmax(axis=1))[t >= 0].sum())
-    print(
-        f"Held-out accuracy: {accuracy(output, t):.2%} by hand, {accuracy(twin_output, t):.2%} by "
-        f"autograd; the same prediction for {same} of {int((t >= 0).sum())}\n"
-    )
+def print_held_out(score: Score, pair: Lockstep, x: Array, t: Array) -> None:
+    """How well both sides do on samples they were not trained on."""
+    both = pair.outputs(x)
+    mine, theirs = (format(score.of(output, t), score.written) for output in both)
+    same, of = score.same(*both, t) if score.same else (0, 0)
+    predictions = f"; the same prediction for {same} of {of}" if of else ""
+    print(f"Held-out {score.name.lower()}: {mine} by hand, {theirs} by autograd{predictions}\n")
 
 
 def print_parted(parted: Step) -> None:

@@ -1,6 +1,6 @@
-"""A CSV file as columns of numbers and of categories, read row by row: what it takes is 8 bytes a cell.
+"""A CSV file as columns of numbers and of categories, read row by row, twice.
 
-Rows are counted as an editor counts lines, from 1, the header among them.
+It takes 8 bytes a cell. Rows are counted as an editor counts lines, from 1, the header among them.
 """
 
 import csv
@@ -64,7 +64,7 @@ def read_csv(
     first_row, first = next(rows(path), (0, []))
     if not first:
         raise InputError(f"{path}: the file is empty")
-    named = header == "yes" or header == "auto" and not any(is_number(cell) for cell in first)
+    named = header == "yes" or (header == "auto" and not any(map(is_number, first)))
     names = [
         cell.strip() if named and cell.strip() else str(i) for i, cell in enumerate(first, start=1)
     ]
@@ -95,21 +95,20 @@ def see(kind: Kind, cell: str, row: int, as_name: bool, path: Path) -> None:
         raise InputError(f"{where}: the value is missing ({cell!r}), expected one in every row")
     if not as_name and is_number(cell):
         kind.number = kind.number or row
-        if not math.isfinite(float(cell)):
-            raise InputError(f"{where}: {cell}, expected a finite number")
     else:
         kind.text = kind.text or (row, cell)
         kind.names.add(cell)
     if kind.number and kind.text:
         row, cell = kind.text
+        cure = "--header yes, if that row is one" if row == 1 else f"--categories {kind.name}"
         raise InputError(
             f"{path}: row {row}, column {kind.name!r}: {cell!r}, expected a number as in row "
-            f"{kind.number}; if they are all names: --categories {kind.name!r}"
+            f"{kind.number}; or {cure}"
         )
     if len(kind.names) > MOST_CATEGORIES:
         raise InputError(
             f"{where}: more than {MOST_CATEGORIES} different names, which is too many for "
-            f"categories; --drop {kind.name!r} leaves the column out"
+            f"categories; --drop {kind.name} leaves the column out"
         )
 
 
@@ -148,10 +147,21 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                     yield row, cells
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: after row {row}: not UTF-8 text ({error.reason})") from None
+    except UnicodeDecodeError:
+        with path.open("rb") as lines:
+            (row, *_) = (i for i, line in enumerate(lines, start=1) if not is_text(line))
+        raise InputError(f"{path}: row {row}: expected text in UTF-8") from None
     except (OSError, csv.Error) as error:
         raise InputError(f"{path}: after row {row}: not readable ({one_line(error)})") from None
+
+
+def is_text(line: bytes) -> bool:
+    """Whether it is UTF-8."""
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def body(path: Path, named: bool) -> Iterator[tuple[int, list[str]]]:
@@ -174,11 +184,11 @@ def body(path: Path, named: bool) -> Iterator[tuple[int, list[str]]]:
 
 
 def is_number(cell: str) -> bool:
-    try:
-        float(cell)
+    """Whether it is a finite number."""
+    try:  # an underscore Python takes for a separator of thousands
+        return math.isfinite(float(cell)) and "_" not in cell
     except ValueError:
         return False
-    return "_" not in cell  # which Python takes for a separator of thousands
 
 
 def in_order(names: Collection[str]) -> list[str]:

@@ -1,0 +1,50 @@
+"""How good a network's answers are, as one number, beside the loss that it is trained by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from manual.arrays import Array
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number for outputs and targets, the larger the better.
+
+    Attributes:
+        name: in sentences and as a tag.
+        metric: among a run's final metrics.
+        of: from outputs and targets to the score.
+        written: how it is formatted.
+        same: how many answers of both sides are the same, and of how many; None: not counted.
+    """
+
+    name: str
+    metric: str
+    of: Callable[[Array, Array], float]
+    written: str
+    same: Callable[[Array, Array, Array], tuple[int, int]] | None = None
+
+
+def right(output: Array, t: Array) -> float:
+    """The share of right answers: the highest score is the class's, or the number rounds to it."""
+    if t.ndim != 1:
+        return float((np.round(output) == np.round(t)).mean())
+    counts = t >= 0  # what is below is no class, and does not count
+    return float((output.argmax(axis=1) == t)[counts].mean())
+
+
+def same_class(mine: Array, theirs: Array, t: Array) -> tuple[int, int]:
+    counts = t >= 0
+    same = mine.argmax(axis=1) == theirs.argmax(axis=1)
+    return int(same[counts].sum()), int(counts.sum())
+
+
+def explained(output: Array, t: Array) -> float:
+    """R²: the share of the targets' variance that is explained; the mean alone has 0."""
+    return float(1 - np.square(output - t).sum() / np.square(t - t.mean(axis=0)).sum())
+
+
+ACCURACY = Score("Accuracy", "right", right, ".2%", same_class)
+R_SQUARED = Score("R squared", "R squared", explained, ".4f")
