@@ -387,5 +387,5 @@ def _torch_class(name: str, *places: Any) -> Any:
             return getattr(place, name)
     raise NotImplementedError(
         f"{name} has no twin in {' or '.join(p.__name__ for p in places)}; "
-        f"a class of one's own names its own: twin_class = ..."
+        "a class of your own names its twin: twin_class = MyTorchModule"
     )

@@ -25,7 +25,7 @@ def network_of(text: str, seed: int) -> Module:
     if isinstance(named, type) or not isinstance(named, Module | torch.nn.Module):
         if not callable(named):
             kind = type(named).__name__
-            raise SettingError(f"{text} is a {kind}, expected a network, or what returns one")
+            raise SettingError(f"{text}: of type {kind}, expected a network, or what returns one")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             made = call_code(text, named)
@@ -34,7 +34,7 @@ def network_of(text: str, seed: int) -> Module:
             made = by_hand_of(made, generator=np.random.default_rng(seed))
         if not isinstance(made, Module):
             raise SettingError(
-                f"{text} returns a {type(made).__name__}, expected a manual.Module or a "
+                f"{text}: returns a {type(made).__name__}, expected a manual.Module or a "
                 "torch.nn.Module"
             )
         twin_of(made)

@@ -22,6 +22,7 @@
     run_directory   where a run is written, and the command and the link that show it
     weights         a network's weights in a file
     session         one experiment from its settings to what it shows
+    both            train a network of one's own from Python
     restored        a run that was trained before
 
 What names and checks an experiment imports no PyTorch: settings, experiment, digits, experiments,

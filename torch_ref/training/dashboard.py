@@ -39,6 +39,7 @@ LAYOUT = {  # the tab Custom Scalars
     },
 }
 HISTOGRAMS = 12  # times in a run that weights and gradients are written
+LARGEST_BIN = 1e20  # of a histogram
 OVERLAY = "Loss of both/overlay"
 
 
@@ -134,9 +135,9 @@ class Dashboard:
                 self.log_histograms(f"Gradients/{name}", p.grad, to_numpy(twin.grad), number)
 
     def log_histograms(self, tag: str, mine: Any, theirs: Any, number: int) -> None:
-        """Write one for each side that has numbers, all of them finite."""
+        """Write one for each side that has numbers, none of them beyond TensorBoard's bins."""
         for side, values in ((self.manual, mine), (self.torch, theirs)):
-            if values is not None and np.isfinite(values).all():
+            if values is not None and (np.abs(values) < LARGEST_BIN).all():
                 side.add_histogram(tag, values, number)
 
     def finish(self, pair: Lockstep, step: Step, x: Any, metrics: dict[str, float]) -> None:

@@ -60,6 +60,14 @@ class Run:
         """Whether by hand and autograd agreed at every step."""
         return self.parted is None
 
+    def scores(self) -> tuple[float, float]:
+        """How good both sides' answers are: on what was held out, or else on all samples."""
+        data = self.problem.data
+        x, t = data.held_out or (data.x, data.t)
+        mine, theirs = self.pair.outputs(x)
+        score = self.problem.experiment.score
+        return score.of(mine, t), score.of(theirs, t)
+
     def pictures(self) -> dict[str, Any]:
         """The experiment's figures, of matplotlib, by their titles."""
         return dict(self.problem.experiment.pictures(self))

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 import manual
-from manual import Flatten, Linear, Module, Sequential
+from manual import Embedding, Flatten, Linear, Module, Sequential
 from manual.arrays import float_dtype
 from manual.models.mlp import make_activation
 
 from .data import Data
 from .preparing import OnData, check_fit, count_held_out, prepare
-from .settings import ACTIVATION_NAMES, Settings, choice, option
+from .settings import ACTIVATION_NAMES, SettingError, Settings, choice, option
 from .sources import Samples, read_samples
 
 OF_CLASSES: dict[str, Callable[[], Module]] = {
@@ -123,7 +123,8 @@ class Own(OnData):
         if self.network is None:
             settings.require("data", settings.data is None, f"nothing: {self.name} is the data")
             return
-        settings.require("data", settings.data is not None, f"what to train {self.name} on")
+        if settings.data is None:
+            raise SettingError(f"{self.name}: expected --data, what to train it on")
         wish = f"none: {self.name} has its own layers"
         settings.require("hidden", not settings.hidden, wish)
         settings.require("activation", not settings.activation, wish)
@@ -132,17 +133,21 @@ class Own(OnData):
         self, settings: OwnSettings, generator: np.random.Generator
     ) -> tuple[Module, Module, Data]:
         dtype = float_dtype(settings.dtype)
-        of_classes = settings.loss in OF_CLASSES
+        own = None if self.network is None else self.network(settings.seed).to(dtype)
         prepared = prepare(
-            self.samples, of_classes, settings.hold_out, settings.standardize, dtype, generator
+            self.samples,
+            settings.loss in OF_CLASSES,
+            settings.hold_out,
+            settings.standardize,
+            dtype,
+            generator,
+            tokens=own is not None and any(isinstance(m, Embedding) for m in own.modules()),
         )
         data = self.take(prepared)
+        if own is not None:
+            check_fit(own, prepared, self.name)
+        network = own or self.layers(settings, dtype, generator)
         loss = LOSSES[settings.loss or ""]()
-        if self.network is None:
-            network: Module = self.layers(settings, dtype, generator)
-        else:
-            network = self.network(settings.seed).to(dtype)
-            check_fit(network, prepared, self.name)
         self.summary = f"{prepared}\n{network!r}, {loss!r}"
         return network, loss, data
 

@@ -72,7 +72,8 @@ class Prepared:
         x, names = self.samples.x, self.samples.inputs
         shown = f" ({listed(names)})" if names and names != numbered(len(names)) else ""
         size = f"{x.shape[1]} numbers" if names else f"{' x '.join(map(str, x.shape[1:]))} numbers"
-        of = f"{len(self.classes)} classes ({listed(self.classes)})" if self.classes else "a number"
+        of = f"{self.outputs} numbers" if self.outputs > 1 else "a number"
+        of = f"{self.outputs} classes ({listed(self.classes)})" if self.classes else of
         held_out = 0 if self.data.held_out is None else len(self.data.held_out[0])
         scaled = "as they are" if self.x_scale is UNSCALED else "standardized"
         return (
@@ -110,9 +111,14 @@ def prepare(
     standardize: bool,
     dtype: np.dtype,
     generator: np.random.Generator,
+    tokens: bool = False,
 ) -> Prepared:
     """The samples, divided at random, in this dtype.
 
+    Args:
+        of_classes: whether each target is made the place of its class.
+        hold_out: the share that is not trained on.
+        tokens: whether whole numbers that are not standardized stay whole.
     Raises:
         InputError: the target is not what is wanted of it.
     """
@@ -121,7 +127,7 @@ def prepare(
     if of_classes:
         t, classes = as_classes(samples)
     elif t.dtype.kind not in "fiu":
-        raise InputError(f"{samples.target}: names, as {t[0]!r} is one, expected numbers")
+        raise InputError(f"{samples.target}: names, as {str(t[0])!r} is one, expected numbers")
     elif t.ndim == 1:
         t = t[:, np.newaxis]
     x = samples.x
@@ -130,7 +136,7 @@ def prepare(
     x_scale = Scale.of(x[train], samples.measured) if standardize else UNSCALED
     scales_t = standardize and not classes
     t_scale = Scale.of(t[train], np.full(t.shape[1:], True)) if scales_t else UNSCALED
-    if standardize or x.dtype.kind == "f":  # else they may be tokens
+    if standardize or not tokens or x.dtype.kind not in "iu":
         x = x_scale(x).astype(dtype)
     if not classes:
         t = t_scale(t).astype(dtype)

@@ -13,7 +13,7 @@ class Score:
     """One number for outputs and targets, the larger the better.
 
     Attributes:
-        name: in sentences and as a tag.
+        name: in sentences.
         metric: among a run's final metrics.
         of: from outputs and targets to the score.
         written: how it is formatted.
@@ -25,6 +25,11 @@ class Score:
     of: Callable[[Array, Array], float]
     written: str
     same: Callable[[Array, Array, Array], tuple[int, int]] | None = None
+
+    @property
+    def tag(self) -> str:
+        """Of its curve."""
+        return f"{self.name[0].upper()}{self.name[1:]}/val"
 
 
 def right(output: Array, t: Array) -> float:
@@ -46,5 +51,5 @@ def explained(output: Array, t: Array) -> float:
     return float(1 - np.square(output - t).sum() / np.square(t - t.mean(axis=0)).sum())
 
 
-ACCURACY = Score("Accuracy", "right", right, ".2%", same_class)
+ACCURACY = Score("accuracy", "right", right, ".2%", same_class)
 R_SQUARED = Score("R squared", "R squared", explained, ".4f")

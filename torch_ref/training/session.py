@@ -15,7 +15,6 @@ from .dashboard import Dashboard, log10
 from .experiment import Problem, Run
 from .lockstep import SIMULTANEOUS, Lockstep, Step
 from .run_directory import command, link, reserve
-from .scores import Score
 from .settings import DivergenceError
 from .weights import FILE, save_weights
 
@@ -65,12 +64,12 @@ def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -
                     experiment.score.of(o, held_out[1]) for o in (output, twin_output)
                 )
                 dashboard.log_both("Loss/val", loss, twin_loss, step.number)
-                dashboard.log_both(f"{experiment.score.name}/val", score, twin_score, step.number)
+                dashboard.log_both(experiment.score.tag, score, twin_score, step.number)
             experiment.observe(run, step.number)
         for tag, figure in run.pictures().items():
             dashboard.log_picture(tag, figure, step.number)
         save_weights(path / FILE, pair.network, experiment.notes(problem))
-        dashboard.finish(pair, step, to_torch(data.x[:1]), final_metrics(pair, problem, step))
+        dashboard.finish(pair, step, to_torch(data.x[:1]), final_metrics(run, step))
 
     if headline := experiment.headline(run):
         print(f"\n{headline}")
@@ -79,7 +78,7 @@ def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -
     if results := experiment.results(run):
         print(f"{results}\n")
     if held_out:
-        print_held_out(experiment.score, pair, *held_out)
+        print_held_out(run, *held_out)
     if pair.rejoined:
         print(
             "Training itself magnified rounding until half of all digits were gone, and the two\n"
@@ -93,15 +92,15 @@ def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -
     return run
 
 
-def final_metrics(pair: Lockstep, problem: Problem, step: Step) -> dict[str, float]:
-    """The final metrics, under the same names for every experiment."""
-    metrics = {"final/loss by hand": step.loss, "final/loss by autograd": step.torch_loss}
-    worst = max(row.relative for row, _ in pair.furthest.values())
-    metrics["final/largest distance, log10"] = log10(worst)
-    x, t = problem.data.held_out or (problem.data.x, problem.data.t)
-    score = problem.experiment.score
-    metrics[f"final/{score.metric}"] = score.of(pair.outputs(x)[0], t)
-    return metrics
+def final_metrics(run: Run, step: Step) -> dict[str, float]:
+    """The final metrics, under the same names for every experiment with the same score."""
+    worst = max(row.relative for row, _ in run.pair.furthest.values())
+    return {
+        "final/loss by hand": step.loss,
+        "final/loss by autograd": step.torch_loss,
+        "final/largest distance, log10": log10(worst),
+        f"final/{run.problem.experiment.score.metric}": run.scores()[0],
+    }
 
 
 def lockstep_of(problem: Problem) -> Lockstep:
@@ -138,13 +137,13 @@ def print_furthest(pair: Lockstep) -> None:
     print()
 
 
-def print_held_out(score: Score, pair: Lockstep, x: Array, t: Array) -> None:
+def print_held_out(run: Run, x: Array, t: Array) -> None:
     """How well both sides do on samples they were not trained on."""
-    both = pair.outputs(x)
-    mine, theirs = (format(score.of(output, t), score.written) for output in both)
-    same, of = score.same(*both, t) if score.same else (0, 0)
+    score = run.problem.experiment.score
+    mine, theirs = (format(value, score.written) for value in run.scores())
+    same, of = score.same(*run.pair.outputs(x), t) if score.same else (0, 0)
     predictions = f"; the same prediction for {same} of {of}" if of else ""
-    print(f"Held-out {score.name.lower()}: {mine} by hand, {theirs} by autograd{predictions}\n")
+    print(f"Held-out {score.name}: {mine} by hand, {theirs} by autograd{predictions}\n")
 
 
 def print_parted(parted: Step) -> None:
