@@ -24,6 +24,7 @@
     session         one experiment from its settings to what it shows
     both            train a network of one's own from Python
     restored        a run that was trained before
+    tutorial        a notebook: build, train, look, save, load into PyTorch, go on there
 
 What names and checks an experiment imports no PyTorch: settings, experiment, digits, experiments,
 own, and what these see.

@@ -122,15 +122,12 @@ def train_both(
 class InPython(OnData):
     """A network that was made in Python: there is no command that does it again."""
 
-    level = 99
+    has_command = False
 
     def __init__(self, prepared: Prepared, settings: Any, made_of: str) -> None:
         self.defaults = settings
         self.take(prepared)
         self.summary = f"{prepared}\n{made_of}"
-
-    def introduction(self, problem: Problem) -> str:
-        return self.summary
 
 
 def optimizer_by_hand(optimizer: Any, network: Any, mine: Module) -> Optimizer:

@@ -1,6 +1,5 @@
 """What an experiment is: a name on the command line, and all that is its own."""
 
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,12 +82,14 @@ class Experiment:
         summary: in a line.
         defaults: its settings, where nothing else is asked for.
         score: how good the answers are.
+        has_command: whether there is a command that does it again.
     """
 
     level: int
     summary: str
     defaults: Any
     score: Score = ACCURACY
+    has_command: bool = True
 
     @property
     def name(self) -> str:
@@ -120,13 +121,6 @@ class Experiment:
 
     def observe(self, run: Run, step: int) -> None:
         """Called before the first step, with 0, and after every step."""
-
-    def introduction(self, problem: Problem) -> str:
-        """What is printed first: what it is, and the command that does it again."""
-        from .run_directory import beside_python
-
-        command = f"{beside_python('backprop')} train {shlex.quote(self.name)}"
-        return f"{self.summary}\n{command} {problem.settings.options()}"
 
     def headline(self, run: Run) -> str:
         """What is printed at the end, above the parity."""

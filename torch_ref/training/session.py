@@ -1,5 +1,6 @@
 """One experiment from its settings to what it shows: trained on both sides, logged, summed up."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ..twin import to_torch
 from .dashboard import Dashboard, log10
 from .experiment import Problem, Run
 from .lockstep import SIMULTANEOUS, Lockstep, Step
-from .run_directory import command, link, reserve
+from .run_directory import beside_python, command, link, reserve
 from .settings import DivergenceError
 from .weights import FILE, save_weights
 
@@ -33,7 +34,10 @@ def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -
     """
     experiment, settings = problem.experiment, problem.settings
     path = reserve(logdir, name, experiment.run_name)
-    print(f"{experiment.name}: {experiment.introduction(problem)}")
+    print(f"{experiment.name}: {experiment.summary}")
+    if experiment.has_command:
+        words = shlex.quote(experiment.name), settings.options()
+        print(beside_python("backprop"), "train", *words)
     pair = lockstep_of(problem)
     run = Run(problem, pair, path)
     held_every = max(1, settings.steps // HELD_OUT_CHECKS)
