@@ -42,8 +42,8 @@ print(f"the loss on 100 points after 20 steps: {value:.4f}")
 
 # %% [markdown]
 # The same, and its twin in PyTorch on the same batches, compared at every step. A fifth of the
-# points is held out. What is written goes to a directory under `runs`: the curves for TensorBoard, as CSV, and
-# the weights.
+# points is held out. What is written goes to a directory under `runs`: the curves, for TensorBoard
+# and as CSV, and the weights.
 
 # %% Train
 run = train_both(network, loss, optimizer, (x, t), steps=300, csv=True)
