@@ -88,16 +88,19 @@ def _twin_module(
     for (_, mine), theirs in zip(module.named_parameters(), twin.parameters(), strict=True):
         theirs.requires_grad_(mine.requires_grad)
     made_already[module] = twin
-    same_mode(twin.train(module.training), module)
+    same_mode(twin, module)
     return twin
 
 
 def same_mode(module: Any, as_module: Any) -> None:
-    """Have each part train that does so in the other, which is of this side or of that."""
-    parts = dict(module.named_modules())
-    for name, part in as_module.named_modules():
-        if name in parts:
-            parts[name].training = part.training
+    """Have each part train that does so in the other, which is of this side or of that.
+
+    Parts that have no name there do as what they are in.
+    """
+    known = dict(as_module.named_modules())
+    for name, part in module.named_modules():
+        if name in known:
+            part.train(known[name].training)
 
 
 def _twin_optimizer(
@@ -314,14 +317,16 @@ def told_arguments(module: torch.nn.Module, by_hand: type[Module], place: str) -
 
 def require_unchanged(module: torch.nn.Module, as_made: torch.nn.Module, place: str) -> None:
     """Raise NotImplementedError unless the parts are those that the constructor makes."""
-    parts, made = dict(module.named_modules()), dict(as_made.named_modules())
-    for name in {**made, **parts}:
-        same = name in parts and name in made
-        by_hand = class_by_hand(type(parts[name])) if same else None
-        if by_hand is not None and not isinstance(parts[name], CONTAINERS):
-            here = f"{place}.{name}"
-            asked = told_arguments(parts[name], by_hand, here)
-            has = told_arguments(made[name], by_hand, here)
+    made = dict(as_made.named_modules())
+    for name, part in module.named_modules():
+        by_hand = class_by_hand(type(part))
+        same = name in made and (
+            isinstance(made[name], type(part)) or class_by_hand(type(made[name])) is by_hand
+        )
+        if same and by_hand is not None and not isinstance(part, CONTAINERS):
+            asked, has = (
+                told_arguments(one, by_hand, f"{place}.{name}") for one in (part, made[name])
+            )
             same = all(
                 isinstance(value, torch.nn.Module) or np.array_equal(value, has[key])
                 for key, value in asked.items()
@@ -341,9 +346,12 @@ def _optimizer_by_hand(
         raise NotImplementedError(f"{name} has no class by hand")
     left = iter(parameters)
     groups = [{"params": [next(left) for _ in group["params"]]} for group in optimizer.param_groups]
-    known = {*inspect.signature(by_hand).parameters}
-    known |= {"foreach", "fused", "capturable", "differentiable"}  # refused by hand, if True
-    mine: Optimizer = by_hand(groups, **{k: v for k, v in optimizer.defaults.items() if k in known})
+    accepted = {*inspect.signature(by_hand).parameters}
+    if "unsupported" in accepted:  # refused by hand, if True
+        accepted |= {"foreach", "fused", "capturable", "differentiable"}
+    mine: Optimizer = by_hand(
+        groups, **{name: value for name, value in optimizer.defaults.items() if name in accepted}
+    )
     saved = optimizer.state_dict()
     state = {
         number: {key: to_numpy(value) for key, value in entries.items() if value is not None}
