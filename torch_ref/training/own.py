@@ -89,7 +89,8 @@ class Own(OnData):
         """Reads the data: the target, the loss and the number of steps follow from it."""
         self.check_layers(settings)
         settings.require("hold_out", 0 <= settings.hold_out < 1, "a share from 0, below 1")
-        settings.require("loss", settings.loss in (*LOSSES, None), f"one of {', '.join(LOSSES)}")
+        for name, values in {"loss": (*LOSSES, None), **settings.choices()}.items():
+            settings.require_known(name, values)
         self.samples = read_samples(
             settings.data or self.name,
             settings.target,

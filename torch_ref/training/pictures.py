@@ -110,7 +110,7 @@ def regions(
     axes.scatter(*x.T, c=t % colors.N, s=dot(x), edgecolors="black", linewidths=0.5, **shades)
     for name, k in zip(classes[:6], range(len(classes)), strict=False):
         axes.scatter([], [], color=colors(k % colors.N), edgecolors="black", label=name)
-    axes.legend(fontsize=10)
+    axes.legend(fontsize=10, loc="upper right")
     axes.set_title("class; border dashed by hand,\nbroad by autograd", fontsize=13)
     return figure
 

@@ -54,6 +54,8 @@ def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -
         for n in tqdm(range(settings.steps), disable=None, leave=False, unit="step"):
             dashboard.keep_weights(pair, n + 1)
             step = pair.step(*next(batches))
+            if step.diverged and run.parted:  # it did so because they had parted
+                break
             if step.diverged:
                 raise DivergenceError(
                     f"diverged at step {step.number:,}: {step.diverged}; "
