@@ -87,13 +87,13 @@ class Experiment:
 
     level: int
     summary: str
-    defaults: Any
+    defaults: Settings
     score: Score = ACCURACY
     has_command: bool = True
 
     @property
     def name(self) -> str:
-        return str(self.defaults.experiment)
+        return self.defaults.experiment
 
     @property
     def run_name(self) -> str:

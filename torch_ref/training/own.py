@@ -40,11 +40,13 @@ class OwnSettings(Settings):
     """Settings with what becomes of the data. What is None follows from them."""
 
     data: str | None = option(None, str, "what a network of your own is trained on")
-    target: str | None = option(None, str, "the column to predict, or its number; the last")
-    loss: str | None = option(None, str, f"{', '.join(LOSSES)}; chosen by the target")
+    target: str | None = option(
+        None, str, "the column to predict, or its number; default: the last"
+    )
+    loss: str | None = option(None, str, f"{', '.join(LOSSES)}; default: by the target")
     epochs: int | None = option(None, int, "times through the data, in place of --steps")
-    hold_out: float = option(0.2, float, "the share to test on, 0.2")
-    standardize: bool = option(True, bool, "give all numbers mean 0 and deviation 1; yes")
+    hold_out: float = option(0.2, float, "the share to test on; default: 0.2")
+    standardize: bool = option(True, bool, "numbers get mean 0 and deviation 1, the default")
     drop: str | None = option(None, str, f"{COLUMNS} to leave out")
     categories: str | None = option(None, str, f"{COLUMNS} whose numbers are names")
     header: str = choice("auto", "yes", "no")
@@ -72,6 +74,7 @@ class Own(OnData):
         network: makes a by-hand network.
     """
 
+    defaults: OwnSettings
     samples: Samples
 
     def __init__(self, name: str, network: Callable[[int], Module] | None = None) -> None:
