@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import manual
@@ -19,11 +21,12 @@ from manual.optim import adam
 from manual.schedules.schedule import LRScheduler
 from torch_ref.cli import main
 from torch_ref.training import lockstep
-from torch_ref.training.dashboard import DISTANCE, LOG_LOSS, OVERLAY, Dashboard
+from torch_ref.training.dashboard import DISTANCE, LOG_LOSS, OVERLAY, Dashboard, in_table
 from torch_ref.training.experiment import Problem
 from torch_ref.training.experiments import EXPERIMENTS
 from torch_ref.training.experiments.xor import linear_floor
 from torch_ref.training.lockstep import Lockstep, Step
+from torch_ref.training.pictures import boundary, in_decades
 from torch_ref.training.run_directory import reserve
 from torch_ref.training.session import lockstep_of, train
 from torch_ref.training.settings import (
@@ -468,21 +471,70 @@ def test_the_dashboard_has_what_a_person_wants_to_look_at(tmp_path: Path) -> Non
             }
             assert {"Weights/layers.0.weight", "Gradients/layers.0.bias"} <= {*histograms}
             steps = [e.step for e in side.Histograms("Weights/layers.0.weight")]
-            assert 2 < len(steps) < 20  # now and then, never every step
+            assert 10 <= len(steps) < 20  # now and then, never every step
+            overall = "Update to weight of all tensors, log10"
+            assert {f"{overall}/largest", f"{overall}/smallest"} <= {*scalars}
         assert theirs.Tags()["graph"]
         assert {picture, "Loss of both/overlay"} <= {*parity.Tags()["images"]}
         tensors = parity.Tags()["tensors"]
         assert "Parity at the last step/text_summary" in tensors
         assert "custom_scalars__config__" in tensors
         (text,) = parity.Tensors("Parity at the last step/text_summary")
+        assert text.tensor_proto.string_val[0].startswith(b"## By hand against autograd")
         assert b"layers.0.weight" in text.tensor_proto.string_val[0]
+        for side, tag, about in (
+            (mine, "Loss/train", "ahead of its step"),
+            (parity, f"{DISTANCE}/largest of all", "the last bit of float64"),
+        ):
+            assert about in side.SummaryMetadata(tag).summary_description
+        page = (tmp_path / name / "report.html").read_text("utf-8")
+        assert not re.search(r'(src|href)="(?!#|data:)', page)  # nothing is fetched
+        assert page.count("<svg") == 3  # two curves and the picture
+        ids = re.findall(r' id="([^"]+)"', page)
+        assert len(set(ids)) == len(ids)
+        assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+        assert "By hand and autograd agree at every step." in page
+        assert picture in page
         metrics = {tag for tag in parity.Tags()["scalars"] if tag.startswith("final/")}
         assert metrics == {
             "final/loss by hand",
             "final/loss by autograd",
             "final/largest distance, log10",
-            "final/right",
+            "final/share of right answers",
         }
+
+
+def test_settings_in_the_table_of_all_runs() -> None:
+    """Those that one looks for first, whole numbers whole, and nothing None."""
+    settings = {"steps": 32, "hidden": (128, 64), "schedule": None, "optimizer": "adam", "lr": 0.1}
+    shown = in_table(settings)
+    assert [*shown][:3] == ["lr", "optimizer", "hidden"]
+    expected = {"lr": 0.1, "optimizer": "adam", "hidden": "128-64", "steps": "32"}
+    assert shown == {**expected, "schedule": "none"}
+
+
+@pytest.mark.parametrize(("values", "ticks"), [((0.2, 0.9), False), ((0.01, 3), True)])
+def test_a_scale_in_decades_has_numbers(values: tuple[float, float], ticks: bool) -> None:
+    axes = Figure().subplots()
+    axes.plot(values)
+    in_decades(axes, values)
+    assert axes.get_yscale() == ("log" if ticks else "linear")
+    low, high = axes.get_ylim()
+    seen = [t for t in axes.get_yticks() if low <= t <= high]
+    assert 2 < len(seen) < 12
+
+
+def test_an_output_that_is_the_same_everywhere_is_undecided() -> None:
+    """What varies then is rounding, and draws no border."""
+    x = np.array([[0.0, 0.0], [1.0, 1.0]])
+
+    def evaluate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        noise = np.random.default_rng(0).normal(size=len(points)) * 1e-16
+        return 0.5 + noise, 0.5 - noise
+
+    (axes,) = boundary(evaluate, x, np.array([0, 1])).axes
+    assert axes.get_title() == "undecided: the output is\n0.5 everywhere"
+    assert len(axes.collections) == 1  # the samples, no contour
 
 
 def test_the_update_ratio_is_what_the_weights_moved(tmp_path: Path) -> None:

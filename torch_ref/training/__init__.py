@@ -18,6 +18,7 @@
     preparing       samples as a network takes them, and what is shown of one trained on them
     own             an experiment of one's own, on data of one's own
     curves          the curves as CSV
+    report          a page of the run
     dashboard       what goes to TensorBoard
     run_directory   where a run is written, and the command and the link that show it
     weights         a network's weights in a file

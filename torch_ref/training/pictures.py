@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
+FLAT = 1e-6  # outputs that differ by less over the plane are the same
 SIZE: dict[str, Any] = {"figsize": (4, 4), "dpi": 100, "layout": "constrained"}
 
 
@@ -29,12 +31,12 @@ def overlay(curve: list[tuple[int, float, float]]) -> Figure:
     above.plot(steps, theirs, color="tab:orange", linewidth=8, alpha=0.4, label="autograd")
     above.plot(steps, mine, color="tab:blue", linewidth=2, linestyle="--", label="by hand")
     if min(*mine, *theirs) > 0:
-        above.set_yscale("log")
+        in_decades(above, [*mine, *theirs])
     above.set_title("loss", fontsize=14)
-    above.legend(fontsize=14)
+    figure.legend(fontsize=12, loc="outside upper center", ncols=2)
     below.plot(steps, [gap or math.nan for gap in gaps], ".", color="tab:red", markersize=4)
     if any(gaps):
-        below.set_yscale("log")
+        in_decades(below, [gap for gap in gaps if gap])
     else:
         below.set_yticks([])
         below.text(0.5, 0.5, "none", ha="center", transform=below.transAxes, fontsize=14)
@@ -43,6 +45,40 @@ def overlay(curve: list[tuple[int, float, float]]) -> Figure:
     for axes in (above, below):
         axes.tick_params(labelsize=12)
     return figure
+
+
+def distances(points: Sequence[tuple[int, float]]) -> Figure:
+    """The largest distance of any tensor over the run."""
+    figure = Figure(**SIZE)
+    axes = figure.subplots()
+    steps = [step for step, distance in points if distance]
+    found = [distance for _, distance in points if distance]
+    axes.plot(steps, found, ".", color="tab:red", markersize=4)
+    if found:
+        in_decades(axes, found)
+    else:
+        axes.text(0.5, 0.5, "none", ha="center", transform=axes.transAxes, fontsize=14)
+    axes.set_title("largest distance of any tensor", fontsize=14)
+    axes.set_xlabel("step", fontsize=14)
+    axes.tick_params(labelsize=12)
+    return figure
+
+
+def in_decades(axes: Any, values: Sequence[float]) -> None:
+    """A logarithmic axis with a tick at each power of ten, or every second, third, …, one.
+
+    What stays within a factor of ten keeps an even axis, whose numbers say more.
+    """
+    low, high = math.log10(min(values)), math.log10(max(values))
+    if high - low < 1:
+        return
+    axes.set_yscale("log")
+    few = high - low < 2
+    base = 10.0 ** math.ceil((high - low) / 5)
+    axes.yaxis.set_major_locator(LogLocator(base, subs=(1, 2, 5) if few else (1,)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    if few:
+        axes.yaxis.set_major_formatter("{x:.3g}")
 
 
 def boundary(evaluate: Callable[[Any], tuple[Any, Any]], x: np.ndarray, t: np.ndarray) -> Figure:
@@ -62,7 +98,8 @@ def boundary(evaluate: Callable[[Any], tuple[Any, Any]], x: np.ndarray, t: np.nd
         mine, extent=(low, high, low, high), origin="lower", cmap="coolwarm", vmin=-0.2, vmax=1.2
     )
     levels = [0.5]
-    if mine.min() < 0.5 < mine.max():
+    undecided = float(np.ptp(mine)) < FLAT  # what varies then is rounding
+    if not undecided and mine.min() < 0.5 < mine.max():
         axes.contour(line, line, theirs, levels, colors="tab:orange", linewidths=6, alpha=0.5)
         axes.contour(line, line, mine, levels, colors="black", linewidths=1.5, linestyles="--")
     axes.scatter(
@@ -75,7 +112,10 @@ def boundary(evaluate: Callable[[Any], tuple[Any, Any]], x: np.ndarray, t: np.nd
         vmax=1.2,
         edgecolors="black",
     )
-    axes.set_title("output; 0.5 dashed by hand,\nbroad by autograd", fontsize=13)
+    title = "output; 0.5 dashed by hand,\nbroad by autograd"
+    if undecided:
+        title = f"undecided: the output is\n{mine.mean():.3g} everywhere"
+    axes.set_title(title, fontsize=13)
     axes.tick_params(labelsize=12)
     return figure
 

@@ -51,5 +51,5 @@ def explained(output: Array, t: Array) -> float:
     return float(1 - np.square(output - t).sum() / np.square(t - t.mean(axis=0)).sum())
 
 
-ACCURACY = Score("accuracy", "right", right, ".2%", same_class)
+ACCURACY = Score("accuracy", "share of right answers", right, ".2%", same_class)
 R_SQUARED = Score("R squared", "R squared", explained, ".4f")

@@ -12,9 +12,11 @@ from manual.arrays import Array
 
 from ..parity.distance import table
 from ..twin import to_torch
-from .dashboard import Dashboard, log10
+from .dashboard import Dashboard, in_table, log10
 from .experiment import Problem, Run
 from .lockstep import SIMULTANEOUS, Lockstep, Step
+from .report import FILE as REPORT
+from .report import write_report
 from .run_directory import beside_python, command, link, reserve
 from .settings import DivergenceError
 from .weights import FILE, save_weights
@@ -75,7 +77,18 @@ def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -
         for tag, figure in run.pictures().items():
             dashboard.log_picture(tag, figure, step.number)
         save_weights(path / FILE, pair.network, experiment.notes(problem))
-        dashboard.finish(pair, step, to_torch(data.x[:1]), final_metrics(run, step))
+        metrics = final_metrics(run, step)
+        dashboard.finish(pair, step, to_torch(data.x[:1]), metrics)
+        write_report(
+            path,
+            experiment.summary,
+            in_table(asdict(settings)),
+            (run.agrees, verdict(run)),
+            metrics,
+            dashboard.curves(),
+            dashboard.pictures,
+            str(step.report),
+        )
 
     if headline := experiment.headline(run):
         print(f"\n{headline}")
@@ -90,11 +103,9 @@ def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -
             "Training itself magnified rounding until half of all digits were gone, and the two\n"
             f"were brought together again, {pair.rejoined:,} times in {step.number:,} steps.\n"
         )
-    if run.parted is None:
-        print("By hand and autograd agree at every step.")
-    else:
-        print_parted(run.parted)
+    print(verdict(run))
     print(f"\nLogs in {path}; to look at them:\n  {command(logdir)}\n  {link(path.name)}")
+    print(f"or without TensorBoard:\n  {path / REPORT}")
     return run
 
 
@@ -152,10 +163,12 @@ def print_held_out(run: Run, x: Array, t: Array) -> None:
     print(f"Held-out {score.name}: {mine} by hand, {theirs} by autograd{predictions}\n")
 
 
-def print_parted(parted: Step) -> None:
-    """Where the two sides first parted by more than rounding explains."""
-    row = parted.report.worst
-    print(
-        f"By hand and autograd DISAGREE, first at step {parted.number:,}: {row.kind} {row.name} "
-        f"({row.problem or f'{row.distance:.2g} eps, allowed {row.tolerance:.2g}'})"
+def verdict(run: Run) -> str:
+    """Whether the two sides agreed; if not, where they parted by more than rounding explains."""
+    if run.parted is None:
+        return "By hand and autograd agree at every step."
+    row = run.parted.report.worst
+    return (
+        f"By hand and autograd DISAGREE, first at step {run.parted.number:,}: {row.kind} "
+        f"{row.name} ({row.problem or f'{row.distance:.2g} eps, allowed {row.tolerance:.2g}'})"
     )
