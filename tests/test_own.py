@@ -19,7 +19,8 @@ import manual
 from torch_ref import train_both
 from torch_ref.cli import main
 from torch_ref.safe_files import InputError
-from torch_ref.training import experiment, own, session
+from torch_ref.training import experiment, own, pictures, session
+from torch_ref.training.curves import Tables
 from torch_ref.training.experiment import Run
 from torch_ref.training.lockstep import Lockstep, Step
 from torch_ref.training.settings import ACTIVATION_NAMES, DivergenceError, SettingError
@@ -173,13 +174,13 @@ TRAINS: dict[str, tuple[str, str, set[str]]] = {
 
 @pytest.mark.parametrize("name", TRAINS)
 def test_data_of_ones_own_is_trained_on(name: str, here: Path, capsys: Capture) -> None:
-    words, printed, pictures = TRAINS[name]
+    words, printed, drawn = TRAINS[name]
     steps = [] if name == "epochs" else ["--steps", "4"]
     assert main(["train", *words.split(), *steps]) == 0
     assert printed in capsys.readouterr().out
     (path,) = (here / "runs").iterdir()
     assert path.name == words.split()[0]
-    assert images(path) == pictures | {"Loss of both/overlay"}
+    assert images(path) == drawn | {"Loss of both/overlay"}
     state = load_file(path / "weights.safetensors")
     assert {values.dtype.name for values in state.values()} == {
         "float32" if name == "float32" else "float64"
@@ -534,3 +535,47 @@ def test_the_tutorial_does_what_it_says(here: Path, capsys: Capture) -> None:
     printed = capsys.readouterr().out
     assert "By hand and autograd agree at every step." in printed
     assert "50 steps later the weights are" in printed
+
+
+# ---- what is drawn
+
+
+def halves(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The plane divided at 0 by hand, at 1 by autograd: scores of two classes."""
+    return np.c_[0 - points[:, 0], 0 * points[:, 0]], np.c_[1 - points[:, 0], 0 * points[:, 0]]
+
+
+def slopes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A number that is 1, a level of those drawn, at 0 by hand, and at 1 by autograd."""
+    return points[:, :1] + 1, points[:, :1]
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_the_plane_shows_both_sides(kind: str) -> None:
+    """The dashed line is where it is by hand, the broad one where it is by autograd."""
+    x = np.array([[-2.0, 30], [2, 50], [1, 40]])
+    if kind == "classes":
+        figure = pictures.regions(halves, x, np.array([0, 1, 1]), ("a", "b"), ("no", "yes"))
+    else:
+        figure = pictures.surface(slopes, x, np.array([-7.0, 7, 1]), ("a", "b"))
+    axes: Any = figure.axes[0]
+    lines = {
+        float(lines.get_linewidths()[0]): np.concatenate([p.vertices for p in lines.get_paths()])
+        for lines in axes.collections
+        if hasattr(lines, "levels")  # of a contour
+    }
+    for width, place, other in ((1.5, 0, 1), (6, 1, 0)):
+        assert np.abs(lines[width][:, 0] - place).min() < 0.05, width
+        assert np.abs(lines[width][:, 0] - other).min() > 0.5, width
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("a", "b")
+    assert axes.get_ylim()[0] < 30 < 50 < axes.get_ylim()[1]
+    if kind == "classes":
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["no", "yes"]
+
+
+def test_columns_of_the_curves(tmp_path: Path) -> None:
+    tables = Tables(tmp_path)
+    tables.log_both(3, "Loss", 0.1, 0.2)
+    tables.close()
+    lines = (tmp_path / "curves.csv").read_text().splitlines()
+    assert lines == ["step,curve,by_hand,autograd", "3,Loss,0.1,0.2"]
