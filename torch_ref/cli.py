@@ -64,13 +64,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     from manual.article.description import DescriptionError  # not for --help: it loads NumPy
 
     from .safe_files import InputError
-    from .training.settings import DivergenceError
+    from .training.settings import DivergenceError, InterruptedRunError
 
     try:
         return AGREE if arguments.run(arguments) else DISAGREE
     except (InputError, DescriptionError) as error:
         print(f"backprop {arguments.command}: {error}", file=sys.stderr)
         return BAD_INPUT
+    except InterruptedRunError as error:
+        print(f"\nbackprop {arguments.command}: {error}", file=sys.stderr)
+        return 128 + error.signal
     except DivergenceError as error:
         print(f"backprop {arguments.command}: {error}", file=sys.stderr)
         return DIVERGED

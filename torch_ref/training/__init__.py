@@ -22,6 +22,9 @@
     dashboard       what goes to TensorBoard
     run_directory   where a run is written, and the command and the link that show it
     weights         a network's weights in a file
+    checkpoints     a run's state in a file
+    state           taken out of a run and put back
+    interruption    Ctrl-C and a request to end
     session         one experiment from its settings to what it shows
     both            train a network of one's own from Python
     restored        a run that was trained before

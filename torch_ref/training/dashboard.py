@@ -19,10 +19,12 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import scalar
 
 from ..parity.distance import Comparison
+from ..safe_files import write_whole
 from ..twin import to_numpy
 from .curves import Tables
 from .lockstep import Lockstep, Step
 from .pictures import distances, overlay
+from .settings import InterruptedRunError
 
 POINTS = 500  # along each curve; a training step is cheaper than writing a point
 FLOOR = -20.0  # shown for zero, which has no logarithm
@@ -66,11 +68,15 @@ class Dashboard:
         settings: saved beside the events as settings.json.
         steps: how many steps the run will have.
         csv: write curves.csv and parity.csv too, in all digits: the event files keep float32.
+        after: the step that a run goes on from, if it does: what was written of later ones is void.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any], steps: int, csv: bool = False) -> None:
+    def __init__(
+        self, path: Path, settings: dict[str, Any], steps: int, csv: bool = False, after: int = 0
+    ) -> None:
         self.path = path
-        self.tables = Tables(path) if csv else None
+        self.tables = Tables(path, after) if csv else None
+        self.after = after
         self.every = max(1, steps // POINTS)
         self.steps = steps
         points = [n for n in range(1, steps + 1) if self.due(n)]
@@ -84,12 +90,16 @@ class Dashboard:
         self.distances: dict[tuple[str, str], Comparison] = {}  # the largest since the last point
         self.before: dict[str, Any] = {}  # the weights ahead of a step whose update is logged
         self.settings = settings
-        (path / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
+        text = json.dumps(settings, indent=2) + "\n"
+        name = "settings.json"
+        write_whole(path / name, lambda new: new.write_text(text, encoding="utf-8"), name)
 
     def __enter__(self) -> "Dashboard":
-        self.manual = SummaryWriter(str(self.path / "manual"))
-        self.torch = SummaryWriter(str(self.path / "torch"))
-        self.parity = SummaryWriter(str(self.path / "parity"))
+        purge = self.after + 1 if self.after else None
+        self.manual, self.torch, self.parity = (
+            SummaryWriter(str(self.path / side), purge_step=purge)
+            for side in ("manual", "torch", "parity")
+        )
         return self
 
     def __exit__(
@@ -98,12 +108,19 @@ class Dashboard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.curve:
+        if self.curve and not isinstance(error, InterruptedRunError):  # the run's end has one
             self.parity.add_figure(OVERLAY, overlay(self.curve), self.curve[-1][0])
         for writer in (self.manual, self.torch, self.parity):
             writer.close()
         if self.tables:
             self.tables.close()
+
+    def flush(self) -> None:
+        """What was logged is on the disk."""
+        for writer in (self.manual, self.torch, self.parity):
+            writer.flush()
+        if self.tables:
+            self.tables.flush()
 
     def due(self, number: int) -> bool:
         """Whether a point is written at this step."""

@@ -1,8 +1,9 @@
 """One experiment from its settings to what it shows: trained on both sides, logged, summed up."""
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -11,31 +12,63 @@ from tqdm import tqdm
 from manual.arrays import Array
 
 from ..parity.distance import table
+from ..safe_files import InputError
 from ..twin import to_torch
+from .checkpoints import checkpoints_of, load_checkpoint, save_checkpoint
 from .dashboard import Dashboard, in_table, log10
 from .experiment import Problem, Run
+from .interruption import Interruption
 from .lockstep import SIMULTANEOUS, Lockstep, Step
 from .report import FILE as REPORT
 from .report import write_report
-from .run_directory import beside_python, command, link, reserve
-from .settings import DivergenceError
+from .run_directory import beside_python, command, link, reserve, resuming
+from .settings import DivergenceError, InterruptedRunError
+from .state import restore, state_of
 from .weights import FILE, save_weights
 
 HELD_OUT_CHECKS = 50  # times in a run that the held-out samples are looked at
 
 
-def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -> Run:
+@dataclass(frozen=True)
+class Saving:
+    """When a run leaves checkpoints, beside the one where it is interrupted.
+
+    Attributes:
+        every: so many steps; 0 never.
+        keep: so many of the newest.
+    """
+
+    every: int = 0
+    keep: int = 1
+
+
+def train(
+    problem: Problem,
+    logdir: Path,
+    name: str | None,
+    csv: bool = False,
+    saving: Saving = Saving(),
+    going_on: bool = False,
+) -> Run:
     """Train both sides, log them, print what came out.
 
     Args:
         name: of the run; None takes the experiment's, numbered if it is taken.
         csv: write curves and distances in CSV too, beside the event files.
+        going_on: from the newest checkpoint of the run of that name, as if it had never stopped.
     Raises:
-        InputError: the run's directory cannot be made.
+        InputError: the run's directory cannot be made, or there is nothing to go on from.
         DivergenceError: a number on both sides is none any more; what was logged so far is kept.
+        InterruptedRunError: by a signal, after a step; there is a checkpoint of it.
     """
     experiment, settings = problem.experiment, problem.settings
-    path = reserve(logdir, name, experiment.run_name)
+    saved = None
+    if going_on:
+        path = logdir / (name or "")
+        saved = newest_state(path)
+    else:
+        path = reserve(logdir, name, experiment.run_name)
+    start = saved["step"] if saved else 0
     print(f"{experiment.name}: {experiment.summary}")
     if experiment.has_command:
         words = shlex.quote(experiment.name), settings.options()
@@ -50,18 +83,27 @@ def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -
     with (
         threadpool_limits(1),
         np.errstate(over="ignore", invalid="ignore"),  # what is not finite is caught below
-        Dashboard(path, asdict(settings), settings.steps, csv) as dashboard,
+        Interruption() as interruption,
+        Dashboard(path, asdict(settings), settings.steps, csv, start) as dashboard,
     ):
-        experiment.observe(run, 0)
-        for n in tqdm(range(settings.steps), disable=None, leave=False, unit="step"):
+        if saved:
+            for _ in range(start):  # the batches that were taken
+                next(batches)
+            restore(saved, run, dashboard)
+            print(f"going on after step {start:,} of {settings.steps:,}")
+        else:
+            experiment.observe(run, 0)
+        left = range(start, settings.steps)
+        for n in tqdm(left, disable=None, leave=False, unit="step"):
             dashboard.keep_weights(pair, n + 1)
             step = pair.step(*next(batches))
             if step.diverged and run.parted:  # it did so because they had parted
                 break
             if step.diverged:
+                last = next((f"; {file} is from before" for file in checkpoints_of(path)), "")
                 raise DivergenceError(
-                    f"diverged at step {step.number:,}: {step.diverged}; "
-                    f"a smaller learning rate than {settings.lr:g} may help (logs: {path})"
+                    f"diverged at step {step.number:,}: {step.diverged}; a smaller learning rate "
+                    f"than {settings.lr:g} may help (logs: {path}){last}"
                 )
             dashboard.log(step, pair)
             if run.parted is None and not step.report.agrees:
@@ -74,6 +116,17 @@ def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -
                 dashboard.log_both("Loss/val", loss, twin_loss, step.number)
                 dashboard.log_both(experiment.score.tag, score, twin_score, step.number)
             experiment.observe(run, step.number)
+            if interruption.asked and step.number < settings.steps:
+                dashboard.flush()
+                save_checkpoint(path, step.number, state_of(run, dashboard), saving.keep)
+                raise InterruptedRunError(
+                    f"interrupted after step {step.number:,} of {settings.steps:,}; go on with\n"
+                    f"  {resuming(logdir, path.name)}",
+                    interruption.asked,
+                )
+            if saving.every and step.number % saving.every == 0:
+                dashboard.flush()
+                save_checkpoint(path, step.number, state_of(run, dashboard), saving.keep)
         for tag, figure in run.pictures().items():
             dashboard.log_picture(tag, figure, step.number)
         save_weights(path / FILE, pair.network, experiment.notes(problem))
@@ -107,6 +160,24 @@ def train(problem: Problem, logdir: Path, name: str | None, csv: bool = False) -
     print(f"\nLogs in {path}; to look at them:\n  {command(logdir)}\n  {link(path.name)}")
     print(f"or without TensorBoard:\n  {path / REPORT}")
     return run
+
+
+def newest_state(path: Path) -> dict[str, Any]:
+    """What a run goes on from.
+
+    Raises:
+        InputError: it has left no checkpoint, or has come to its end.
+    """
+    if (path / FILE).is_file():
+        raise InputError(f"{path}: the run has come to its end: there is nothing to go on with")
+    file = next(checkpoints_of(path), None)
+    if file is None:
+        raise InputError(
+            f"{path}: there is no checkpoint: a run leaves one where it is interrupted, or with "
+            "--checkpoint-every"
+        )
+    state: dict[str, Any] = load_checkpoint(file)
+    return state
 
 
 def final_metrics(run: Run, step: Step) -> dict[str, float]:

@@ -84,6 +84,18 @@ class SettingError(InputError):
     """A setting that an experiment cannot be run with."""
 
 
+class InterruptedRunError(Exception):
+    """A run that was asked to end, and did so after a step; it can be gone on from.
+
+    Args:
+        signal: the number of the signal.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
 class DivergenceError(ArithmeticError):
     """A run whose numbers became infinite, or none; the message is one line."""
 
