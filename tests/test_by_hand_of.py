@@ -72,7 +72,7 @@ def test_a_sequential_of_ones_own_trains_as_it_does_in_pytorch() -> None:
     module.last.weight.requires_grad_(False)  # type: ignore[union-attr]
     mine: Any = drilled(module)
     assert mine[1] is mine[0][0]
-    assert not mine[2].training
+    assert [part.training for part in mine] == [True, True, False, True, True, True]
     np.testing.assert_array_equal(mine[5].weight.data, module.last.weight.numpy())  # type: ignore
     assert (mine[5].bias.data != module.last.bias.detach().numpy()).any()  # type: ignore
     np.testing.assert_array_equal(mine[2].running_mean, 0)
@@ -208,7 +208,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         "tanh",
     ),
     "an argument that is not kept": (
-        lambda: SpelledFromScoresTwin(),
+        lambda: SpelledFromScoresTwin("mean"),
         NotImplementedError,
         "SpelledFromScoresTwin does not keep its argument reduction",
     ),
