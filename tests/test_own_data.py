@@ -310,6 +310,7 @@ NOT_WHAT_IS_WANTED: dict[str, tuple[Callable[[], Samples], bool, str]] = {
     "fractions": (lambda: target_of([0.5, 1, 2]), True, "t: 0.5, expected classes"),
     "one class": (lambda: target_of([1, 1, 1]), True, "t: 1 everywhere, expected at least two"),
     "rows": (lambda: target_of([[1, 2], [3, 4]]), True, "t: 2 numbers a sample, expected one"),
+    "one number": (lambda: target_of([2.5, 2.5]), False, "t: 2.5 everywhere, expected numbers"),
     "names": (lambda: target_of(["a", "b"]), False, "t: names, as 'a' is one, expected numbers"),
 }
 
