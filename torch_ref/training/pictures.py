@@ -109,7 +109,7 @@ def regions(
     axes.scatter(*x.T, c=t % colors.N, s=dot(x), edgecolors="black", linewidths=0.5, **shades)
     for k, name in enumerate(classes[:6]):
         axes.scatter([], [], color=colors(k), edgecolors="black", label=name)
-    axes.legend(fontsize=10, loc="upper right")
+    axes.legend(fontsize=10, loc=emptiest_corner(x))
     axes.set_title("class; border dashed by hand,\nbroad by autograd", fontsize=13)
     return figure
 
@@ -155,6 +155,18 @@ def plane(inputs: Sequence[str]) -> tuple[Figure, Any]:
     axes.set_ylabel(inputs[1], fontsize=13)
     axes.tick_params(labelsize=12)
     return figure, axes
+
+
+def emptiest_corner(x: np.ndarray) -> str:
+    """Where a legend hides the fewest samples."""
+    across, up = ((x - x.min(axis=0)) / (np.ptp(x, axis=0) + (np.ptp(x, axis=0) == 0))).T
+    hidden = {
+        "upper right": (across > 0.5) & (up > 0.6),
+        "upper left": (across < 0.5) & (up > 0.6),
+        "lower left": (across < 0.5) & (up < 0.4),
+        "lower right": (across > 0.5) & (up < 0.4),
+    }
+    return min(hidden, key=lambda corner: int(hidden[corner].sum()))
 
 
 def dot(x: np.ndarray) -> float:
