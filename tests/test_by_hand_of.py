@@ -17,7 +17,7 @@ from torch_ref.training.settings import OPTIMIZERS
 from torch_ref.twin import all_in
 
 from .cases import CASES
-from .cases.losses import SpelledFromScores
+from .cases.losses import SpelledFromScores, SpelledFromScoresTwin
 
 X = np.random.default_rng(0).normal(size=(5, 4))
 CLASSES = {case.class_name for case in CASES}
@@ -50,6 +50,7 @@ def drilled(module: nn.Module) -> manual.Module:
     optimizer = manual.Adam(mine.parameters(), lr=0.01)
     pair = Lockstep(mine, manual.CrossEntropyLoss(), optimizer)
     for step in range(4):
+        pair.outputs(X)  # in eval mode, after which every part is as it was
         assert pair.step(np.roll(X, step, axis=0), np.arange(5) % 3).report.agrees
     return mine
 
@@ -71,7 +72,7 @@ def test_a_sequential_of_ones_own_trains_as_it_does_in_pytorch() -> None:
     module.last.weight.requires_grad_(False)  # type: ignore[union-attr]
     mine: Any = drilled(module)
     assert mine[1] is mine[0][0]
-    assert not mine[2].training
+    assert [part.training for part in mine] == [True, True, False, True, True, True]
     np.testing.assert_array_equal(mine[5].weight.data, module.last.weight.numpy())  # type: ignore
     assert (mine[5].bias.data != module.last.bias.detach().numpy()).any()  # type: ignore
     np.testing.assert_array_equal(mine[2].running_mean, 0)
@@ -205,6 +206,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: nn.TransformerEncoderLayer(4, 2, 8, activation=torch.tanh),
         NotImplementedError,
         "tanh",
+    ),
+    "an argument that is not kept": (
+        lambda: SpelledFromScoresTwin("mean"),
+        NotImplementedError,
+        "SpelledFromScoresTwin does not keep its argument reduction",
     ),
     "tied weights": (tied, NotImplementedError, "1 parameters are shared between modules"),
     "half precision": (

@@ -573,6 +573,14 @@ def test_the_plane_shows_both_sides(kind: str) -> None:
         assert [text.get_text() for text in axes.get_legend().get_texts()] == ["no", "yes"]
 
 
+def test_a_legend_stands_where_it_hides_least() -> None:
+    corners = {"lower left": (0, 0), "upper left": (0, 9), "lower right": (9, 0)}
+    everywhere = [*corners.values(), (9, 9)]
+    for corner, place in {**corners, "upper right": (9, 9)}.items():
+        x = np.array([point for point in everywhere if point != place] * 2 + [place])
+        assert pictures.emptiest_corner(x) == corner
+
+
 def test_columns_of_the_curves(tmp_path: Path) -> None:
     tables = Tables(tmp_path)
     tables.log_both(3, "Loss", 0.1, 0.2)

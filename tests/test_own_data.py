@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from torch_ref import safe_files
 from torch_ref.safe_files import InputError
 from torch_ref.training.preparing import Scale, prepare
 from torch_ref.training.sources import SETS, Samples, from_arrays, read_samples
@@ -122,6 +123,16 @@ def test_what_is_no_table_is_told_by_row_and_column(name: str, tmp_path: Path) -
     assert message in str(refused.value)
     assert "data.csv" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(InputError, match=r"a\.csv: not a regular file"):
+        read_samples(str(tmp_path / "a.csv"), None)
+    np.savez(tmp_path / "a.npz", x=X, y=Y)
+    monkeypatch.setattr(safe_files, "LARGEST", 10)
+    with pytest.raises(InputError, match=r"a\.npz: x: larger than 80 bytes"):
+        read_samples(str(tmp_path / "a.npz"), None)
 
 
 def test_as_many_names_as_may_be(tmp_path: Path) -> None:
@@ -299,6 +310,7 @@ NOT_WHAT_IS_WANTED: dict[str, tuple[Callable[[], Samples], bool, str]] = {
     "fractions": (lambda: target_of([0.5, 1, 2]), True, "t: 0.5, expected classes"),
     "one class": (lambda: target_of([1, 1, 1]), True, "t: 1 everywhere, expected at least two"),
     "rows": (lambda: target_of([[1, 2], [3, 4]]), True, "t: 2 numbers a sample, expected one"),
+    "one number": (lambda: target_of([2.5, 2.5]), False, "t: 2.5 everywhere, expected numbers"),
     "names": (lambda: target_of(["a", "b"]), False, "t: names, as 'a' is one, expected numbers"),
 }
 

@@ -3,7 +3,7 @@
 Read it in this order; what stands below sees only what stands above:
 
     models/        the networks and losses of `manual` that PyTorch does not have
-    twin           a by-hand module or optimizer -> its PyTorch twin, holding the same numbers
+    twin           a by-hand module or optimizer -> its PyTorch twin, and the way back
     safe_files     what others wrote, read as data; files written whole or not at all
     parity/        do the two sides agree, and if not, which of them is right
     diagnosis/     name the mistake in someone's gradient

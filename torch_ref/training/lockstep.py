@@ -111,16 +111,18 @@ def run_off(mine: Quantities, theirs: Quantities) -> str:
 
 
 def first_not_finite(quantities: Quantities) -> str:
-    """In the order of a step: the output, the loss, the gradients from the last back, weights."""
+    """In the order of a step: the loss, the gradients from the last back, weights and moments.
+
+    An output may be infinite, such as the score of what is masked.
+    """
     gradients = [key for key in quantities if key[0] == "gradient"]
-    others = [key for key in quantities if key[0] != "gradient"]
-    order = [key for key in others if key[0] == "output"] + gradients[::-1]
-    for key in [*order, *(key for key in others if key[0] != "output")]:
-        values = np.asarray(to_numpy(quantities[key]))
+    updated = [key for key in quantities if key[0] in ("weight", "state")]
+    for kind, name in [("output", "loss"), *gradients[::-1], *updated]:
+        values = np.asarray(to_numpy(quantities[kind, name]))
         finite = np.isfinite(values)
         if not finite.all():
-            name = key[1] if key[0] == "output" else " ".join(key)
-            return f"{name} is {values[~finite].flat[0]}"
+            tensor = name if kind == "output" else f"{kind} {name}"
+            return f"{tensor} is {values[~finite].flat[0]}"
     return ""
 
 

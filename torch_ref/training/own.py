@@ -150,7 +150,7 @@ class Own(OnData):
         data = self.take(prepared)
         if own is not None:
             check_fit(own, prepared, self.name)
-        network = own or self.layers(settings, dtype, generator)
+        network = self.layers(settings, dtype, generator) if own is None else own
         loss = LOSSES[settings.loss or ""]()
         self.summary = f"{prepared}\n{network!r}, {loss!r}"
         return network, loss, data

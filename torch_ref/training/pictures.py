@@ -15,6 +15,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 FLAT = 1e-6  # outputs that differ by less over the plane are the same
 SIZE: dict[str, Any] = {"figsize": (4, 4), "dpi": 100, "layout": "constrained"}
+BROAD: dict[str, Any] = {"colors": "tab:orange", "linewidths": 6, "alpha": 0.5}  # autograd's lines
+DASHED: dict[str, Any] = {"colors": "black", "linewidths": 1.5, "linestyles": "dashed"}  # by hand
 
 
 def overlay(curve: list[tuple[int, float, float]]) -> Figure:
@@ -100,8 +102,8 @@ def boundary(evaluate: Callable[[Any], tuple[Any, Any]], x: np.ndarray, t: np.nd
     levels = [0.5]
     undecided = float(np.ptp(mine)) < FLAT  # what varies then is rounding
     if not undecided and mine.min() < 0.5 < mine.max():
-        axes.contour(line, line, theirs, levels, colors="tab:orange", linewidths=6, alpha=0.5)
-        axes.contour(line, line, mine, levels, colors="black", linewidths=1.5, linestyles="--")
+        axes.contour(line, line, theirs, levels, **BROAD)
+        axes.contour(line, line, mine, levels, **DASHED)
     axes.scatter(
         x[:, 0],
         x[:, 1],
@@ -138,19 +140,16 @@ def regions(
     figure, axes = plane(inputs)
     colors = colormaps["tab10" if len(classes) <= 10 else "tab20"]
     shades = {"cmap": colors, "vmin": -0.5, "vmax": colors.N - 0.5}
-    says, said = mine.argmax(axis=-1) % colors.N, theirs.argmax(axis=-1)
-    axes.pcolormesh(across, up, says, alpha=0.3, linewidth=0, rasterized=True, **shades)
+    said = [scores.argmax(axis=-1) for scores in (theirs, mine)]
+    axes.pcolormesh(across, up, said[1] % colors.N, alpha=0.3, rasterized=True, **shades)
     for k in range(len(classes)):
-        for side, style in (
-            (said, {"colors": "tab:orange", "linewidths": 6, "alpha": 0.5}),
-            (mine.argmax(axis=-1), {"colors": "black", "linewidths": 1.5, "linestyles": "--"}),
-        ):
+        for side, style in zip(said, (BROAD, DASHED), strict=True):
             if 0 < np.mean(side == k) < 1:
                 axes.contour(across, up, side == k, [0.5], **style)
     axes.scatter(*x.T, c=t % colors.N, s=dot(x), edgecolors="black", linewidths=0.5, **shades)
-    for name, k in zip(classes[:6], range(len(classes)), strict=False):
-        axes.scatter([], [], color=colors(k % colors.N), edgecolors="black", label=name)
-    axes.legend(fontsize=10, loc="upper right")
+    for k, name in enumerate(classes[:6]):
+        axes.scatter([], [], color=colors(k), edgecolors="black", label=name)
+    axes.legend(fontsize=10, loc=emptiest_corner(x))
     axes.set_title("class; border dashed by hand,\nbroad by autograd", fontsize=13)
     return figure
 
@@ -168,12 +167,12 @@ def surface(
     (across, up), (mine, theirs) = over_the_plane(evaluate, x)
     figure, axes = plane(inputs)
     shades = {"cmap": "coolwarm", "vmin": t.min(), "vmax": t.max()}
-    axes.pcolormesh(across, up, mine[..., 0], linewidth=0, rasterized=True, **shades)
+    axes.pcolormesh(across, up, mine[..., 0], rasterized=True, **shades)
     levels = np.linspace(t.min(), t.max(), 8)[1:-1]
-    axes.contour(across, up, theirs[..., 0], levels, colors="tab:orange", linewidths=6, alpha=0.5)
-    axes.contour(
-        across, up, mine[..., 0], levels, colors="black", linewidths=1.5, linestyles="dashed"
-    )
+    for side, style in ((theirs[..., 0], BROAD), (mine[..., 0], DASHED)):
+        reached = levels[(side.min() < levels) & (levels < side.max())]
+        if len(reached):
+            axes.contour(across, up, side, reached, **style)
     axes.scatter(*x.T, c=t, s=dot(x), edgecolors="black", linewidths=0.5, **shades)
     axes.set_title("output; levels dashed by hand,\nbroad by autograd", fontsize=13)
     return figure
@@ -196,6 +195,18 @@ def plane(inputs: Sequence[str]) -> tuple[Figure, Any]:
     axes.set_ylabel(inputs[1], fontsize=13)
     axes.tick_params(labelsize=12)
     return figure, axes
+
+
+def emptiest_corner(x: np.ndarray) -> str:
+    """Where a legend hides the fewest samples."""
+    across, up = ((x - x.min(axis=0)) / (np.ptp(x, axis=0) + (np.ptp(x, axis=0) == 0))).T
+    hidden = {
+        "upper right": (across > 0.5) & (up > 0.6),
+        "upper left": (across < 0.5) & (up > 0.6),
+        "lower left": (across < 0.5) & (up < 0.4),
+        "lower right": (across > 0.5) & (up < 0.4),
+    }
+    return min(hidden, key=lambda corner: int(hidden[corner].sum()))
 
 
 def dot(x: np.ndarray) -> float:

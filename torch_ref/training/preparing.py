@@ -128,6 +128,8 @@ def prepare(
         t, classes = as_classes(samples)
     elif t.dtype.kind not in "fiu":
         raise InputError(f"{samples.target}: names, as {str(t[0])!r} is one, expected numbers")
+    elif (t == t[:1]).all():
+        raise InputError(f"{samples.target}: {t[0]} everywhere, expected numbers that differ")
     elif t.ndim == 1:
         t = t[:, np.newaxis]
     x = samples.x

@@ -1,5 +1,6 @@
 """How good a network's answers are, as one number, beside the loss that it is trained by."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,14 +42,19 @@ def right(output: Array, t: Array) -> float:
 
 
 def same_class(mine: Array, theirs: Array, t: Array) -> tuple[int, int]:
+    """How many classes both sides give alike, and of how many."""
     counts = t >= 0
     same = mine.argmax(axis=1) == theirs.argmax(axis=1)
     return int(same[counts].sum()), int(counts.sum())
 
 
 def explained(output: Array, t: Array) -> float:
-    """R²: the share of the targets' variance that is explained; the mean alone has 0."""
-    return float(1 - np.square(output - t).sum() / np.square(t - t.mean(axis=0)).sum())
+    """R²: the share of the targets' variance that is explained; the mean alone has 0.
+
+    NaN where they do not vary.
+    """
+    unexplained, variance = np.square(output - t).sum(), np.square(t - t.mean(axis=0)).sum()
+    return float(1 - unexplained / variance) if variance else math.nan
 
 
 ACCURACY = Score("accuracy", "share of right answers", right, ".2%", same_class)
