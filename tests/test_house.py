@@ -51,8 +51,10 @@ ARROWS = {
         "torch_ref.output",
         *("torch_ref.training", "torch_ref.checking", "torch_ref.explaining"),
     ],
-    # it finds the commands by their names
-    "torch_ref.cli": ["manual", "torch_ref.safe_files", "torch_ref.output"],
+    # It finds the commands by their names.
+    "torch_ref.cli": [
+        *("manual", "torch_ref.safe_files", "torch_ref.output", "torch_ref.training"),
+    ],
     "torch_ref.__main__": ["torch_ref.cli"],
     "torch_ref.pytest_plugin": ["torch_ref.checking"],
 }
@@ -68,20 +70,33 @@ def module_of(path: Path) -> str:
 MODULES = {module_of(path): path for path in FILES}
 
 
-def imports_of(module: str) -> Iterator[str]:
-    """The modules of both packages that a file imports, wherever in it."""
+def from_imports(module: str) -> Iterator[tuple[str, str]]:
+    """The name and the place of each thing that a file imports from others, wherever in it."""
     path = MODULES[module]
     package = module if path.stem == "__init__" else module.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        if isinstance(node, ast.ImportFrom):
             above = package.rsplit(".", node.level - 1)[0] if node.level else ""
             start = ".".join(filter(None, (above, node.module)))
-            inside = [f"{start}.{alias.name}" for alias in node.names]
-            names = [name if name in MODULES else start for name in inside]
-        yield from (name for name in names if name.partition(".")[0] in PACKAGES)
+            yield from ((alias.name, start) for alias in node.names)
+
+
+# What torch_ref hands on, and where it is.
+HANDED_ON = {name: place for name, place in from_imports("torch_ref") if "torch_ref." in place}
+
+
+def imports_of(module: str) -> Iterator[str]:
+    """The modules of both packages that a file imports, wherever in it."""
+    names = [
+        alias.name
+        for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8")))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    ]
+    for name, start in from_imports(module):
+        place = HANDED_ON.get(name, start) if start == "torch_ref" else start
+        names.append(f"{start}.{name}" if f"{start}.{name}" in MODULES else place)
+    yield from (name for name in names if name.partition(".")[0] in PACKAGES)
 
 
 def room_of(module: str) -> str:

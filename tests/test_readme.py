@@ -59,6 +59,7 @@ SORTS = {  # language and beginning; of commands, all of it
     "counts": ("sh", r"\.venv/bin/python -m tests(\.mutants)?\n$"),  # imported and compared below
     "file": ("python", r"# \w+\.py\n"),
     "snippet": ("python", r"import "),
+    "training": ("python", r"from torch_ref import train_both\n"),
     "report": ("", r"quantity  "),
     "run": ("", r" +the article  "),
     "judge": ("", r"class  "),
@@ -140,9 +141,11 @@ def test_fences_are_read_in_pairs() -> None:
 
 @pytest.fixture
 def readers_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory with the README's files."""
+    """A directory with the README's files, and a table."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
+    houses = (f"{30 + i},{'town' if i % 3 else 'village'},{i % 2},{5 * i}" for i in range(40))
+    (tmp_path / "houses.csv").write_text("\n".join(["size,place,sold,price", *houses]))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     with torch.random.fork_rng(devices=[]):
@@ -178,7 +181,7 @@ def test_the_commands_run(block: Block, readers_files: Path) -> None:
     for words in block.commands:
         parse(words)
         if words[0] == "train":
-            words = [*words, "--steps", "5"]
+            words = [*words, "--epochs" if "--epochs" in words else "--steps", "5"]
         if words[0] != "board":
             assert main(words) == int(words in shown_wrong), words
 
@@ -218,12 +221,27 @@ def test_a_snippet_prints_what_its_comments_say(
             assert float(value) < 1e-5, line
 
 
+@each("training")
+def test_a_network_is_trained_from_python(
+    block: Block, readers_files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last line printed is what its comment says."""
+    exec(compile(block.text, f"README.md, {block}", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    (shown,) = re.findall(r"^print\(.*\)  # (.*)$", block.text, re.MULTILINE)
+    assert printed[-1] == shown
+    assert "By hand and autograd agree at every step." in printed
+    assert any(line.strip().startswith("http://localhost:6006/") for line in printed)
+    if "savefig" in block.text:
+        assert (readers_files / "boundary.png").stat().st_size > 1_000
+
+
 @each("file")
 def test_a_file_is_used(block: Block, readers_files: Path, parity: Parity) -> None:
     """By a command; or it is a test, which fails with the report that is shown for its layer."""
     name = block.text.split()[1]
     if not name.startswith("test_"):
-        assert re.search(rf"^backprop check {name}:", README, re.MULTILINE)
+        assert re.search(rf"^backprop (check|train) {name}:", README, re.MULTILINE)
         return
     (layer,) = re.findall(r"^from (\w+) import", block.text, re.MULTILINE)
     (report,) = [r for r in of("report") if f"{layer}.py:" in command_above(r)[1]]

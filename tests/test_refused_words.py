@@ -380,7 +380,7 @@ def test_the_command_lines_numbers_on_their_bounds() -> None:
     assert (options.count("0"), options.count("1000000")) == (0, 10**6)
     assert options.learning_rate("1e-300") == 1e-300
     for words in ("xor --lr 0", "xor --steps 1 --batch-size 4 --hidden 1 --seed 0"):
-        settings = settings_from(cli.parse(["train", *words.split()]))
+        settings = settings_from(cli.parse(["train", *words.split()]), EXPERIMENTS["xor"])
         assert EXPERIMENTS["xor"].build(settings).data.x.shape == (4, 2)
 
 

@@ -188,7 +188,7 @@ def test_attention_maps_are_weights_and_the_same_on_both_sides(name: str) -> Non
     assert not np.triu(mine, 1).any()
     assert np.ptp(mine) > 0.1
     pair.step(*next(problem.data.batches(2, problem.generator)))  # no pass is left waiting
-    [(title, _)] = EXPERIMENTS[name].pictures(Run(problem, pair))
+    [(title, _)] = EXPERIMENTS[name].pictures(Run(problem, pair, Path()))
     assert title == "Attention of each head"
 
 

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import manual
@@ -18,11 +21,12 @@ from manual.optim import adam
 from manual.schedules.schedule import LRScheduler
 from torch_ref.cli import main
 from torch_ref.training import lockstep
-from torch_ref.training.dashboard import DISTANCE, LOG_LOSS, OVERLAY, Dashboard
+from torch_ref.training.dashboard import DISTANCE, LOG_LOSS, OVERLAY, Dashboard, in_table
 from torch_ref.training.experiment import Problem
 from torch_ref.training.experiments import EXPERIMENTS
 from torch_ref.training.experiments.xor import linear_floor
 from torch_ref.training.lockstep import Lockstep, Step
+from torch_ref.training.pictures import boundary, in_decades
 from torch_ref.training.run_directory import reserve
 from torch_ref.training.session import lockstep_of, train
 from torch_ref.training.settings import (
@@ -305,9 +309,8 @@ def test_bad_input_as_a_process(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_runs_off_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["train", "xor", "--lr", "50", "--logdir", str(tmp_path)])
-    assert code == 2
-    assert "--lr 50.0: the loss is" in capsys.readouterr().err
+    assert main(["train", "xor", "--lr", "50", "--logdir", str(tmp_path)]) == 3
+    assert "diverged at step" in capsys.readouterr().err
 
 
 def test_no_command_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -423,7 +426,7 @@ def test_a_peak_between_two_points_is_not_lost(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_held_out_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = replace(EXPERIMENTS["digits-mlp"].defaults, steps=60).resolve()
-    assert train(EXPERIMENTS["digits-mlp"].build(settings), tmp_path, "short")
+    assert train(EXPERIMENTS["digits-mlp"].build(settings), tmp_path, "short").agrees
     for side in ("manual", "torch"):
         logged = events(tmp_path / "short" / side)
         assert {"Loss/train", "Loss/val", "Accuracy/val"} <= set(logged.Tags()["scalars"])
@@ -443,12 +446,13 @@ def test_a_run_never_writes_into_another(
 
 def test_settings_print_as_the_command_that_made_them() -> None:
     from torch_ref.cli import parse
-    from torch_ref.commands.settings import settings_from
+    from torch_ref.commands.settings import experiment_of, settings_from
 
-    for experiment in EXPERIMENTS.values():
-        settings = experiment.defaults.resolve()
-        given = parse(["train", settings.experiment, *settings.options().split()])
-        assert settings_from(given) == settings
+    for name in (*EXPERIMENTS, "iris", "moons", "diabetes"):
+        experiment = experiment_of(name)
+        settings = experiment.resolve(experiment.defaults)
+        given = parse(["train", name, *shlex.split(settings.options())])
+        assert settings_from(given, experiment) == settings
     with pytest.raises(SettingError):
         replace(settings, lr=-1.0).resolve()
 
@@ -467,21 +471,70 @@ def test_the_dashboard_has_what_a_person_wants_to_look_at(tmp_path: Path) -> Non
             }
             assert {"Weights/layers.0.weight", "Gradients/layers.0.bias"} <= {*histograms}
             steps = [e.step for e in side.Histograms("Weights/layers.0.weight")]
-            assert 2 < len(steps) < 20  # now and then, never every step
+            assert 10 <= len(steps) < 20  # now and then, never every step
+            overall = "Update to weight of all tensors, log10"
+            assert {f"{overall}/largest", f"{overall}/smallest"} <= {*scalars}
         assert theirs.Tags()["graph"]
         assert {picture, "Loss of both/overlay"} <= {*parity.Tags()["images"]}
         tensors = parity.Tags()["tensors"]
         assert "Parity at the last step/text_summary" in tensors
         assert "custom_scalars__config__" in tensors
         (text,) = parity.Tensors("Parity at the last step/text_summary")
+        assert text.tensor_proto.string_val[0].startswith(b"## By hand against autograd")
         assert b"layers.0.weight" in text.tensor_proto.string_val[0]
+        for side, tag, about in (
+            (mine, "Loss/train", "ahead of its step"),
+            (parity, f"{DISTANCE}/largest of all", "the last bit of float64"),
+        ):
+            assert about in side.SummaryMetadata(tag).summary_description
+        page = (tmp_path / name / "report.html").read_text("utf-8")
+        assert not re.search(r'(src|href)="(?!#|data:)', page)  # nothing is fetched
+        assert page.count("<svg") == 3  # two curves and the picture
+        ids = re.findall(r' id="([^"]+)"', page)
+        assert len(set(ids)) == len(ids)
+        assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+        assert "By hand and autograd agree at every step." in page
+        assert picture in page
         metrics = {tag for tag in parity.Tags()["scalars"] if tag.startswith("final/")}
         assert metrics == {
             "final/loss by hand",
             "final/loss by autograd",
             "final/largest distance, log10",
-            "final/right",
+            "final/share of right answers",
         }
+
+
+def test_settings_in_the_table_of_all_runs() -> None:
+    """Those that one looks for first, whole numbers whole, and nothing None."""
+    settings = {"steps": 32, "hidden": (128, 64), "schedule": None, "optimizer": "adam", "lr": 0.1}
+    shown = in_table(settings)
+    assert [*shown][:3] == ["lr", "optimizer", "hidden"]
+    expected = {"lr": 0.1, "optimizer": "adam", "hidden": "128-64", "steps": "32"}
+    assert shown == {**expected, "schedule": "none"}
+
+
+@pytest.mark.parametrize(("values", "ticks"), [((0.2, 0.9), False), ((0.01, 3), True)])
+def test_a_scale_in_decades_has_numbers(values: tuple[float, float], ticks: bool) -> None:
+    axes = Figure().subplots()
+    axes.plot(values)
+    in_decades(axes, values)
+    assert axes.get_yscale() == ("log" if ticks else "linear")
+    low, high = axes.get_ylim()
+    seen = [t for t in axes.get_yticks() if low <= t <= high]
+    assert 2 < len(seen) < 12
+
+
+def test_an_output_that_is_the_same_everywhere_is_undecided() -> None:
+    """What varies then is rounding, and draws no border."""
+    x = np.array([[0.0, 0.0], [1.0, 1.0]])
+
+    def evaluate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        noise = np.random.default_rng(0).normal(size=len(points)) * 1e-16
+        return 0.5 + noise, 0.5 - noise
+
+    (axes,) = boundary(evaluate, x, np.array([0, 1])).axes
+    assert axes.get_title() == "undecided: the output is\n0.5 everywhere"
+    assert len(axes.collections) == 1  # the samples, no contour
 
 
 def test_the_update_ratio_is_what_the_weights_moved(tmp_path: Path) -> None:

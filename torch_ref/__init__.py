@@ -3,7 +3,7 @@
 Read it in this order; what stands below sees only what stands above:
 
     models/        the networks and losses of `manual` that PyTorch does not have
-    twin           a by-hand module or optimizer -> its PyTorch twin, holding the same numbers
+    twin           a by-hand module or optimizer -> its PyTorch twin, and the way back
     safe_files     what others wrote, read as data; files written whole or not at all
     output         what is printed, wherever it goes
     parity/        do the two sides agree, and if not, which of them is right
@@ -14,4 +14,24 @@ Read it in this order; what stands below sees only what stands above:
     commands/      one file a command
     cli            the command `backprop`
     pytest_plugin  the fixture `parity`
+
+What there is to call from here: `train_both` trains a network of one's own on both sides, `twin_of`
+and `by_hand_of` make one side of the other.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .training.both import train_both
+    from .twin import by_hand_of, twin_of
+
+__all__ = ["by_hand_of", "train_both", "twin_of"]
+
+
+def __getattr__(name: str) -> Any:
+    """Only what is asked for is loaded: `backprop --help` does without PyTorch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    place = "training.both" if name == "train_both" else "twin"
+    return getattr(importlib.import_module(f"{__name__}.{place}"), name)

@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TypeGuard
 
 COMMANDS = (
     "list",
@@ -23,7 +23,8 @@ COMMANDS = (
     "check",
     "bundle",
 )  # a file each in commands/
-AGREE, DISAGREE, BAD_INPUT, FAULT, NOT_WRITTEN, INTERRUPTED = 0, 1, 2, 70, 74, 130
+AGREE, DISAGREE, BAD_INPUT, DIVERGED = 0, 1, 2, 3
+FAULT, NOT_WRITTEN, INTERRUPTED = 70, 74, 130  # the latter 128 and the signal's number
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,8 +59,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit code.
 
-    It is 0 for yes, 1 for "they disagree", 2 for bad input, 70 for a fault of this program, 74 if
-    what it says cannot be written, and 130 if it was interrupted. So no crash is a verdict.
+    It is 0 for yes, 1 for "they disagree", 2 for bad input, 3 for a run that diverged, 70 for a
+    fault of this program, 74 if what it says cannot be written, and 128 and the signal's number if
+    it was interrupted. So no crash is a verdict.
     """
     if hasattr(signal, "SIGPIPE"):  # `backprop list | head` ends without a word
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -68,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from .output import escaped, print_anywhere
     from .safe_files import InputError
+    from .training.settings import DivergenceError, InterruptedRunError
 
     print_anywhere()
     who = f"backprop {arguments.command}"
@@ -81,22 +84,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as ended:  # nothing of ours does so once it runs
         print(f"{who}: the code that was run ended the program ({ended.code!r})", file=sys.stderr)
         return BAD_INPUT
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EPIPE) or error.filename:
-            raise
-        print(f"{who}: what it says cannot be written ({error.strerror})", file=sys.stderr)
-        leave_unwritten()
-        return NOT_WRITTEN
+    except InterruptedRunError as error:
+        print(f"\n{who}: {escaped(str(error))}", file=sys.stderr)
+        return 128 + error.signal
+    except DivergenceError as error:
+        print(f"{who}: {escaped(str(error))}", file=sys.stderr)
+        return DIVERGED
     except KeyboardInterrupt:
         logged = "; what was logged so far is kept" if arguments.command == "train" else ""
         print(f"\n{who}: interrupted{logged}", file=sys.stderr)
         return INTERRUPTED
-    except Exception:
+    except Exception as error:
+        if is_of_output(error):
+            print(f"{who}: what it says cannot be written ({error.strerror})", file=sys.stderr)
+            sys.stdout = open(os.devnull, "w")  # Python would try once more  # noqa: SIM115
+            return NOT_WRITTEN
         traceback.print_exc()
         print(f"{who}: a fault of this program, and no verdict: please report it", file=sys.stderr)
         return FAULT
 
 
-def leave_unwritten() -> None:
-    """Let Python end without trying once more to write what could not be written."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+def is_of_output(error: Exception) -> TypeGuard[OSError]:
+    """Whether it was the terminal, pipe or file that output goes to which failed."""
+    kinds = (errno.ENOSPC, errno.EIO, errno.EPIPE)
+    return isinstance(error, OSError) and error.errno in kinds and not error.filename

@@ -7,6 +7,8 @@ import shutil
 import stat
 import tempfile
 import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,34 @@ def read_array(path: Path, name: str) -> np.ndarray:
     if array.size > LARGEST:
         raise InputError(f"{name}: {array.size:,} elements, at most {LARGEST:,} are taken")
     return np.array(array, array.dtype.newbyteorder("="))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz file, by name: plain numbers, or text. Nothing is unpickled.
+
+    Raises:
+        InputError: there is none, it is damaged, too large, or holds something else.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path}: not a .npz file, or damaged")
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for entry in file.zip.infolist():
+                name = entry.filename.removesuffix(".npy")
+                if entry.file_size > 8 * LARGEST:
+                    raise InputError(f"{path}: {name}: larger than {8 * LARGEST:,} bytes")
+                array = file[name]
+                if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiubU":
+                    raise InputError(f"{path}: {name}: expected an array of plain numbers or text")
+                arrays[name] = np.array(array, array.dtype.newbyteorder("="))
+    except InputError:
+        raise
+    except (*DAMAGED, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: not a readable .npz file ({one_line(error)})") from None
+    return arrays
 
 
 def _empty_array(path: Path) -> np.ndarray | None:

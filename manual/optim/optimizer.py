@@ -109,6 +109,8 @@ class Flat:
     def set_state(self, i: int, state: Mapping[str, Any], scalars: Iterable[str]) -> None:
         """Take over a saved state of parameter i; `scalars` names what is a number in it."""
         numbers = {name: float(state[name]) for name in scalars if name in state}
+        if "step" in numbers:
+            numbers["step"] = int(numbers["step"])  # counted on; a power of it may differ by a bit
         begun = state.keys() - numbers.keys()
         for name in begun:
             self.split(self.array(name), i)[...] = state[name]

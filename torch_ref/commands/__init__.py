@@ -1,8 +1,9 @@
 """The command `backprop`, one file a command. Nobody else imports these.
 
 options     options that several commands have, and what their values may be
-settings    what `train` was given becomes an experiment's settings
 inputs      what --against, --args, --input and --loss name
+networks    what `train FILE.py:NAME` names
+settings    what `train` was given becomes an experiment and its settings
 step_rules  `check` of a step rule or a schedule: what its options mean there
 list        name the experiments
 train       train one of them

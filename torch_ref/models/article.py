@@ -28,6 +28,7 @@ class ArticleNetwork(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.hidden_features, self.activation, self.biases = hidden_features, activation, biases
 
         def layer(in_features: int, out_features: int) -> nn.Sequential:
             bias = biases != "shared"

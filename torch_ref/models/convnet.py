@@ -21,6 +21,8 @@ class ConvNet(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.channels, self.size, self.classes = tuple(channels), size, classes
+        self.activation = activation
         layers: list[nn.Module] = []
         for before, after in pairwise(channels):
             layers.append(nn.Conv2d(before, after, 3, padding=1, dtype=dtype))
@@ -38,6 +40,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, dtype: torch.dtype | None = None) -> None:
         super().__init__()
+        self.channels = channels
 
         def convolution() -> nn.Conv2d:
             return nn.Conv2d(channels, channels, 3, padding=1, bias=False, dtype=dtype)
@@ -66,6 +69,12 @@ class ResNet(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.in_channels, self.width, self.blocks, self.classes = (
+            in_channels,
+            width,
+            blocks,
+            classes,
+        )
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, width, 3, padding=1, bias=False, dtype=dtype),
             nn.BatchNorm2d(width, dtype=dtype),

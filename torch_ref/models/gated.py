@@ -11,6 +11,7 @@ class SwiGLU(nn.Module):
         self, hidden_size: int, intermediate_size: int, dtype: torch.dtype | None = None
     ) -> None:
         super().__init__()
+        self.hidden_size, self.intermediate_size = hidden_size, intermediate_size
         self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=False, dtype=dtype)
         self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False, dtype=dtype)
         self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False, dtype=dtype)

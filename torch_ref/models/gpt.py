@@ -66,6 +66,8 @@ class GPT(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.vocab_size, self.block_size = vocab_size, block_size
+        self.n_layer, self.n_head, self.n_embd = n_layer, n_head, n_embd
         wte = nn.Embedding(vocab_size, n_embd, dtype=dtype)
         self.transformer = nn.ModuleDict(
             {

@@ -81,6 +81,12 @@ class Llama(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.vocab_size, self.hidden_size = vocab_size, hidden_size
+        self.intermediate_size, self.num_hidden_layers = intermediate_size, num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.num_key_value_heads = num_key_value_heads
+        self.max_position_embeddings = max_position_embeddings
+        self.rope_theta, self.rms_norm_eps = rope_theta, rms_norm_eps
         heads = (num_attention_heads, num_key_value_heads, rope_theta, rms_norm_eps)
         blocks = (
             LlamaBlock(hidden_size, intermediate_size, *heads, dtype)

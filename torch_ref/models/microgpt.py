@@ -43,6 +43,8 @@ class MicroGPT(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.vocab_size, self.block_size = vocab_size, block_size
+        self.n_layer, self.n_head, self.n_embd = n_layer, n_head, n_embd
         self.wte = nn.Embedding(vocab_size, n_embd, dtype=dtype)
         self.wpe = nn.Embedding(block_size, n_embd, dtype=dtype)
         self.norm = nn.RMSNorm(n_embd, EPS, elementwise_affine=False)

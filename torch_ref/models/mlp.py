@@ -31,6 +31,7 @@ class MLP(nn.Module):
         self, sizes: Sequence[int], activation: str = "ReLU", dtype: torch.dtype | None = None
     ) -> None:
         super().__init__()
+        self.sizes, self.activation = tuple(sizes), activation
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after, dtype=dtype), make_activation(activation, dtype)]

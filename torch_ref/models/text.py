@@ -16,6 +16,8 @@ class TextLSTM(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.vocab_size, self.embedding_dim = vocab_size, embedding_dim
+        self.hidden_size, self.num_layers = hidden_size, num_layers
         self.embedding = nn.Embedding(vocab_size, embedding_dim, dtype=dtype)
         self.lstm = nn.LSTM(embedding_dim, hidden_size, num_layers, batch_first=True, dtype=dtype)
         self.head = nn.Linear(hidden_size, vocab_size, dtype=dtype)

@@ -41,17 +41,23 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        return not self.problem and (self.distance <= self.tolerance or bool(self.excuse))
+        close = self.distance <= self.tolerance and self.distance < math.inf
+        return not self.problem and (close or bool(self.excuse))
 
     @property
     def share(self) -> float:
         """The distance as a share of what is allowed."""
-        return self.distance / self.tolerance
+        return self.distance / self.tolerance if self.distance < math.inf else math.inf
 
     @property
     def relative(self) -> float:
         """The distance as a plain ratio."""
-        return self.distance * EPS[self.dtype]
+        return self.distance * self.eps
+
+    @property
+    def eps(self) -> float:
+        """Of the dtype."""
+        return EPS[self.dtype]
 
     @property
     def verdict(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,10 +10,11 @@ import numpy as np
 from manual import Module, Optimizer
 
 from .data import Data
+from .scores import ACCURACY, Score
 from .settings import OPTIMIZERS, SCHEDULES, SettingError, Settings
 
 if TYPE_CHECKING:
-    from .lockstep import Lockstep, Rule
+    from .lockstep import Lockstep, Rule, Step
 
 
 @dataclass
@@ -41,12 +43,33 @@ class Run:
 
     Attributes:
         pair: both sides.
+        path: where it is written.
         seen: what the experiment's `observe` keeps.
+        parted: the first step at which they parted by more than rounding explains.
     """
 
     problem: Problem
     pair: "Lockstep"
+    path: Path
     seen: dict[Any, Any] = field(default_factory=dict)
+    parted: "Step | None" = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether by hand and autograd agreed at every step."""
+        return self.parted is None
+
+    def scores(self) -> tuple[float, float]:
+        """How good both sides' answers are: on what was held out, or else on all samples."""
+        data = self.problem.data
+        x, t = data.held_out or (data.x, data.t)
+        mine, theirs = self.pair.outputs(x)
+        score = self.problem.experiment.score
+        return score.of(mine, t), score.of(theirs, t)
+
+    def pictures(self) -> dict[str, Any]:
+        """The experiment's figures, of matplotlib, by their titles."""
+        return dict(self.problem.experiment.pictures(self))
 
 
 class Experiment:
@@ -58,15 +81,32 @@ class Experiment:
         level: how far along the way from the article's example it is; lists are in this order.
         summary: in a line.
         defaults: its settings, where nothing else is asked for.
+        score: how good the answers are.
+        has_command: whether there is a command that does it again.
     """
 
     level: int
     summary: str
     defaults: Settings
+    score: Score = ACCURACY
+    has_command: bool = True
 
     @property
     def name(self) -> str:
         return self.defaults.experiment
+
+    @property
+    def run_name(self) -> str:
+        """What its runs are called."""
+        return self.name
+
+    def resolve(self, settings: Any) -> Any:
+        """The settings, checked, and what follows from others, or from data, filled in.
+
+        Raises:
+            InputError: one has no meaning.
+        """
+        return settings.resolve()
 
     def make(self, settings: Any, generator: np.random.Generator) -> tuple[Module, Module, Data]:
         """Network, loss and data, by hand."""

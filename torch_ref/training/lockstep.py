@@ -1,5 +1,6 @@
 """Train a by-hand network and its twin side by side on the same batches, and measure every step."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,12 +80,55 @@ SIMULTANEOUS = Rule(step_by_hand, step_by_autograd)  # gradient descent
 
 @dataclass(frozen=True)
 class Step:
-    """What one step gave: the number of steps taken so far, both losses, and the comparison."""
+    """What one step gave: the number of steps taken so far, both losses, and the comparison.
+
+    Attributes:
+        diverged: which numbers on both sides are infinite, or none, if any are.
+    """
 
     number: int
     loss: float
     torch_loss: float
     report: Report
+    diverged: str = ""
+
+
+def run_off(mine: Quantities, theirs: Quantities) -> str:
+    """On each side the first tensor of a step with a number that is not finite, in words.
+
+    Nothing, unless it is so on both sides, or on one while the other is as good as there: so large
+    that its square is infinite. Where one side alone has no numbers any more, the two disagree.
+    """
+    first = [first_not_finite(quantities) for quantities in (mine, theirs)]
+    if not any(first):
+        return ""
+    if not all(first):
+        finite = theirs if first[0] else mine
+        if not any(as_good_as_infinite(to_numpy(values)) for values in finite.values()):
+            return ""
+    both = zip(("by hand", "by autograd"), first, strict=True)
+    return ", ".join(f"{what or 'nothing yet'} {side}" for side, what in both)
+
+
+def first_not_finite(quantities: Quantities) -> str:
+    """In the order of a step: the loss, the gradients from the last back, weights and moments.
+
+    An output may be infinite, such as the score of what is masked.
+    """
+    gradients = [key for key in quantities if key[0] == "gradient"]
+    updated = [key for key in quantities if key[0] in ("weight", "state")]
+    for kind, name in [("output", "loss"), *gradients[::-1], *updated]:
+        values = np.asarray(to_numpy(quantities[kind, name]))
+        finite = np.isfinite(values)
+        if not finite.all():
+            tensor = name if kind == "output" else f"{kind} {name}"
+            return f"{tensor} is {values[~finite].flat[0]}"
+    return ""
+
+
+def as_good_as_infinite(values: Any) -> bool:
+    values = np.asarray(values)
+    return bool(values.size) and float(np.abs(values).max()) > math.sqrt(np.finfo(values.dtype).max)
 
 
 class Lockstep:
@@ -162,7 +206,8 @@ class Lockstep:
             key = row.kind, row.name
             if key not in self.furthest or row.share > self.furthest[key][0].share:
                 self.furthest[key] = row, self.steps
-        return Step(self.steps, float(mine.loss), float(theirs.loss), report)
+        diverged = run_off(mine.quantities | state, theirs.quantities | twin_state)
+        return Step(self.steps, float(mine.loss), float(theirs.loss), report, diverged)
 
     def follow_with_shadows(self, mine: Outcome, x: Array, t: Array) -> Allowed:
         """Let the shadows take the step: how far all rounding so far may have parted the sides."""
@@ -202,19 +247,26 @@ class Lockstep:
 
     def evaluate(self, x: Array, t: Array) -> tuple[Any, Any, float, float]:
         """Outputs and losses of both sides on (x, t), in eval mode, nothing learnt from it."""
+        output, twin_output = self.outputs(x)
+        with no_grad(), torch.no_grad():
+            loss = self.loss(output, t)
+            twin_loss = self.twin_loss(to_torch(twin_output), to_torch(t))
+        return output, twin_output, float(loss), float(twin_loss)
+
+    def outputs(self, x: Array) -> tuple[Array, Array]:
+        """What both sides make of x, in eval mode; nothing is learnt from it."""
         with no_grad(), torch.no_grad(), self.in_eval_mode():
-            output, twin_output = self.network(x), self.twin(to_torch(x))
-            loss, twin_loss = self.loss(output, t), self.twin_loss(twin_output, to_torch(t))
-        return output, to_numpy(twin_output), float(loss), float(twin_loss)
+            return self.network(x), to_numpy(self.twin(to_torch(x)))
 
     @contextmanager
     def in_eval_mode(self) -> Iterator[None]:
         """Within the block neither side trains."""
-        training = self.network.training
+        parts: list[Any] = [*self.network.modules(), *self.twin.modules()]
+        training = [part.training for part in parts]
         self.network.eval()
         self.twin.eval()
         try:
             yield
         finally:
-            self.network.train(training)
-            self.twin.train(training)
+            for part, trains in zip(parts, training, strict=True):
+                part.training = trains

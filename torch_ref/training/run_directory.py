@@ -46,6 +46,12 @@ def command(logdir: Path) -> str:
     return f"{beside_python('backprop')} board{where}"
 
 
+def resuming(logdir: Path, name: str) -> str:
+    """The command that goes on with a run that was interrupted."""
+    where = "" if logdir == Path("runs") else f" --logdir {logdir}"
+    return f"{beside_python('backprop')} train --resume {name}{where}"
+
+
 def link(name: str) -> str:
     """The address of a run in the dashboard: no smoothing, loss and parity pinned to the top."""
     run = f"defaultExperimentId/{name}/parity"

@@ -1,8 +1,9 @@
 """One experiment from its settings to what it shows: trained on both sides, logged, summed up."""
 
-import math
-from dataclasses import asdict
+import shlex
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -11,30 +12,69 @@ from tqdm import tqdm
 from manual.arrays import Array
 
 from ..parity.distance import table
+from ..safe_files import InputError
 from ..twin import to_torch
-from .dashboard import Dashboard, log10
+from .checkpoints import checkpoints_of, load_checkpoint, save_checkpoint
+from .dashboard import Dashboard, in_table, log10
 from .experiment import Problem, Run
+from .interruption import Interruption
 from .lockstep import SIMULTANEOUS, Lockstep, Step
-from .run_directory import beside_python, command, link, reserve
-from .settings import SettingError
+from .report import FILE as REPORT
+from .report import write_report
+from .run_directory import beside_python, command, link, reserve, resuming
+from .settings import DivergenceError, InterruptedRunError
+from .state import restore, state_of
 from .weights import FILE, save_weights
 
 HELD_OUT_CHECKS = 50  # times in a run that the held-out samples are looked at
 
 
-def train(problem: Problem, logdir: Path, name: str | None) -> bool:
-    """Train both sides, log them, print what came out, and say whether they agreed throughout.
+@dataclass(frozen=True)
+class Saving:
+    """When a run leaves checkpoints, beside the one where it is interrupted.
 
+    Attributes:
+        every: so many steps; 0 never.
+        keep: so many of the newest.
+    """
+
+    every: int = 0
+    keep: int = 1
+
+
+def train(
+    problem: Problem,
+    logdir: Path,
+    name: str | None,
+    csv: bool = False,
+    saving: Saving = Saving(),
+    going_on: bool = False,
+) -> Run:
+    """Train both sides, log them, print what came out.
+
+    Args:
+        name: of the run; None takes the experiment's, numbered if it is taken.
+        csv: write curves and distances in CSV too, beside the event files.
+        going_on: from the newest checkpoint of the run of that name, as if it had never stopped.
     Raises:
-        SettingError: the run's directory cannot be made, or the loss ran off to infinity.
+        InputError: the run's directory cannot be made, or there is nothing to go on from.
+        DivergenceError: a number on both sides is none any more; what was logged so far is kept.
+        InterruptedRunError: by a signal, after a step; there is a checkpoint of it.
     """
     experiment, settings = problem.experiment, problem.settings
-    path = reserve(logdir, name, settings.experiment)
-    print(f"{settings.experiment}: {experiment.summary}")
-    print(f"{beside_python('backprop')} train {settings.experiment} {settings.options()}")
+    saved = None
+    if going_on:
+        path = logdir / (name or "")
+        saved = newest_state(path)
+    else:
+        path = reserve(logdir, name, experiment.run_name)
+    start = saved["step"] if saved else 0
+    print(f"{experiment.name}: {experiment.summary}")
+    if experiment.has_command:
+        words = shlex.quote(experiment.name), settings.options()
+        print(beside_python("backprop"), "train", *words)
     pair = lockstep_of(problem)
-    run = Run(problem, pair)
-    parted: Step | None = None
+    run = Run(problem, pair, path)
     held_every = max(1, settings.steps // HELD_OUT_CHECKS)
     data, held_out = problem.data, problem.data.held_out
     batches = data.batches(settings.batch_size, problem.generator)
@@ -42,31 +82,66 @@ def train(problem: Problem, logdir: Path, name: str | None) -> bool:
     # One thread: in one process NumPy's and PyTorch's thread pools would wait for each other.
     with (
         threadpool_limits(1),
-        np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is caught below
-        Dashboard(path, asdict(settings), settings.steps) as dashboard,
+        np.errstate(over="ignore", invalid="ignore"),  # what is not finite is caught below
+        Interruption() as interruption,
+        Dashboard(path, asdict(settings), settings.steps, csv, start) as dashboard,
     ):
-        experiment.observe(run, 0)
-        for n in tqdm(range(settings.steps), disable=None, leave=False, unit="step"):
+        if saved:
+            for _ in range(start):  # the batches that were taken
+                next(batches)
+            restore(saved, run, dashboard)
+            print(f"going on after step {start:,} of {settings.steps:,}")
+        else:
+            experiment.observe(run, 0)
+        left = range(start, settings.steps)
+        for n in tqdm(left, disable=None, leave=False, unit="step"):
             dashboard.keep_weights(pair, n + 1)
             step = pair.step(*next(batches))
-            if not (math.isfinite(step.loss) or math.isfinite(step.torch_loss)):
-                raise SettingError(
-                    f"--lr {settings.lr}: the loss is {step.loss} by hand and {step.torch_loss} by "
-                    f"autograd after {step.number} steps (logs: {path})"
+            if step.diverged and run.parted:  # it did so because they had parted
+                break
+            if step.diverged:
+                last = next((f"; {file} is from before" for file in checkpoints_of(path)), "")
+                raise DivergenceError(
+                    f"diverged at step {step.number:,}: {step.diverged}; a smaller learning rate "
+                    f"than {settings.lr:g} may help (logs: {path}){last}"
                 )
             dashboard.log(step, pair)
-            if parted is None and not step.report.agrees:
-                parted = step
+            if run.parted is None and not step.report.agrees:
+                run.parted = step
             if held_out and step.number % held_every == 0:
                 output, twin_output, loss, twin_loss = pair.evaluate(*held_out)
-                right, twin_right = (accuracy(o, held_out[1]) for o in (output, twin_output))
+                score, twin_score = (
+                    experiment.score.of(o, held_out[1]) for o in (output, twin_output)
+                )
                 dashboard.log_both("Loss/val", loss, twin_loss, step.number)
-                dashboard.log_both("Accuracy/val", right, twin_right, step.number)
+                dashboard.log_both(experiment.score.tag, score, twin_score, step.number)
             experiment.observe(run, step.number)
-        for tag, figure in experiment.pictures(run):
+            if interruption.asked and step.number < settings.steps:
+                dashboard.flush()
+                save_checkpoint(path, step.number, state_of(run, dashboard), saving.keep)
+                raise InterruptedRunError(
+                    f"interrupted after step {step.number:,} of {settings.steps:,}; go on with\n"
+                    f"  {resuming(logdir, path.name)}",
+                    interruption.asked,
+                )
+            if saving.every and step.number % saving.every == 0:
+                dashboard.flush()
+                save_checkpoint(path, step.number, state_of(run, dashboard), saving.keep)
+        for tag, figure in run.pictures().items():
             dashboard.log_picture(tag, figure, step.number)
         save_weights(path / FILE, pair.network, experiment.notes(problem))
-        dashboard.finish(pair, step, to_torch(data.x[:1]), final_metrics(pair, problem, step))
+        metrics = final_metrics(run, step)
+        dashboard.finish(pair, step, to_torch(data.x[:1]), metrics)
+        write_report(
+            path,
+            experiment.summary,
+            in_table(asdict(settings)),
+            (run.agrees, verdict(run)),
+            metrics,
+            dashboard.curves(),
+            dashboard.pictures,
+            str(step.report),
+        )
 
     if headline := experiment.headline(run):
         print(f"\n{headline}")
@@ -75,30 +150,45 @@ def train(problem: Problem, logdir: Path, name: str | None) -> bool:
     if results := experiment.results(run):
         print(f"{results}\n")
     if held_out:
-        print_held_out(pair, *held_out)
+        print_held_out(run, *held_out)
     if pair.rejoined:
         print(
             "Training itself magnified rounding until half of all digits were gone, and the two\n"
             f"were brought together again, {pair.rejoined:,} times in {step.number:,} steps.\n"
         )
-    if parted is None:
-        print("By hand and autograd agree at every step.")
-    else:
-        print_parted(parted)
+    print(verdict(run))
     print(f"\nLogs in {path}; to look at them:\n  {command(logdir)}\n  {link(path.name)}")
-    return parted is None
+    print(f"or without TensorBoard:\n  {path / REPORT}")
+    return run
 
 
-def final_metrics(pair: Lockstep, problem: Problem, step: Step) -> dict[str, float]:
-    """The final metrics, under the same names for every experiment."""
-    metrics = {"final/loss by hand": step.loss, "final/loss by autograd": step.torch_loss}
-    worst = max(row.relative for row, _ in pair.furthest.values())
-    metrics["final/largest distance, log10"] = log10(worst)
-    output, _, _, _ = pair.evaluate(*(problem.data.held_out or (problem.data.x, problem.data.t)))
-    t = (problem.data.held_out or (problem.data.x, problem.data.t))[1]
-    right = accuracy(output, t) if t.ndim == 1 else float((np.round(output) == np.round(t)).mean())
-    metrics["final/right"] = right
-    return metrics
+def newest_state(path: Path) -> dict[str, Any]:
+    """What a run goes on from.
+
+    Raises:
+        InputError: it has left no checkpoint, or has come to its end.
+    """
+    if (path / FILE).is_file():
+        raise InputError(f"{path}: the run has come to its end: there is nothing to go on with")
+    file = next(checkpoints_of(path), None)
+    if file is None:
+        raise InputError(
+            f"{path}: there is no checkpoint: a run leaves one where it is interrupted, or with "
+            "--checkpoint-every"
+        )
+    state: dict[str, Any] = load_checkpoint(file)
+    return state
+
+
+def final_metrics(run: Run, step: Step) -> dict[str, float]:
+    """The final metrics, under the same names for every experiment with the same score."""
+    worst = max(row.relative for row, _ in run.pair.furthest.values())
+    return {
+        "final/loss by hand": step.loss,
+        "final/loss by autograd": step.torch_loss,
+        "final/largest distance, log10": log10(worst),
+        f"final/{run.problem.experiment.score.metric}": run.scores()[0],
+    }
 
 
 def lockstep_of(problem: Problem) -> Lockstep:
@@ -111,11 +201,6 @@ def lockstep_of(problem: Problem) -> Lockstep:
         problem.schedule,
         problem.experiment.rule(problem.settings) or SIMULTANEOUS,
     )
-
-
-def accuracy(output: Array, t: Array) -> float:
-    counts = t >= 0  # what is below is no class, and does not count
-    return float((output.argmax(axis=1) == t)[counts].mean())
 
 
 def print_furthest(pair: Lockstep) -> None:
@@ -140,20 +225,21 @@ def print_furthest(pair: Lockstep) -> None:
     print()
 
 
-def print_held_out(pair: Lockstep, x: Array, t: Array) -> None:
-    """How well both sides read samples they were not trained on."""
-    output, twin_output, *_ = pair.evaluate(x, t)
-    same = int((output.argmax(axis=1) == twin_output.argmax(axis=1))[t >= 0].sum())
-    print(
-        f"Held-out accuracy: {accuracy(output, t):.2%} by hand, {accuracy(twin_output, t):.2%} by "
-        f"autograd; the same prediction for {same} of {int((t >= 0).sum())}\n"
-    )
+def print_held_out(run: Run, x: Array, t: Array) -> None:
+    """How well both sides do on samples they were not trained on."""
+    score = run.problem.experiment.score
+    mine, theirs = (format(value, score.written) for value in run.scores())
+    same, of = score.same(*run.pair.outputs(x), t) if score.same else (0, 0)
+    predictions = f"; the same prediction for {same} of {of}" if of else ""
+    print(f"Held-out {score.name}: {mine} by hand, {theirs} by autograd{predictions}\n")
 
 
-def print_parted(parted: Step) -> None:
-    """Where the two sides first parted by more than rounding explains."""
-    row = parted.report.worst
-    print(
-        f"By hand and autograd DISAGREE, first at step {parted.number:,}: {row.kind} {row.name} "
-        f"({row.problem or f'{row.distance:.2g} eps, allowed {row.tolerance:.2g}'})"
+def verdict(run: Run) -> str:
+    """Whether the two sides agreed; if not, where they parted by more than rounding explains."""
+    if run.parted is None:
+        return "By hand and autograd agree at every step."
+    row = run.parted.report.worst
+    return (
+        f"By hand and autograd DISAGREE, first at step {run.parted.number:,}: {row.kind} "
+        f"{row.name} ({row.problem or f'{row.distance:.2g} eps, allowed {row.tolerance:.2g}'})"
     )

@@ -4,7 +4,8 @@ Nothing here imports PyTorch, so that the command line can name, explain and che
 """
 
 import math
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -83,6 +84,22 @@ class SettingError(InputError):
     """A setting that an experiment cannot be run with."""
 
 
+class InterruptedRunError(Exception):
+    """A run that was asked to end, and did so after a step; it can be gone on from.
+
+    Args:
+        signal: the number of the signal.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
+class DivergenceError(ArithmeticError):
+    """A run whose numbers became infinite, or none; the message is one line."""
+
+
 def choice(*values: str) -> Any:
     """A field of an experiment's own settings: one of these, the first by default."""
     metadata = {"type": str, "help": ", ".join(values), "choices": values}
@@ -124,9 +141,14 @@ class Settings:
         """The settings as they are written on the command line."""
         options = []
         for name, value in asdict(self).items():
-            if name != "experiment" and value is not None:
-                shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-                options.append(f"--{name.replace('_', '-')} {shown}")
+            option = name.replace("_", "-")
+            if name == "experiment" or value in (None, (), ""):
+                continue
+            if isinstance(value, bool):
+                options.append(f"--{option}" if value else f"--no-{option}")
+            else:
+                shown = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                options.append(f"--{option} {shlex.quote(shown)}")
         return " ".join(options)
 
     def require(self, name: str, holds: bool, wish: str) -> None:
@@ -134,6 +156,18 @@ class Settings:
         if not holds:
             option, value = name.replace("_", "-"), getattr(self, name)
             raise SettingError(f"--{option} {value}: expected {wish}")
+
+    def require_known(self, name: str, values: Collection[Any]) -> None:
+        """Raise SettingError, naming the values, unless the setting is one of them."""
+        names = ", ".join(filter(None, values))
+        self.require(name, getattr(self, name) in values, f"one of {names}")
+
+    def check_network(self) -> None:
+        """Raise SettingError for hidden layers that cannot be."""
+        if not self.hidden or min(self.hidden) < 1:
+            widths = ",".join(map(str, self.hidden))
+            raise SettingError(f"--hidden {widths}: expected widths of at least 1, as in 128,64")
+        self.require_known("activation", tuple(ACTIVATION_NAMES))
 
     def require_one_width(self, of: str, example: str) -> None:
         """Raise SettingError unless all hidden widths, of these things, are the same."""
@@ -153,18 +187,14 @@ class Settings:
         require("batch_size", self.batch_size >= 1, "at least 1")
         require("seed", self.seed >= 0, "0 or more")
         require("dtype", self.dtype in ("float32", "float64"), "float32 or float64")
-        if not self.hidden or min(self.hidden) < 1:
-            widths = ",".join(map(str, self.hidden))
-            raise SettingError(f"--hidden {widths}: expected widths of at least 1, as in 128,64")
+        self.check_network()
         known: dict[str, tuple[Any, ...]] = {
             "optimizer": (*OPTIMIZERS,),
-            "activation": (*ACTIVATION_NAMES,),
             "schedule": (*SCHEDULES, None),
             "compare": (*COMPARISONS, None),
             **self.choices(),
         }
         for name, values in known.items():
-            names = ", ".join(filter(None, values))
-            require(name, getattr(self, name) in values, f"one of {names}")
+            self.require_known(name, values)
         compare = self.compare or ("steps" if self.dtype == "float32" else "trajectory")
         return replace(self, compare=compare)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from manual import MLP, MSELoss, no_grad
-from manual.arrays import Array, float_dtype
+from manual import MLP, MSELoss
+from manual.arrays import float_dtype
 
 from ..data import Data
 from ..experiment import Experiment, Run
@@ -33,17 +33,10 @@ class Xor(Experiment):
         return network, MSELoss(), Data(x, np.array([[0], [1], [1], [0]], dtype))
 
     def pictures(self, run: Run) -> Iterator[tuple[str, Any]]:
-        import torch
-
-        from ...twin import to_torch
         from ..pictures import boundary
 
-        def both_outputs(points: Array) -> tuple[Any, Any]:
-            with no_grad(), torch.no_grad():
-                return run.pair.network(points), run.pair.twin(to_torch(points)).numpy()
-
         data = run.problem.data
-        yield "Decision boundary", boundary(both_outputs, data.x, data.t)
+        yield "Decision boundary", boundary(run.pair.outputs, data.x, data.t)
 
     def results(self, run: Run) -> str:
         """All four points, and what is out of reach without a nonlinearity."""
