@@ -264,7 +264,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 LINEAR = "--against torch.nn.Linear --args 3 4"
 WORDS = {
     "nonsense": "invalid choice: 'nonsense'",
-    "train": "required: EXPERIMENT",
+    "train": "expected an experiment, data of your own, or --resume RUN",
     "train xor --compare both": "--compare both: expected one of trajectory, steps",
     "train xor --biases fixed": "--biases fixed: only worked-example has a choice of biases",
     "train worked-example --biases none": "--biases none: expected one of fixed, trained, shared",
