@@ -231,6 +231,41 @@ def test_a_hostile_index_is_refused(
     assert err.count("\n") == 1
 
 
+def test_names_that_a_file_cannot_keep_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two capitals, a blank and a stroke: each quantity has its own numbers."""
+    code = "import torch\n\n\nclass Both(torch.nn.Module):\n    def __init__(self):\n"
+    code += "        super().__init__()\n"
+    for name in ("W", "w", "input_0"):
+        code += f"        self.{name} = torch.nn.Parameter(torch.empty(3))\n"
+    code += (
+        "\n    def forward(self, x):\n        return x * self.W + x**2 * self.w + self.input_0\n"
+    )
+    (tmp_path / "both.py").write_text(code)
+    reference, out = f"{tmp_path / 'both.py'}:Both", tmp_path / "bundle"
+    words = ["bundle", reference, "--input", "2,3", "--steps", "1", "--out", str(out)]
+    assert run(capsys, *words)[0] == 0
+    index = json.loads((out / "index.json").read_text())
+    groups = ("inputs", "parameters", "upstream", "outputs", "gradients")
+    files = [entry["file"] for group in groups for entry in index[group].values()]
+    files += [entry["file"] for entry in index["trajectory"][0].values()]
+    assert len({file.lower() for file in files}) == len(files) == len(list(out.glob("*.npy")))
+    drawn = [np.load(out / entry["file"]) for entry in index["parameters"].values()]
+    assert len({array.tobytes() for array in drawn}) == 3
+    assert run(capsys, "check", str(out), "--against", reference)[0] == 0
+
+
+def test_an_index_that_leads_out_of_the_bundle(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.move(bundle / "index.json", tmp_path / "elsewhere.json")
+    (bundle / "index.json").symlink_to(tmp_path / "elsewhere.json")
+    code, out, err = run(capsys, "check", str(bundle), *LINEAR)
+    assert (code, out) == (2, "")
+    assert "leads out of the bundle" in err
+
+
 def test_other_byte_orders_are_taken(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change(bundle, "gradients", "bias", lambda g: g.astype(">f8"))
     change(bundle, "inputs", "0", lambda x: x.astype(">f8"))

@@ -10,6 +10,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -143,10 +144,18 @@ def write(
 
 
 def write_arrays(directory: Path, group: str, arrays: Arrays) -> dict[str, Any]:
-    """Write these arrays, and return their entry of the index."""
+    """Write these arrays, and return their entry of the index.
+
+    Each has a file of its own, also where two names differ only in what a file's name cannot keep
+    apart: `W` and `w`, `input 0` and `input_0`.
+    """
     entry = {}
+    taken = {file.name.lower() for file in directory.iterdir()}
     for name, array in arrays.items():
-        file = f"{group}_{name}".replace(" ", "_").replace("/", "_") + ".npy"
+        plain = f"{group}_{name}".replace(" ", "_").replace("/", "_")
+        names = (f"{plain}-{n}.npy" if n > 1 else f"{plain}.npy" for n in count(1))
+        file = next(file for file in names if file.lower() not in taken)
+        taken.add(file.lower())
         np.save(directory / file, array, allow_pickle=False)
         entry[name] = {"file": file, "shape": list(array.shape), "dtype": str(array.dtype)}
     return entry
@@ -165,6 +174,8 @@ class Bundle:
         path = directory / "index.json"
         if not path.exists():
             raise CandidateError(f"{directory}: no bundle, there is no index.json")
+        if not path.resolve().is_relative_to(directory.resolve()):
+            raise CandidateError(f"{path}: leads out of the bundle")
         index = read_json(path)
         if not isinstance(index, dict) or index.get("format") != FORMAT:
             raise CandidateError(f"{path}: expected the format {FORMAT!r}")
