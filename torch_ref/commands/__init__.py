@@ -3,6 +3,7 @@
 options     options that several commands have, and what their values may be
 settings    what `train` was given becomes an experiment's settings
 inputs      what --against, --args, --input and --loss name
+theirs      someone's class made into an object, whatever its constructor takes
 step_rules  `check` of a step rule or a schedule: what its options mean there
 list        name the experiments
 train       train one of them

@@ -85,16 +85,35 @@ def report_on_own_forward(arguments: argparse.Namespace) -> "Checked":
     """Code against its own forward pass."""
     from ..checking.own import check_own
     from ..safe_files import InputError
-    from . import inputs
+    from . import inputs, theirs
 
-    for option in ("loss", "map", "extra"):
+    for option in ("loss", "map"):
         if getattr(arguments, option):
             raise InputError(f"--{option} is for a check with --against")
-    mine = inputs.find(arguments.mine)
     words = arguments.args if arguments.mine_args is None else arguments.mine_args
-    mine = mine if isinstance(mine, tuple) else inputs.construct(mine, words)
-    drawn = inputs.inputs_of(arguments)
-    return check_own(mine, *drawn, lr=arguments.lr, steps=arguments.steps, seed=arguments.seed)
+    found = inputs.find(arguments.mine)
+    positional, named = inputs.handed_in(arguments)
+    positional += extra_of(arguments)
+    if arguments.dtype == "float32" and not theirs.is_torch(found):
+        raise InputError("--dtype float32: by itself NumPy code is run in float64; name --against")
+    if not isinstance(found, type):
+        options = inputs.constructor_arguments(words)
+        positional, named = [*positional, *options[0]], named | options[1]
+
+    def report(mine: Any) -> "Checked":
+        options = {"lr": arguments.lr, "steps": arguments.steps, "seed": arguments.seed}
+        return check_own(mine, *positional, named=named, **options)
+
+    return theirs.first_that_runs(report, found, words)
+
+
+def extra_of(arguments: argparse.Namespace) -> list[Any]:
+    from ..safe_files import InputError
+
+    try:
+        return [json.loads(value) for value in arguments.extra]
+    except ValueError:
+        raise InputError(f"--extra {' '.join(arguments.extra)}: expected JSON") from None
 
 
 def report_on_code(arguments: argparse.Namespace) -> "Checked":
@@ -119,16 +138,12 @@ def report_on_code(arguments: argparse.Namespace) -> "Checked":
         if not equals:
             raise InputError(f"--map {word}: expected NAME=LAYOUT, as in weight=W.T")
         layouts[name] = layout
-    try:
-        extra = [json.loads(value) for value in arguments.extra]
-    except ValueError:
-        raise InputError(f"--extra {' '.join(arguments.extra)}: expected JSON") from None
     return check_both(
         mine,
         reference,
         *drawn,
         layouts=layouts,
-        extra=extra,
+        extra=extra_of(arguments),
         loss=loss,
         lr=arguments.lr,
         steps=arguments.steps,

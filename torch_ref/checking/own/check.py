@@ -23,6 +23,7 @@ from ..layouts import CandidateError
 from ..reference import autograd, is_array, is_floating, parameters_of, random_like
 from ..report import Checked
 from .arrays import UntraceableError, cuts
+from .conventions import conventions, divided_by_samples, note_missing, unjudged
 from .differences import (
     TOLD,
     Slopes,
@@ -30,7 +31,9 @@ from .differences import (
     in_double,
     unfit,
 )
-from .programs import Program, program_of
+from .losses import WithLoss, slopes_beside, squares, usual, with_this_slope
+from .programs import Program
+from .readings import readings_of
 from .sides import OwnCandidate, OwnForward
 from .state import at
 from .study import Study, number, study
@@ -42,27 +45,55 @@ KINKS = 100  # wrong elements of a gradient that are looked at for a kink
 
 
 def check_own(
-    mine: Any, *inputs: Any, lr: float | None = None, steps: int = 0, seed: int = 0
+    mine: Any,
+    *inputs: Any,
+    named: Mapping[str, Any] | None = None,
+    lr: float | None = None,
+    steps: int = 0,
+    seed: int = 0,
 ) -> Checked:
     """Check someone's backward pass against their own forward pass.
 
     Args:
-        mine: an object with `forward` and `backward`; a pair of functions; a function that returns
-            a loss and its gradients; a `torch.autograd.Function` or an `nn.Module` with such in it.
-        inputs: arrays or tensors, integers where their code takes them; NumPy code is run in
-            float64.
+        mine: an object with `forward` and `backward`; a pair of functions, or three, with a loss
+            between them; a function that returns a loss and its gradients; a class of scalar
+            nodes; a `torch.autograd.Function` or an `nn.Module` with such in it.
+        inputs: arrays or tensors, integers where their code takes them, and dicts and tuples of
+            them; NumPy code is run in float64. What forward does not take is for backward.
+        named: arguments by name; those that name none are put into forward's dict.
         lr: the learning rate, if their backward updates weights.
         steps: compare also the weights after as many steps of gradient descent.
     Raises:
         CandidateError: mine cannot be run, or gives no gradient.
     """
     if isinstance(mine, type) and issubclass(mine, torch.autograd.Function):
-        return check(mine, forward_of(mine), *inputs, lr=lr, steps=steps, seed=seed)
+        given = (*inputs, *(named or {}).values())
+        return check(mine, forward_of(mine), *given, lr=lr, steps=steps, seed=seed)
     if isinstance(mine, torch.nn.Module):
         return check(Own(mine), ByAutograd(mine), *inputs, lr=lr, steps=steps, seed=seed)
-    program = program_of(mine)
-    arrays = in_double([np.asarray(to_numpy(x)) if is_array(x) else x for x in inputs])
-    known = study(program, arrays, 0.1 if lr is None else lr)
+    first: Checked | None = None
+    refusal: CandidateError | None = None
+    for program in readings_of(mine, inputs, named):
+        try:
+            checked = check_program(program, lr, steps, seed)
+        except CandidateError as error:
+            refusal = refusal or error
+            continue
+        if checked.agrees:
+            return checked
+        first = first or checked
+    if first is None:
+        raise refusal or CandidateError("nothing to check")
+    return first
+
+
+def check_program(program: Program, lr: float | None, steps: int, seed: int) -> Checked:
+    """Check one way to understand someone's code."""
+    arrays = in_double([np.asarray(to_numpy(x)) for x in program.handed.arrays])
+    rate = 0.1 if lr is None else lr
+    if program.handed.more and not isinstance(program, WithLoss):
+        program = with_usual_loss(program, arrays, rate)
+    known = study(program, arrays, rate)
     reached: list[str] | None = None
     try:
         reached = reached_by(known, arrays)
@@ -73,8 +104,66 @@ def check_own(
     else:
         checked = examine(sides, lr, steps, single_precision=False)
         checked.warnings += conventions(known, checked)
-    checked.warnings[:0] = unjudged(known, reached)
+    note_missing(known, reached, checked)
+    missing = [row.name for row in checked.report.rows if row.problem == "missing"]
+    said = [program.meaning, program.handed.legend, *unjudged(known, reached, missing)]
+    checked.warnings[:0] = [words for words in said if words]
     return checked
+
+
+def with_usual_loss(program: Program, inputs: Sequence[Any], lr: float) -> WithLoss:
+    """A network with that usual loss behind it which its backward is of.
+
+    Raises:
+        CandidateError: it is of none.
+    """
+    outputs = outputs_at(program, {}, {}, inputs)
+    target = program.more(inputs)[WithLoss(program, squares, "").target]
+    for slope in slopes_beside(program):
+        found = with_this_slope(slope, outputs[0], target)
+        if found is not None:
+            return WithLoss(
+                program, found[1], f"{found[0]}, the slope of which {slope.__name__} is"
+            )
+    best: tuple[int, WithLoss | None] = (0, None)
+    if np.shape(target) == outputs[0].shape:
+        for words, loss in usual(outputs[0].shape):
+            tried = WithLoss(program, loss, f"{words}, which they fit")
+            fitting = count_fitting(study(tried, inputs, lr), inputs)
+            if fitting > best[0]:
+                best = fitting, tried
+    if best[1] is None:
+        raise CandidateError(
+            f"{program.name}: its backward starts from a target, and of which loss it is cannot "
+            "be told: none of the usual ones fits. Write it beside it, as def loss(output, "
+            "target), or name it between the two: FILE:FORWARD,LOSS,BACKWARD"
+        )
+    return best[1]
+
+
+def count_fitting(known: Study, inputs: Sequence[Any]) -> int:
+    """How many of the gradients are those of the traced forward pass."""
+    values = {n: to_torch(np.asarray(v)).requires_grad_() for n, v in known.values.items()}
+    tensors = [to_torch(x) for x in inputs]
+    leaves = values | {
+        f"input {i}": x.requires_grad_() for i, x in enumerate(tensors) if is_floating(x)
+    }
+    try:
+        (output,) = trace(known.program, known.paths, values, tensors)
+        names = [name for name in known.leaves if name in leaves]
+        found = torch.autograd.grad(output, [leaves[n] for n in names], allow_unused=True)
+    except (UntraceableError, RuntimeError):
+        return 0
+    candidate = OwnCandidate(known)
+    candidate.load(known.values)
+    with np.errstate(all="ignore"):
+        candidate.forward([x.copy() for x in inputs])
+        mine = candidate.backward([np.ones(())])
+    return sum(
+        g is not None and np.allclose(mine[n], g.numpy(), rtol=1e-6, atol=1e-12)
+        for n, g in zip(names, found, strict=True)
+        if mine[n].shape == known.leaves[n].shape and mine[n].any()
+    )
 
 
 def check_both(mine: Any, reference: Any, *inputs: Any, **options: Any) -> Checked:
@@ -92,36 +181,6 @@ def check_both(mine: Any, reference: Any, *inputs: Any, **options: Any) -> Check
         except CandidateError as error:
             checked.warnings.append(f"not checked against its own forward pass: {error}")
     return checked
-
-
-def unjudged(known: Study, reached: Sequence[str] | None) -> list[str]:
-    """What was not judged, and why.
-
-    Args:
-        reached: the arrays that a gradient reaches; None if that is not known.
-    """
-    said = list(known.unfit)
-    names = [n for n in known.unmatched if reached is None or n in reached]
-    names = [name for name in names if not any(f" {name} " in text for text in said)]
-    if names:
-        said.append(f"not judged, for no gradient of it was found: {', '.join(names)}")
-    if known.unused:
-        said.append(f"not judged, for the forward pass does not use it: {', '.join(known.unused)}")
-    return said
-
-
-def conventions(known: Study, checked: Checked) -> list[str]:
-    """What may be meant as it is."""
-    said = []
-    if known.mean:
-        said.append("its backward is that of the mean of its outputs, so this mean is checked")
-    kinds = {verdict.kind for verdict in checked.diagnosis.verdicts}
-    if "mean-for-sum" in kinds and "input 0" not in checked.diagnosis.wrong:
-        said.append(
-            "some courses divide a parameter's gradient by the number of samples, where the loss "
-            "is a mean and what comes in has not been divided: then that is no mistake"
-        )
-    return said
 
 
 def takes_the_mean(sides: "OwnSides", right: Mapping[str, Any]) -> bool:
@@ -225,13 +284,39 @@ class OwnSides(Sides):
             return [g / g.numel() for g in upstream]
         return upstream
 
+    def run(self, inputs: Sequence[Any]) -> Trial:
+        """One pass of both sides; gradients that are divided by convention are not any more."""
+        trial = super().run(inputs)
+        width = np.shape(np.asarray(trial.theirs["output", "0"]))[-1:]
+        samples = [f"input {i}" for i, x in enumerate(inputs) if np.shape(x)[-1:] == width]
+        count = divided_by_samples(trial.mine, trial.theirs, samples)
+        if count > 1:
+            for kind, name in list(trial.mine):
+                if kind == "gradient" and name not in samples:
+                    trial.mine[kind, name] = trial.mine[kind, name] * count
+            words = (
+                "a convention: its parameters' gradients are divided by the number of samples "
+                "(columns), so that what comes in is not to be; they are compared undivided"
+            )
+            self.warnings += [words] if words not in self.warnings else []
+        return trial
+
     def compare(self, trial: Trial) -> Report:
         """The rows; digits that a formula loses, as 1 − y² does near y = 1, are no mistake."""
         report = super().compare(trial)
         for i, row in enumerate(report.rows):
             if not row.problem and row.relative <= TOLD:
                 report.rows[i] = replace(row, tolerance=max(row.tolerance, row.distance))
+            elif not row.problem and row.name in self.moved and row.scale:
+                weight = float(np.abs(self.loaded[row.name]).max(initial=0))
+                rounding = 4 * weight / (self.known.rate * row.scale)  # of (old − new) / rate
+                report.rows[i] = replace(row, tolerance=max(row.tolerance, rounding))
         return report
+
+    @property
+    def moved(self) -> list[str]:
+        """The weights whose gradients are read from how far they moved."""
+        return [name for name, source in self.known.sources.items() if source.kind == "moved"]
 
     def wider_batch(self) -> list[Any]:
         """Probabilities stay such: beyond 0 and 1 their code need not be right."""

@@ -82,7 +82,10 @@ def rank(leaf: Path, found: Path, returned: bool) -> int | None:
         while theirs and isinstance(theirs[0], int) and len(theirs) > len(mine):
             theirs = theirs[1:]
     named = len(theirs) < len(found) or returned
-    if len(mine) != len(theirs) or not mine or not any(isinstance(k, str) for k in theirs):
+    lists = len(mine) < len(leaf) and len(theirs) < len(found)  # params[0] and grads[0]
+    if len(mine) != len(theirs) or not mine:
+        return None
+    if not lists and not any(isinstance(k, str) for k in theirs):
         return None
     changed = [(m, t) for m, t in zip(mine, theirs, strict=True) if m != t]
     if not changed:
@@ -133,12 +136,17 @@ def given_by(returned: Any, root: Any, leaves: Sequence[Leaf]) -> list[Given]:
 
 
 def match(
-    leaves: Sequence[Leaf], given: Sequence[Given], moved: Sequence[str], returned: Any
+    leaves: Sequence[Leaf],
+    given: Sequence[Given],
+    moved: Sequence[str],
+    returned: Any,
+    called: Sequence[str] = (),
 ) -> dict[str, Source]:
     """The source of each leaf's gradient; a leaf that has none is left out.
 
     Args:
         moved: the names of the leaves that backward itself changed.
+        called: what the values that are returned are called where they are.
     """
     matched: dict[str, Source] = {}
     taken: set[Source] = set()
@@ -164,6 +172,9 @@ def match(
     for leaf in leaves:
         if leaf.name in moved and leaf.name not in matched and leaf.path is not None:
             take(leaf.name, Source("moved", leaf.path))
+    for name, source in by_variable(leaves, called, returned):
+        if source not in taken and name not in matched:
+            take(name, source)
     for name, source in by_position(leaves, matched, returned):
         if source not in taken:
             take(name, source)
@@ -179,6 +190,28 @@ def rank_of(leaf: Leaf, source: Source) -> int | None:
     return min(known) if known else None
 
 
+def by_variable(
+    leaves: Sequence[Leaf], called: Sequence[str], returned: Any
+) -> Iterator[tuple[str, Source]]:
+    """Gradients told by the variables in `return dx, dw, db`, where all of them are."""
+    if not isinstance(returned, tuple) or len(called) != len(returned):
+        return
+    found = []
+    for i, (name, value) in enumerate(zip(called, returned, strict=True)):
+        names = {leaf.name: leaf.names or tuple(map(str, leaf.path or ())) for leaf in leaves}
+        fitting = [
+            leaf.name
+            for leaf in leaves
+            if any(is_gradient_of(name, own) for own in names[leaf.name][-1:] + leaf.names)
+            and np.shape(value) == leaf.shape
+        ]
+        if len(fitting) != 1:
+            return
+        found.append((fitting[0], Source("returned", (i,))))
+    if len({name for name, _ in found}) == len(found):
+        yield from found
+
+
 def by_position(
     leaves: Sequence[Leaf], matched: dict[str, Source], returned: Any
 ) -> Iterator[tuple[str, Source]]:
@@ -187,6 +220,7 @@ def by_position(
     others = [leaf for leaf in leaves if leaf.path is not None and leaf.name not in matched]
     if isinstance(returned, dict):
         return
+    yield from nested(inputs, others, returned)
     values = list(returned) if isinstance(returned, tuple | list) else [returned]
     if any(isinstance(value, tuple | list | dict) for value in values):
         yield from by_lists(others, values)
@@ -204,6 +238,20 @@ def by_position(
         more = order is others and len(shapes) <= len(order) + 1  # a state, after the gradients
         if pairs and (more or len(shapes) <= len(order)) and all(good):
             yield from ((leaf.name, src) for leaf, s, src in pairs if s is not None)
+            return
+
+
+def nested(
+    inputs: Sequence[Leaf], others: Sequence[Leaf], returned: Any
+) -> Iterator[tuple[str, Source]]:
+    """Gradients in tuples, as the inputs came: `dx, (dh, dc)`."""
+    if not isinstance(returned, tuple | list) or not any(isinstance(v, tuple) for v in returned):
+        return
+    flat = list(arrays_in(returned))
+    for order in ([*inputs, *others], inputs):
+        pairs = list(zip(order, flat, strict=False))
+        if len(order) == len(flat) and all(fits(np.shape(v), x.shape) for x, (_, v) in pairs):
+            yield from ((leaf.name, Source("returned", path)) for leaf, (path, _) in pairs)
             return
 
 

@@ -1,0 +1,174 @@
+"""The loss that a network's backward starts from, where its forward ends before it.
+
+It is theirs, where a function or method of theirs computes it; else one of the usual ones: that
+whose slope their own derivative of it is, or that which most of their gradients fit.
+"""
+
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..candidates.base import call_code
+from .programs import Forwarded, Program, floats_in, parameters_of, required
+from .words import BACKWARDS, LOSSES, is_target
+
+Loss = Callable[[Any, Any], Any]
+SLOPES = (
+    *("cost_derivative", "loss_derivative", "loss_prime", "cost_prime", "mse_prime", "d_loss"),
+    *("delta_cost", "loss_grad", "loss_gradient", "cost_gradient", "dloss"),
+)
+
+
+def squares(y: Any, t: Any) -> Any:
+    return ((y - t) ** 2).sum()
+
+
+def binary_entropy(y: Any, t: Any) -> Any:
+    return -(t * np.log(y) + (1 - t) * np.log(1 - y)).sum()
+
+
+def entropy(y: Any, t: Any) -> Any:
+    return -(t * np.log(y)).sum()
+
+
+FAMILIES: dict[str, tuple[Loss, str]] = {
+    "squares": (squares, "the sum of the squared differences"),
+    "binary": (
+        binary_entropy,
+        "the cross-entropy of probabilities, −Σ t log y + (1 − t) log(1 − y)",
+    ),
+    "entropy": (entropy, "the cross-entropy, −Σ t log y"),
+}
+
+
+def usual(shape: Sequence[int]) -> Iterator[tuple[str, Loss]]:
+    """Losses of an output of this shape, each with its words."""
+    counts = {"": 1.0, " over its size": float(np.prod(shape))}
+    if len(shape) == 2:
+        counts |= {" over the rows": float(shape[0]), " over the columns": float(shape[1])}
+    for family, (loss, words) in FAMILIES.items():
+        for half in (0.5, 1.0) if family == "squares" else (1.0,):
+            for over, count in counts.items():
+                name = f"{'half ' if half != 1 else ''}{words}{over}"
+                yield name, scaled(loss, half / count)
+
+
+def scaled(loss: Loss, factor: float) -> Loss:
+    return lambda y, t: loss(y, t) * factor
+
+
+class WithLoss(Program):
+    """A network whose backward starts from a target, with a loss behind its forward pass.
+
+    Args:
+        program: the network.
+        loss: of the output and the target; `words` says which it is.
+    """
+
+    def __init__(self, program: Program, loss: Loss, words: str) -> None:
+        self.inner, self.loss = program, loss
+        handed = program.handed
+        super().__init__(program.name, program.root, handed, program.forward, loss)
+        self.spaces, self.tensors = program.spaces, program.tensors
+        self.takes_upstream, self.meaning = False, f"its backward is that of {words}"
+
+    @property
+    def target(self) -> str:
+        """The name of what the output is compared with."""
+        names = list(self.handed.more)
+        return next((name for name in names if is_target(name)), names[0])
+
+    def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
+        done = self.inner.forward(root, inputs)
+        target = self.inner.more(inputs)[self.target]
+        return Forwarded([*floats_in(self.loss(done.outputs[0], target))][:1], done)
+
+    def backward(
+        self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
+    ) -> Any:
+        returned = self.inner.backward(root, upstream, inputs, done.cache, lr)
+        self.rate = self.inner.rate
+        return returned
+
+
+def their_loss(program: Program, functions: Sequence[Any]) -> tuple[Loss, str] | None:
+    """A loss of theirs among these functions: of an output, a target, and what else is at hand."""
+    for function in functions:
+        words = f"{getattr(function, '__name__', 'the loss')}, found beside it"
+        loss = as_loss(program, function)
+        if loss is not None:
+            return loss, words
+    return None
+
+
+def as_loss(program: Program, function: Any) -> Loss | None:
+    """A function of theirs as one of output and target; None if it wants what is not at hand."""
+    names = required(function)
+    if len(names) < 2:
+        return None
+    first = is_target(names[0]) and not is_target(names[1])
+
+    def loss(y: Any, t: Any) -> Any:
+        given = [t, y] if first else [y, t]
+        return call_code(getattr(function, "__name__", "loss"), function, *given)
+
+    return loss if len(names) == 2 else None
+
+
+def beside(program: Program) -> list[Any]:
+    """The functions and methods beside a network that may be its loss."""
+    found = []
+    root = program.root
+    for name in LOSSES:
+        one = getattr(root, name, None)
+        if callable(one) and not isinstance(one, type):
+            found.append(one)
+    for space in program.spaces:
+        for name, value in space.items():
+            low = name.lower()
+            is_one = any(word in low for word in ("loss", "cost", "mse", "entropy", "error"))
+            no_slope = not any(word in low for word in (*BACKWARDS, "deriv", "_d", "delta"))
+            if isinstance(value, types.FunctionType) and is_one and no_slope:
+                found.append(value)
+    return [one for one in found if len(parameters_of(one)) >= 2]
+
+
+def slopes_beside(program: Program) -> list[Any]:
+    """The functions and methods beside a network that are named as a loss's derivative."""
+    found = [getattr(program.root, name, None) for name in SLOPES]
+    for space in program.spaces:
+        found += [
+            value
+            for name, value in space.items()
+            if isinstance(value, types.FunctionType)
+            and any(word in name.lower() for word in ("loss", "cost", "mse", "entropy"))
+            and any(word in name.lower() for word in ("deriv", "prime", "grad", "delta"))
+        ]
+    return [one for one in found if callable(one) and len(required(one)) == 2]
+
+
+def with_this_slope(slope: Any, output: Any, target: Any) -> tuple[str, Loss] | None:
+    """The usual loss that their derivative is the slope of."""
+    names = required(slope)
+    first = is_target(names[0]) and not is_target(names[1])
+    given = [target, output] if first else [output, target]
+    theirs = np.asarray(call_code(slope.__name__, slope, *given), float)
+    if theirs.shape != output.shape:
+        return None
+    for words, loss in usual(output.shape):
+        with np.errstate(all="ignore"):
+            if np.allclose(theirs, by_differences(loss, output, target), rtol=1e-6, atol=1e-7):
+                return words, loss
+    return None
+
+
+def by_differences(loss: Loss, y: np.ndarray, t: Any) -> np.ndarray:
+    """The slope of a loss."""
+    slope = np.zeros(y.shape)
+    for index in np.ndindex(*y.shape):
+        step = np.zeros(y.shape)
+        step[index] = 1e-6
+        slope[index] = (loss(y + step, t) - loss(y - step, t)) / 2e-6
+    return slope
