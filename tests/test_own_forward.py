@@ -280,7 +280,7 @@ def test_a_backward_that_wants_more_than_there_is_is_refused() -> None:
         def backward(self, X: Any, y: Any, output: Any) -> Any:  # type: ignore[override]
             return output - y
 
-    with pytest.raises(CandidateError, match="takes X, y, output: no y was handed in. If it is a target"):
+    with pytest.raises(CandidateError, match="no y was handed in"):
         check_own(Trains(), *X)
 
 
