@@ -91,7 +91,9 @@ def check_program(program: Program, lr: float | None, steps: int, seed: int) -> 
     """Check one way to understand someone's code."""
     arrays = in_double([np.asarray(to_numpy(x)) for x in program.handed.arrays])
     rate = 0.1 if lr is None else lr
-    if program.handed.more and not isinstance(program, WithLoss):
+    program.assumed_rate = 1.0 if lr is None else lr
+    without_loss = program.handed.more or program.kept_target
+    if without_loss and not isinstance(program, WithLoss):
         program = with_usual_loss(program, arrays, rate)
     known = study(program, arrays, rate)
     reached: list[str] | None = None
@@ -118,7 +120,7 @@ def with_usual_loss(program: Program, inputs: Sequence[Any], lr: float) -> WithL
         CandidateError: it is of none.
     """
     outputs = outputs_at(program, {}, {}, inputs)
-    target = program.more(inputs)[WithLoss(program, squares, "").target]
+    target = WithLoss(program, squares, "").target_in(program.root, inputs)
     for slope in slopes_beside(program):
         found = with_this_slope(slope, outputs[0], target)
         if found is not None:
@@ -287,18 +289,13 @@ class OwnSides(Sides):
     def run(self, inputs: Sequence[Any]) -> Trial:
         """One pass of both sides; gradients that are divided by convention are not any more."""
         trial = super().run(inputs)
-        width = np.shape(np.asarray(trial.theirs["output", "0"]))[-1:]
-        samples = [f"input {i}" for i, x in enumerate(inputs) if np.shape(x)[-1:] == width]
-        count = divided_by_samples(trial.mine, trial.theirs, samples)
-        if count > 1:
-            for kind, name in list(trial.mine):
-                if kind == "gradient" and name not in samples:
-                    trial.mine[kind, name] = trial.mine[kind, name] * count
-            words = (
+        if not self.known.divided and divided_by_samples(trial.mine, trial.theirs, inputs):
+            self.known.divided = divided_by_samples(trial.mine, trial.theirs, inputs)
+            self.warnings.append(
                 "a convention: its parameters' gradients are divided by the number of samples "
                 "(columns), so that what comes in is not to be; they are compared undivided"
             )
-            self.warnings += [words] if words not in self.warnings else []
+            trial = super().run(inputs)
         return trial
 
     def compare(self, trial: Trial) -> Report:

@@ -1,6 +1,7 @@
 """What may be meant as it is, or is missing: said, and not taken for a mistake without need."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -44,23 +45,21 @@ def conventions(known: Study, checked: Checked) -> list[str]:
     return said
 
 
-def divided_by_samples(mine: Quantities, theirs: Quantities, inputs: Sequence[str]) -> int:
-    """The number of samples that a layer's own parameters are divided by; 1 if they are not.
+def divided_by_samples(mine: Quantities, theirs: Quantities, inputs: Sequence[Any]) -> list[str]:
+    """The parameters of a layer that are divided by the number of samples; none if not all are.
 
     So does a course in which every column is a sample and b has the shape (n, 1): what comes in is
     not divided, as the loss's mean is taken here.
-
-    Args:
-        inputs: the gradients of what has a column for each sample; they are not divided.
     """
     output = theirs.get(("output", "0"))
     if output is None or np.ndim(output) != 2:
-        return 1
+        return []
     rows, samples = np.shape(output)
-    own = [key for key in mine if key[0] == "gradient" and key[1] not in inputs]
+    columns = [f"input {i}" for i, x in enumerate(inputs) if np.shape(x)[-1:] == (samples,)]
+    own = [key for key in mine if key[0] == "gradient" and key[1] not in columns]
     sizes = [np.shape(theirs[key]) for key in own]
     if samples < 2 or len(own) < 2 or (rows, 1) not in sizes or (1, 1) in sizes:
-        return 1
+        return []
 
     def divided(key: tuple[str, str]) -> bool:
         value, right = np.asarray(mine[key]), np.asarray(theirs[key]) / samples
@@ -71,7 +70,7 @@ def divided_by_samples(mine: Quantities, theirs: Quantities, inputs: Sequence[st
             and bool(np.abs(value - right).max() <= 1e-10 * size)
         )
 
-    return samples if all(map(divided, own)) else 1
+    return [name for _, name in own] if all(map(divided, own)) else []
 
 
 def note_missing(known: Study, reached: Sequence[str] | None, checked: Checked) -> None:

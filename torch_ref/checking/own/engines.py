@@ -24,11 +24,17 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
 UNARY = ("__neg__", "tanh", "relu", "exp", "sigmoid", "sin", "cos")
 
 
-def is_engine(kind: Any) -> bool:
-    """Whether a class is a node: made of one number, with a backward that needs no argument."""
+def is_engine(kind: Any, operators: bool = True) -> bool:
+    """Whether a class is a node: made of a number, with a backward that needs no argument.
+
+    Args:
+        operators: whether it must have any.
+    """
     if not isinstance(kind, type) or not callable(getattr(kind, "backward", None)):
         return False
-    if not any(callable(getattr(kind, name, None)) for name in ("__mul__", "__add__")):
+    if operators and not callable(getattr(kind, "__mul__", None)):
+        return False
+    if required(kind, "backward"):
         return False
     try:
         node = kind(1.0)
@@ -40,21 +46,28 @@ def is_engine(kind: Any) -> bool:
 def engine_beside(code: Any) -> Any:
     """The class of nodes in the module of a function or an object; None if there is none."""
     is_function = isinstance(code, types.FunctionType)
-    function = code if is_function else vars(type(code)).get("__call__")
+    calls = [vars(kind).get("__call__") for kind in type(code).__mro__]
+    function = code if is_function else next(filter(None, calls), None)
     space = getattr(function, "__globals__", {})
-    return next((value for value in space.values() if is_engine(value)), None)
+    return next((value for value in space.values() if is_engine(value, False)), None)
 
 
 class EngineProgram(Program):
-    """What is computed with nodes: a function of them, or an object that is called with numbers."""
+    """What is computed with nodes: a function of them, or an object that is called with numbers.
 
-    def __init__(self, code: Any, kind: Any, handed: Handed, meaning: str = "") -> None:
+    Args:
+        whole: whether a node is made of an array, not of each of its numbers.
+    """
+
+    def __init__(
+        self, code: Any, kind: Any, handed: Handed, meaning: str = "", whole: bool = False
+    ) -> None:
         is_function = isinstance(code, types.FunctionType)
         root = Nodes() if is_function else code
         name = getattr(code, "__name__", type(code).__name__)
         super().__init__(name, root, handed, code if is_function else code.__call__, kind.backward)
         self.code, self.kind, self.tensors, self.meaning = code, kind, False, meaning
-        self.is_function = is_function
+        self.is_function, self.whole = is_function, whole
         node = kind(1.0)
         self.value = next(name for name in VALUES if hasattr(node, name))
 
@@ -70,6 +83,8 @@ class EngineProgram(Program):
 
     def nodes(self, x: Any) -> Any:
         """A number as a node, an array as a list of them."""
+        if self.whole:
+            return self.kind(x)
         if getattr(x, "ndim", 0):
             return [self.nodes(part) for part in x]
         return self.kind(x if hasattr(x, "tensor") else float(x))
@@ -77,7 +92,15 @@ class EngineProgram(Program):
     def backward(
         self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
     ) -> Any:
-        parts = [node * float(g) for node, g in zip(done.cache, upstream, strict=True)]
+        if not hasattr(self.kind, "__mul__"):
+            for node, g in zip(done.cache, upstream, strict=True):
+                node.grad = g
+                call_code(f"{self.kind.__name__}.backward", node.backward)
+            return [gradients(x) for x in root.__dict__.pop("handed to it")]
+        parts = [
+            node * (g if self.whole else float(g))
+            for node, g in zip(done.cache, upstream, strict=True)
+        ]
         total = functools.reduce(operator.add, parts)
         call_code(f"{self.kind.__name__}.backward", total.backward)
         return [gradients(x) for x in root.__dict__.pop("handed to it")]
@@ -95,7 +118,7 @@ def root_of(root: Any, handed: list[Any]) -> None:
 def gradients(nodes: Any) -> Any:
     if isinstance(nodes, list):
         return np.array([gradients(node) for node in nodes])
-    return float(nodes.grad)
+    return np.asarray(nodes.grad, float)
 
 
 def of_all_operators(kind: type) -> tuple[Any, list[str]]:

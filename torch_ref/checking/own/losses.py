@@ -73,6 +73,7 @@ class WithLoss(Program):
         super().__init__(program.name, program.root, handed, program.forward, loss)
         self.spaces, self.tensors = program.spaces, program.tensors
         self.takes_upstream, self.meaning = False, f"its backward is that of {words}"
+        self.assumed_rate, self.kept_target = program.assumed_rate, program.kept_target
 
     @property
     def target(self) -> str:
@@ -80,9 +81,15 @@ class WithLoss(Program):
         names = list(self.handed.more)
         return next((name for name in names if is_target(name)), names[0])
 
+    def target_in(self, root: Any, inputs: Sequence[Any]) -> Any:
+        """The target, handed in or held."""
+        if self.kept_target:
+            return getattr(root, self.kept_target)
+        return self.inner.more(inputs)[self.target]
+
     def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
         done = self.inner.forward(root, inputs)
-        target = self.inner.more(inputs)[self.target]
+        target = self.target_in(root, inputs)
         return Forwarded([*floats_in(self.loss(done.outputs[0], target))][:1], done)
 
     def backward(

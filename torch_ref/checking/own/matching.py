@@ -77,12 +77,15 @@ def is_gradient_of(found: str, name: str) -> bool:
 def rank(leaf: Path, found: Path, returned: bool) -> int | None:
     """How well a path's name says that it is a leaf's gradient: 0 is best; None: it does not."""
     mine = [key for key in leaf if key not in PARAMETERS]
-    theirs = [key for key in found if key not in GRADIENTS]
+    theirs: list[Any] = [key for key in found if key not in GRADIENTS]
     if returned:
         while theirs and isinstance(theirs[0], int) and len(theirs) > len(mine):
             theirs = theirs[1:]
     named = len(theirs) < len(found) or returned
     lists = len(mine) < len(leaf) and len(theirs) < len(found)  # params[0] and grads[0]
+    if returned and len(theirs) == 1 and len(mine) == 2 and all(isinstance(k, str) for k in mine):
+        only = rank(tuple(mine[-1:]), tuple(theirs), True)  # of a dict of all weights
+        return None if only is None else 2
     if len(mine) != len(theirs) or not mine:
         return None
     if not lists and not any(isinstance(k, str) for k in theirs):
@@ -155,16 +158,18 @@ def match(
         matched[name] = source
         taken.add(source)
 
-    for wanted in (0, 1):
+    for wanted in (0, 1, 2):
         for leaf in leaves:
             if leaf.name in matched:
                 continue
+            rivals = [x for x in leaves if x.name not in matched and x is not leaf]
             sources = [
                 g.source
                 for g in given
                 if g.source not in taken
                 and could_fit(g.shape, leaf.shape)
                 and rank_of(leaf, g.source) == wanted
+                and not (wanted == 2 and any(rank_of(x, g.source) == 2 for x in rivals))
             ]
             first = [s for s in sources if s.kind == "returned"] or sources
             if len(first) == 1:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..candidates.base import call_code
 from ..layouts import CandidateError
 from .handed import Handed
@@ -158,7 +160,11 @@ class LocalDerivative(Program):
         taken = self.taken(inputs)
         given = [done.outputs[0], *taken[1:]] if self.of_output else taken
         function = self.bound(root, self.pair[1])
-        return call_code(self.name, function, *given[: len(required(function)) or 1]) * upstream[0]
+        local = call_code(self.name, function, *given[: len(required(function)) or 1])
+        g = upstream[0]
+        if g.ndim and np.shape(local) == g.shape + np.shape(taken[0]):  # a Jacobian
+            return np.tensordot(g, local, g.ndim)
+        return local * g
 
 
 def names_in(function: Any) -> set[str]:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..candidates.base import call_code
 from .arrays import Array
 from .handed import Handed, built
 from .state import is_floating
 from .swapping import Globals as Space
 from .swapping import modules_of
-from .words import OUTPUTS, RATES, is_cache
+from .words import OUTPUTS, RATES, RESETS, is_cache
 
 
 @dataclass
@@ -42,7 +43,9 @@ class Program:
         handed: the arguments; `arguments` names the arrays in them.
         spaces: the globals of its modules.
         tensors: whether it is written in PyTorch.
-        rate: the learning rate that it updates its weights with, once that is known.
+        rate: the learning rate that it updates its weights with, once that is known; where it has
+            none, `assumed_rate` counts.
+        kept_target: the attribute that holds a target, of code that was made with its data.
         returned_names: the variables in the tuple that backward returns, if they are such.
         meaning: how it has been understood, where that is not the only way; else nothing.
     """
@@ -54,6 +57,8 @@ class Program:
         self.tensors = in_torch(forward, root)
         self.takes_upstream = True
         self.rate: float | None = None
+        self.assumed_rate = 1.0
+        self.kept_target = ""
         self.meaning = ""
         self.returned_names = names_returned(backward)
 
@@ -170,6 +175,13 @@ def grouped(upstream: Sequence[Any], groups: Sequence[int]) -> list[Any]:
         part = [left.pop(0) for _ in range(count)]
         result += [tuple(part)] if count > 1 else part
     return result
+
+
+def start_anew(root: Any) -> None:
+    """Have an object forget its gradients, if it has a method for that."""
+    for name in RESETS:
+        if callable(getattr(root, name, None)):
+            call_code(f"{type(root).__name__}.{name}", getattr(root, name))
 
 
 def attribute_of(root: Any, names: Sequence[str] = OUTPUTS) -> list[str]:

@@ -12,6 +12,8 @@ from .handed import Handed
 from .losses import WithLoss, beside, their_loss
 from .objects import LocalDerivative, ObjectProgram
 from .programs import Program, parameters_of, required
+from .scripts import how_to_wrap_method
+from .state import attributes
 from .trained import Trained
 from .words import BACKWARDS, DERIVATIVES, FORWARDS, LOSSES, TRAINS, is_target
 
@@ -94,12 +96,20 @@ def of_one_function(function: Callable[..., Any], handed: Handed) -> list[Progra
         def prime(x: Any) -> Any:
             return function(x, **{switch.name: True})
 
+        prime.__name__ = f"{function.__name__} with {switch.name}=True"
         name = function.__name__
         pair = (function, prime)
         return [LocalDerivative(name, Empty(), bound, pair, out) for out in (False, True)]
     readings: list[Program] = [LossAndGradients(function, globals_of(function), "", bound)]
-    engine = engine_beside(function)
-    return [*readings, EngineProgram(function, engine, bound)] if engine is not None else readings
+    return [*readings, *of_nodes(function, bound)]
+
+
+def of_nodes(code: Any, bound: Handed) -> list[Program]:
+    """What is called with nodes of a class beside it."""
+    engine = engine_beside(code)
+    if engine is None:
+        return []
+    return [EngineProgram(code, engine, bound, whole=whole) for whole in (False, True)]
 
 
 def of_engine(kind: type, handed: Handed) -> Program:
@@ -132,10 +142,10 @@ def of_object(mine: Any, handed: Handed) -> list[Program]:
         bound = handed.bound(getattr(mine, loss))
         return [SameArguments(type(mine).__name__, mine, bound, (loss, backward))]
     if forward and backward:
-        return of_methods(mine, handed, forward, backward)
-    engine = engine_beside(mine) if forward == "__call__" else None
-    if engine is not None:
-        return [EngineProgram(mine, engine, handed.bound(mine.__call__))]
+        others = of_nodes(mine, handed.bound(getattr(mine, forward))) if callable(mine) else []
+        return [*of_methods(mine, handed, forward, backward), *others]
+    if forward == "__call__" and engine_beside(mine) is not None:
+        return of_nodes(mine, handed.bound(mine.__call__))
     trains = first_method(mine, TRAINS)
     if forward and trains:
         readings: list[Program] = []
@@ -146,6 +156,10 @@ def of_object(mine: Any, handed: Handed) -> list[Program]:
             program = Trained(mine, bound, forward, trains, alone)
             readings += with_theirs(program, beside(program))
         return readings
+    if trains and not forward:
+        answer = how_to_wrap_method(getattr(mine, trains))
+        if answer:
+            raise CandidateError(answer)
     if loss:
         method = getattr(mine, loss)
         return [LossAndGradients(method, mine, loss, handed.bound(method))]
@@ -175,7 +189,10 @@ def of_methods(mine: Any, handed: Handed, forward: str, backward: str) -> list[P
     run, back = getattr(mine, forward), getattr(mine, backward)
     bound = handed.bound(run, back)
     program = ObjectProgram(mine, bound, forward, backward)
-    if bound.more:
+    if not bound.arrays and not parameters_of(back):
+        names = [name for name in attributes(mine) if is_target(name)]
+        program.kept_target = next(iter(names), "")
+    if bound.more or program.kept_target:
         return with_theirs(program, beside(program))
     if program.as_forward:
         other = ObjectProgram(mine, bound, forward, backward)

@@ -21,7 +21,7 @@ from .matching import (
     match,
     rank,
 )
-from .programs import Program
+from .programs import Program, start_anew
 from .state import Path, at, children, is_theirs, survey
 from .swapping import copied_modules, same_draws
 from .tracing import real_copy, to_theirs
@@ -45,6 +45,7 @@ class Study:
         rate: the learning rate of a backward that updates weights.
         mean: whether its backward is that of the mean of its outputs, which are losses.
         unclaimed: the shapes of what backward gave and nothing was found to be the gradient of.
+        divided: the parameters that are divided by the number of samples, by convention.
         unused: arrays whose gradient it gives, though its forward does not use them.
     """
 
@@ -59,6 +60,7 @@ class Study:
     rate: float
     mean: bool = False
     unclaimed: list[tuple[int, ...]] = field(default_factory=list)
+    divided: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
     @property
@@ -85,7 +87,8 @@ def name_of(path: Path) -> str:
     parts = [str(key) for key in path]
     if len(parts) > 1 and parts[-1] in ("data", "value", "val", "v"):
         parts = parts[:-1]
-    return ".".join(part.replace(".", "_") for part in parts)
+    parts = ["params" if part == "parameters" else part.replace(".", "_") for part in parts]
+    return ".".join(f"{part}_" if hasattr(torch.nn.Module, part) else part for part in parts)
 
 
 def other_inputs(inputs: Sequence[Any]) -> list[Any]:
@@ -108,7 +111,7 @@ def study(program: Program, inputs: Sequence[Any], lr: float) -> Study:
         for i, x in enumerate(inputs)
         if is_floating(x)
     ]
-    rate = rate_of(program.root, lr)
+    rate = rate_of(program.root, program.assumed_rate)
     with copied_modules(program.spaces, real_copy(program, {}, {})):
         root = fresh(program)
         done = run(program, root, handed(program, inputs))
@@ -190,6 +193,7 @@ def held_leaves(program: Program, inputs: Sequence[Any]) -> list[Leaf]:
             program.forward(root, handed(program, other_inputs(inputs)))
             before, after = after, numbers_of(root)
             if any(a.ndim and same(a, after.get(p)) for p, a in before.items()):
+                start_anew(root)
                 program.root = root
     places = survey(program.root)
     bases = {id(place.value.base) for place in places if isinstance(place.value, np.ndarray)}

@@ -70,14 +70,14 @@ def with_stop(root: Any, train: Any, program: Program) -> None:
         for name, value in attributes(one).items()
         if is_floating(value)
     }
-    moved: set[tuple[int, str]] = set()
+    moved: dict[tuple[int, str], Any] = {}
 
     def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807
         key = (id(self), name)
         if key in start and not np.array_equal(value, start[key]):
             if key in moved:
                 raise Once
-            moved.add(key)
+            moved[key] = np.copy(value) if isinstance(value, np.ndarray) else value
             if program.rate is None:
                 program.rate = rate_in(sys._getframe(1).f_locals)
         object.__setattr__(self, name, value)
@@ -87,6 +87,11 @@ def with_stop(root: Any, train: Any, program: Program) -> None:
     try:
         train()
     except Once:
+        for one, kind in plain:
+            one.__class__ = kind
+            for (owner, name), value in moved.items():
+                if owner == id(one):  # what `w -= step` has already moved again
+                    object.__setattr__(one, name, value)
         return
     finally:
         for one, kind in plain:

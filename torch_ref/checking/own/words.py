@@ -5,6 +5,7 @@ import re
 FORWARDS = (
     *("forward", "forward_pass", "forward_propagation", "forward_prop", "forwardprop"),
     *("feedforward", "feed_forward", "propagate", "fprop", "updateOutput", "predict", "call"),
+    *("think", "infer", "inference", "hypothesis", "compute"),
     *("activate", "activation", "apply", "__call__", "fn", "func", "function", "f"),
 )
 BACKWARDS = (
@@ -22,7 +23,14 @@ TRAINS = ("train", "fit", "train_step", "learn", "step", "update", "train_on_bat
 RATES = (
     *("lr", "learning_rate", "learn_rate", "eta", "alpha", "rate", "step_size", "LR", "epsilon"),
 )
-ROUNDS = ("epochs", "n_epochs", "num_epochs", "n_iters", "n_iter", "iterations", "num_iterations")
+ROUNDS = (
+    *("epochs", "epoch", "n_epochs", "num_epochs", "n_iters", "n_iter", "num_iters", "max_iter"),
+    *("iterations", "num_iterations", "n_iterations", "training_iterations", "steps", "num_steps"),
+)
+RESETS = (
+    *("zero_grad", "zero_grads", "zero_gradients", "flush_gradients", "clear_grads", "cleargrads"),
+    *("reset_grads", "reset_gradients", "zeroGradParameters"),
+)
 SWITCHES = {"training": True, "train": True, "is_training": True, "mode": "train"}
 OUTPUTS = ("output", "outputs", "out", "y", "a", "A", "result")
 CACHES = ("ctx", "saved", "memory", "state", "tape", "intermediates")
