@@ -14,6 +14,7 @@ functions    functions, as courses write them
 losses       the loss behind a network whose forward ends before it
 engines      scalar nodes
 trained      gradients that show in updates only
+scripts      what to make of a bare loop
 readings     which of these it may be
 tracing      its forward pass on a copy, really run or traced
 matching     which numbers are the gradient of which array
@@ -23,7 +24,6 @@ differences  slopes of the real forward pass, by differences
 torch_code   PyTorch code, with its own backward and with autograd's
 conventions  what may be meant as it is
 check        the check
-scripts      what to make of a bare loop
 """
 
 from .check import check_both, check_own
