@@ -126,7 +126,9 @@ def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool =
         return checked
     check_other_batches(sides, trial, checked, lr)
     check_other_pieces(sides, trial, checked, lr)
-    if steps:
+    if steps and not set(sides.start) <= set(sides.mine.parameters):
+        sides.warnings.append(f"its backward takes its steps itself: --steps {steps} is left out")
+    elif steps:
         after, diagnosis = compare_trajectory(sides, trial, steps, 0.1 if lr is None else lr)
         report.rows += after.rows
         if checked.diagnosis.agrees:

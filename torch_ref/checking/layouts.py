@@ -38,6 +38,7 @@ class Layout:
     flat: bool = False
     order: str = ""
     shape: tuple[int, ...] | None = None  # with axes of length 1 more, or fewer
+    kernel_first: bool = False  # a convolution's (kernel, in, out), where PyTorch has (out, in, …)
 
     @classmethod
     def parse(cls, text: str) -> "Layout":
@@ -84,6 +85,8 @@ class Layout:
             value = value.reshape(len(value), -1)
         if self.transposed:
             value = value.T
+        if self.kernel_first:
+            value = np.moveaxis(value, (0, 1), (-1, -2))
         if self.shape is not None:
             value = value.reshape(self.shape)
         return np.array(value, order="C")
@@ -103,6 +106,8 @@ class Layout:
             return value.reshape(-1) if value.shape == shape else value
         if self.shape is not None:
             return value.reshape(shape)
+        if self.kernel_first:
+            return np.moveaxis(value, (-1, -2), (0, 1))
         if self.transposed:
             value = value.T
         if self.flat:

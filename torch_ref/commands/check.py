@@ -121,16 +121,17 @@ def report_on_code(arguments: argparse.Namespace) -> "Checked":
         return report_on_own_forward(arguments)
     from ..checking.own import check_both
     from ..safe_files import InputError
-    from . import inputs, step_rules
+    from . import inputs, step_rules, theirs
 
     rule = step_rules.reference_named(arguments.against)
     if rule is not None:
         return step_rules.report_on_steps(arguments, rule)
-    mine = inputs.find(arguments.mine)
+    found = inputs.find(arguments.mine)
     reference = inputs.reference_of(arguments)
     words = arguments.args if arguments.mine_args is None else arguments.mine_args
-    mine = mine if isinstance(mine, tuple) else inputs.construct(mine, words)
     drawn = inputs.inputs_of(arguments)
+    if any(isinstance(x, tuple) for x in drawn):
+        raise InputError("--input '(…)': several in brackets are for a check without --against")
     loss, _ = inputs.the_loss(arguments.loss, reference, drawn, arguments.seed)
     layouts = {}
     for word in arguments.map:
@@ -138,14 +139,18 @@ def report_on_code(arguments: argparse.Namespace) -> "Checked":
         if not equals:
             raise InputError(f"--map {word}: expected NAME=LAYOUT, as in weight=W.T")
         layouts[name] = layout
-    return check_both(
-        mine,
-        reference,
-        *drawn,
-        layouts=layouts,
-        extra=extra_of(arguments),
-        loss=loss,
-        lr=arguments.lr,
-        steps=arguments.steps,
-        seed=arguments.seed,
-    )
+
+    def report(mine: Any) -> "Checked":
+        return check_both(
+            mine,
+            reference,
+            *drawn,
+            layouts=layouts,
+            extra=extra_of(arguments),
+            loss=loss,
+            lr=arguments.lr,
+            steps=arguments.steps,
+            seed=arguments.seed,
+        )
+
+    return theirs.first_that_runs(report, found, words)

@@ -205,6 +205,8 @@ class Candidate:
             return Layout(array, transposed=True)
         if shape in (flat, flat[::-1]):
             return Layout(array, flat=True, transposed=shape == flat[::-1])
+        if len(wanted) > 2 and shape == (*wanted[2:], wanted[1], wanted[0]):
+            return Layout(array, kernel_first=True)
         if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
             return Layout(array, shape=shape)
         raise CandidateError(

@@ -22,6 +22,7 @@ study        what a program holds and gives, found out by running it
 sides        the traced forward pass, and the code as it is
 differences  slopes of the real forward pass, by differences
 torch_code   PyTorch code, with its own backward and with autograd's
+against      the same with a reference's weights
 conventions  what may be meant as it is
 check        the check
 """

@@ -22,6 +22,7 @@ from ..comparing import Sides, Trial, outputs_agree
 from ..layouts import CandidateError
 from ..reference import autograd, is_array, is_floating, parameters_of, random_like
 from ..report import Checked
+from .against import studied
 from .arrays import UntraceableError, cuts
 from .conventions import conventions, divided_by_samples, note_missing, unjudged
 from .differences import (
@@ -174,7 +175,10 @@ def check_both(mine: Any, reference: Any, *inputs: Any, **options: Any) -> Check
     So both questions are answered: whether mine computes what the reference does, and whether its
     backward fits its forward.
     """
-    checked = check(mine, reference, *inputs, **options)
+    try:
+        checked = check(mine, reference, *inputs, **options)
+    except CandidateError as error:
+        checked = check_studied(mine, reference, inputs, options, error)
     if not outputs_agree(checked.report):
         try:
             checked.own = check_own(
@@ -183,6 +187,37 @@ def check_both(mine: Any, reference: Any, *inputs: Any, **options: Any) -> Check
         except CandidateError as error:
             checked.warnings.append(f"not checked against its own forward pass: {error}")
     return checked
+
+
+def check_studied(
+    mine: Any,
+    reference: Any,
+    inputs: Sequence[Any],
+    options: Mapping[str, Any],
+    refusal: CandidateError,
+) -> Checked:
+    """Check code whose form is not the usual one, as its study understands it.
+
+    Raises:
+        CandidateError: nor can that be compared with the reference.
+    """
+    rest = {k: v for k, v in options.items() if k not in ("layouts", "extra")}
+    if options.get("layouts") or options.get("extra") or isinstance(mine, type):
+        raise refusal
+    first: Checked | None = None
+    try:
+        for candidate in studied(mine, reference, inputs, options.get("lr")):
+            checked = check(candidate, reference, *inputs, **rest)
+            if checked.agrees:
+                return checked
+            first = first or checked
+        assert first is not None
+        return first
+    except CandidateError as error:
+        also = "" if str(error) in str(refusal) else f"; {error}"
+        raise CandidateError(
+            f"{refusal}{also}; without --against, its own forward pass is the reference"
+        ) from error
 
 
 def takes_the_mean(sides: "OwnSides", right: Mapping[str, Any]) -> bool:

@@ -100,7 +100,7 @@ class OwnCandidate(Candidate):
         if self.known.stateful:
             self.root = fresh(self.program)
         if self.known.stateful or self.moves:
-            self.load(self.start)
+            OwnCandidate.load(self, self.start)
         self.handed = list(inputs)
         self.inputs = [
             torch.from_numpy(x) if self.program.tensors and isinstance(x, np.ndarray) else x
