@@ -1,7 +1,7 @@
 #: Value
 #: MLP --args 3 '[4, 1]' --input 3
 #: f --input '' --input ''
-# self.grad += (1 - t**2) * out.grad ==> self.grad += (1 - t) * out.grad :: wrong-derivative
+# self.grad += (1 - t**2) * out.grad ==> self.grad += (1 - t) * out.grad :: 
 # self.grad += other.data * out.grad ==> self.grad = other.data * out.grad :: 
 # (out.data > 0) * out.grad ==> out.grad :: 
 import math

@@ -2,7 +2,6 @@
 #: NeuralNetworkOfData --args 6,3:normal 6,1:normal
 #: SimpleNetwork --input 6,3 --input 6,1
 # 2 * (self.y - self.output) * sigmoid_derivative(self.output) ==> (self.y - self.output) * sigmoid_derivative(self.output) :: 
-# error * self.sigmoid_derivative(output) ==> error :: 
 import numpy as np
 
 

@@ -1,7 +1,6 @@
 #: conv_forward,conv_backward --input 2,5,6,3 --input 3,3,3,4 --input 1,1,1,4 --extra '{"stride": 1, "pad": 1}'
 #: pool_forward,pool_backward --input 2,4,6,3 --extra '{"f": 2, "stride": 2}' --args mode=average
 # db[:, :, :, c] += dZ[i, h, w, c] ==> db[:, :, :, c] = dZ[i, h, w, c] :: 
-# np.ones((f, f)) * da / (f * f) ==> np.ones((f, f)) * da :: sum-for-mean
 import numpy as np
 
 
