@@ -1,7 +1,7 @@
 #: nnCostFunction --input 43 --input 6,4 --input '6:int<3' --args input_layer_size=4 hidden_layer_size=5 num_labels=3 lambda_=1.0
 #: costFunction --input 4 --input 6,4 --input '6:int<2'
 #: compute_cost,compute_gradient --input 6,4 --input 6 --input 4 --input ''
-# Theta1_grad[:, 1:] += ==> Theta1_grad[:, :1] += :: 
+# (lambda_ / m) * Theta1[:, 1:] ==> (lambda_ / (2 * m)) * Theta1[:, 1:] :: 
 # grad = X.T @ (h - y) / m ==> grad = X.T @ (h - y) :: sum-for-mean
 import numpy as np
 

@@ -82,7 +82,7 @@ def check_own(
             continue
         if checked.agrees:
             return checked
-        first = first or checked
+        first = checked if first is None else first
     if first is None:
         raise refusal or CandidateError("nothing to check")
     return first
@@ -210,7 +210,7 @@ def check_studied(
             checked = check(candidate, reference, *inputs, **rest)
             if checked.agrees:
                 return checked
-            first = first or checked
+            first = checked if first is None else first
         assert first is not None
         return first
     except CandidateError as error:
