@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import difflib
 import importlib
 import importlib.util
 import sys
@@ -76,8 +77,10 @@ def refuse_without_name(path: Path) -> None:
 def load_file(path: Path) -> Any:
     """A Python file as a module."""
     if not path.is_file():
-        near = sorted(path.parent.glob("*.py")) if path.parent.is_dir() else []
-        hint = f"; beside it are {', '.join(map(str, near))}" if 0 < len(near) < 20 else ""
+        names = sorted(one.name for one in path.parent.glob("*.py"))
+        near = difflib.get_close_matches(path.name, names, 5, 0) if names else []
+        hint = f"; beside it: {', '.join(str(path.with_name(name)) for name in near)}"
+        hint = hint if near else ""
         raise CandidateError(f"{path}: there is no such file{hint}")
     name = f"checked_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

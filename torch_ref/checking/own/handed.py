@@ -161,7 +161,7 @@ def keys_read(function: Any, name: str) -> list[str]:
     except (TypeError, OSError, SyntaxError):
         return []
     keys = [
-        node.slice.value
+        (node.lineno, node.col_offset, node.slice.value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Subscript)
         and isinstance(node.value, ast.Name)
@@ -169,7 +169,7 @@ def keys_read(function: Any, name: str) -> list[str]:
         and isinstance(node.slice, ast.Constant)
         and isinstance(node.slice.value, str)
     ]
-    return list(dict.fromkeys(keys))
+    return list(dict.fromkeys(key for _, _, key in sorted(keys)))
 
 
 def _names(function: Any) -> list[str]:
