@@ -487,3 +487,59 @@ def test_a_file_s_dtype_may_be_changed(tmp_path: Path, capsys: pytest.CaptureFix
     for dtype in ("float64", "float32"):
         assert main([*words, "--dtype", dtype, "--json"]) == 0
         assert f'"dtype": "{dtype}"' in capsys.readouterr().out
+
+
+# ---- weights that move in the code itself
+
+
+class Steps:
+    """A step is written into the weights with a rate that nobody names."""
+
+    def __init__(self, rates: tuple[float, float] = (0.05, 0.05)) -> None:
+        self.W, self.V, self.rates = normal(3, 4), normal(4, 2), rates
+
+    def forward(self, x: Any) -> Any:
+        self.x, self.h = x, np.tanh(x @ self.W)
+        return self.h @ self.V
+
+    def backward(self, g: Any) -> None:
+        dh = g @ self.V.T * (1 - self.h**2)
+        self.V = self.V - self.rates[0] * self.h.T @ g
+        self.W = self.W - self.rates[1] * self.x.T @ dh
+
+
+def test_a_rate_that_is_not_named_is_what_all_steps_have_in_common() -> None:
+    checked = check_own(Steps(), X)
+    assert checked.agrees, str(checked)
+    assert "its learning rate is taken to be 0.05" in checked.warnings
+    assert not check_own(Steps((0.05, -0.05)), X).agrees
+    assert not check_own(Steps((0.05, 0.05 / 7)), X).agrees
+    assert not check_own(Steps((-0.05, -0.05)), X).agrees
+
+
+def test_more_arguments_than_are_named_are_handed_on() -> None:
+    class Sum:
+        def forward(self, *inputs: Any) -> Any:
+            return sum(inputs)
+
+        def backward(self, g: Any) -> Any:
+            return g, g.copy()
+
+    assert check_own(Sum(), X, normal(5, 3, seed=1)).agrees
+
+
+def test_arrays_of_other_names_are_not_taken_for_weights_on_chance() -> None:
+    class Unclear:
+        def __init__(self) -> None:
+            self.first, self.second = normal(4, 4), normal(4, 4)
+
+        def forward(self, x: Any) -> Any:
+            self.x = x
+            return x @ self.first @ self.second
+
+        def backward(self, g: Any) -> Any:
+            self.dfirst, self.dsecond = self.x.T @ g @ self.second.T, (self.x @ self.first).T @ g
+            return g @ self.second.T @ self.first.T
+
+    with pytest.raises(CandidateError, match="which weight of the reference is not clear"):
+        check_both(Unclear(), torch.nn.Linear(4, 4, bias=False), normal(5, 4))

@@ -24,6 +24,7 @@ differences  slopes of the real forward pass, by differences
 torch_code   PyTorch code, with its own backward and with autograd's
 against      the same with a reference's weights
 conventions  what may be meant as it is
+fitting      which usual loss a network's backward is of
 check        the check
 """
 

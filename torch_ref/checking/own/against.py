@@ -62,6 +62,7 @@ class Studied(OwnCandidate):
         leaves = known.leaves | known.unmatched
         own = {n: leaf for n, leaf in leaves.items() if leaf.path is not None}
         self.silent = [f"input {i}" for i in self.program_inputs() if f"input {i}" not in leaves]
+        self.by_name = True  # all of its weights are known by their names
         counts: dict[str, int] = {}
         for name in self.shapes:
             stem = name.rpartition(".")[2]
@@ -80,6 +81,7 @@ class Studied(OwnCandidate):
                 raise CandidateError(
                     f"{self.name}: no gradient of {chosen[0]} was found, which is {name}"
                 )
+            self.by_name = self.by_name and len(named) == 1
             self.layouts[name] = free[chosen[0]]
             del own[chosen[0]]
 
@@ -152,8 +154,12 @@ def studied(
             ways.setdefault(i, []).append((fits, candidate))
     if not ways:
         raise refusal or CandidateError("nothing to check")
-    for tried in ways.values():
-        yield next((candidate for fits, candidate in tried if fits), tried[0][1])
+    right_ones = [next((c for fits, c in tried if fits), None) for tried in ways.values()]
+    sure = [tried[0][1] for tried in ways.values() if tried[0][1].by_name]
+    found = [candidate for candidate in right_ones if candidate is not None] or sure
+    if not found:
+        raise CandidateError("which of its arrays is which weight of the reference is not clear")
+    yield from found
 
 
 def near(y: np.ndarray, right: np.ndarray) -> bool:

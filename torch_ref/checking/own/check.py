@@ -24,7 +24,13 @@ from ..reference import autograd, is_array, is_floating, parameters_of, random_l
 from ..report import Checked
 from .against import studied
 from .arrays import UntraceableError, cuts
-from .conventions import conventions, divided_by_samples, note_missing, unjudged
+from .conventions import (
+    common_factor,
+    conventions,
+    divided_by_samples,
+    note_missing,
+    unjudged,
+)
 from .differences import (
     TOLD,
     Slopes,
@@ -32,7 +38,8 @@ from .differences import (
     in_double,
     unfit,
 )
-from .losses import WithLoss, slopes_beside, squares, usual, with_this_slope
+from .fitting import with_usual_loss
+from .losses import WithLoss
 from .programs import Program
 from .readings import readings_of
 from .sides import OwnCandidate, OwnForward
@@ -112,61 +119,6 @@ def check_program(program: Program, lr: float | None, steps: int, seed: int) -> 
     said = [program.meaning, program.handed.legend, *unjudged(known, reached, missing)]
     checked.warnings[:0] = [words for words in said if words]
     return checked
-
-
-def with_usual_loss(program: Program, inputs: Sequence[Any], lr: float) -> WithLoss:
-    """A network with that usual loss behind it which its backward is of.
-
-    Raises:
-        CandidateError: it is of none.
-    """
-    outputs = outputs_at(program, {}, {}, inputs)
-    target = WithLoss(program, squares, "").target_in(program.root, inputs)
-    for slope in slopes_beside(program):
-        found = with_this_slope(slope, outputs[0], target)
-        if found is not None:
-            return WithLoss(
-                program, found[1], f"{found[0]}, the slope of which {slope.__name__} is"
-            )
-    best: tuple[int, WithLoss | None] = (0, None)
-    if np.shape(target) == outputs[0].shape:
-        for words, loss in usual(outputs[0].shape):
-            tried = WithLoss(program, loss, f"{words}, which they fit")
-            with np.errstate(all="ignore"):  # a logarithm of what is no probability
-                fitting = count_fitting(study(tried, inputs, lr), inputs)
-            if fitting > best[0]:
-                best = fitting, tried
-    if best[1] is None:
-        raise CandidateError(
-            f"{program.name}: its backward starts from a target, and of which loss it is cannot "
-            "be told: none of the usual ones fits. Write it beside it, as def loss(output, "
-            "target), or name it between the two: FILE:FORWARD,LOSS,BACKWARD"
-        )
-    return best[1]
-
-
-def count_fitting(known: Study, inputs: Sequence[Any]) -> int:
-    """How many of the gradients are those of the traced forward pass."""
-    values = {n: to_torch(np.asarray(v)).requires_grad_() for n, v in known.values.items()}
-    tensors = [to_torch(x) for x in inputs]
-    leaves = values | {
-        f"input {i}": x.requires_grad_() for i, x in enumerate(tensors) if is_floating(x)
-    }
-    try:
-        (output,) = trace(known.program, known.paths, values, tensors)
-        names = [name for name in known.leaves if name in leaves]
-        found = torch.autograd.grad(output, [leaves[n] for n in names], allow_unused=True)
-    except (UntraceableError, RuntimeError):
-        return 0
-    candidate = OwnCandidate(known)
-    candidate.load(known.values)
-    candidate.forward([x.copy() for x in inputs])
-    mine = candidate.backward([np.ones(())])
-    return sum(
-        g is not None and np.allclose(mine[n], g.numpy(), rtol=1e-6, atol=1e-12)
-        for n, g in zip(names, found, strict=True)
-        if mine[n].shape == known.leaves[n].shape and mine[n].any()
-    )
 
 
 def check_both(mine: Any, reference: Any, *inputs: Any, **options: Any) -> Checked:
@@ -324,6 +276,15 @@ class OwnSides(Sides):
     def run(self, inputs: Sequence[Any]) -> Trial:
         """One pass of both sides; gradients that are divided by convention are not any more."""
         trial = super().run(inputs)
+        if self.known.guessed:
+            self.known.guessed = False
+            keys = [("gradient", name) for name in self.moved]
+            pairs = [(trial.mine[key], to_numpy(trial.theirs[key])) for key in keys]
+            factor, count = common_factor([(m, r) for m, r in pairs if m.shape == r.shape])
+            if count and factor != 1:
+                self.known.rate *= factor
+                self.warnings.append(f"its learning rate is taken to be {self.known.rate:g}")
+                trial = super().run(inputs)
         if not self.known.divided and divided_by_samples(trial.mine, trial.theirs, inputs):
             self.known.divided = divided_by_samples(trial.mine, trial.theirs, inputs)
             self.warnings.append(

@@ -12,6 +12,8 @@ from ..report import Checked
 from .study import Study
 from .words import is_parameter
 
+USUAL = {float(f"{base}e-{k}") for base in (1, 2, 3, 5) for k in range(7)}  # learning rates
+
 
 def unjudged(known: Study, reached: Sequence[str] | None, missing: Sequence[str] = ()) -> list[str]:
     """What was not judged, and why.
@@ -71,6 +73,22 @@ def divided_by_samples(mine: Quantities, theirs: Quantities, inputs: Sequence[An
         )
 
     return [name for _, name in own] if all(map(divided, own)) else []
+
+
+def common_factor(pairs: Sequence[tuple[Any, Any]]) -> tuple[float, int]:
+    """The positive number by which the most of these arrays are those beside them, multiplied.
+
+    Returns:
+        It, a usual one if several do; and of how many this is so.
+    """
+    factors = []
+    for mine, right in pairs:
+        size = float((right * right).sum())
+        factor = float((mine * right).sum()) / size if size else 0.0
+        if factor > 0 and np.allclose(mine, factor * right, rtol=1e-6, atol=1e-9 * size**0.5):
+            factors.append(float(f"{factor:.6g}"))
+    counted = {factor: factors.count(factor) for factor in factors}
+    return max(counted.items(), key=lambda one: (one[1], one[0] in USUAL), default=(1.0, 0))
 
 
 def note_missing(known: Study, reached: Sequence[str] | None, checked: Checked) -> None:

@@ -76,6 +76,8 @@ class Handed:
         if takes_what_forward_does(backward, beyond) and len(beyond) == len(self.positional):
             more |= dict(zip(beyond, self.positional, strict=True))
             left = []
+        further = left if _takes_more(forward) else []
+        left = left if further is not left else []
         for name in beyond:
             if left and name not in more and _may_be_handed(name):
                 more[name] = left.pop(0)
@@ -92,6 +94,7 @@ class Handed:
         for parameter in parameters[: last + 1]:
             value = filled.get(parameter.name, parameter.default)
             result.skeletons.append(result._taken_apart(parameter.name, value))
+        result.skeletons += [result._taken_apart("input", value) for value in further]
         result.more = {name: result._taken_apart(name, value) for name, value in more.items()}
         return result
 
@@ -136,6 +139,15 @@ def _positional(function: Any) -> list[inspect.Parameter]:
     except (TypeError, ValueError):
         return []
     return [p for p in known if p.kind in kinds]
+
+
+def _takes_more(function: Any) -> bool:
+    """Whether a function takes as many arguments as there are."""
+    try:
+        known = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(p.kind is p.VAR_POSITIONAL for p in known)
 
 
 def _name(function: Any) -> str:

@@ -5,6 +5,8 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..layouts import CandidateError
 from .engines import EngineProgram, engine_beside, is_engine, of_all_operators
 from .functions import FunctionsProgram, LossAndGradients, SameArguments, globals_of
@@ -114,8 +116,6 @@ def of_nodes(code: Any, bound: Handed) -> list[Program]:
 
 def of_engine(kind: type, handed: Handed) -> Program:
     """A class of nodes, in an expression with all its operators."""
-    import numpy as np
-
     expression, names = of_all_operators(kind)
     given = handed if handed.positional else Handed([np.asarray(0.7), np.asarray(-0.4)])
     words = f"an expression with {', '.join(names)} in it, its parts used more than once"
@@ -124,14 +124,11 @@ def of_engine(kind: type, handed: Handed) -> Program:
 
 def first_method(mine: Any, names: Sequence[str]) -> str:
     """The first of these methods that an object has; "" if it has none."""
-    return next(
-        (
-            n
-            for n in names
-            if callable(getattr(mine, n, None)) and not isinstance(getattr(mine, n), type)
-        ),
-        "",
-    )
+    defined = [vars(kind) for kind in type(mine).__mro__]
+    own = [n for n in names if any(callable(getattr(mine, n)) for k in defined if n in k)]
+    held = vars(mine) if hasattr(mine, "__dict__") else {}
+    put_there = [n for n in ("forward", "backward") if n in names and callable(held.get(n))]
+    return next(iter([*put_there, *own]), "")
 
 
 def of_object(mine: Any, handed: Handed) -> list[Program]:

@@ -42,7 +42,7 @@ class Study:
         values: the leaves' numbers, of those that it holds.
         stateful: whether a forward pass depends on the one before.
         adds: whether each backward adds to what the one before left.
-        rate: the learning rate of a backward that updates weights.
+        rate: the learning rate of a backward that updates weights; `guessed`, if nobody says it.
         mean: whether its backward is that of the mean of its outputs, which are losses.
         unclaimed: the shapes of what backward gave and nothing was found to be the gradient of.
         divided: the parameters that are divided by the number of samples, by convention.
@@ -60,6 +60,7 @@ class Study:
     rate: float
     mean: bool = False
     unclaimed: list[tuple[int, ...]] = field(default_factory=list)
+    guessed: bool = False
     divided: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
@@ -111,7 +112,8 @@ def study(program: Program, inputs: Sequence[Any], lr: float) -> Study:
         for i, x in enumerate(inputs)
         if is_floating(x)
     ]
-    rate = rate_of(program.root, program.assumed_rate)
+    held_rate = rate_of(program.root)
+    rate = program.assumed_rate if held_rate is None else held_rate
     with copied_modules(program.spaces, real_copy(program, {}, {})):
         root = fresh(program)
         done = run(program, root, handed(program, inputs))
@@ -149,6 +151,7 @@ def study(program: Program, inputs: Sequence[Any], lr: float) -> Study:
     values = {n: start[leaf.path] for n, leaf in leaves.items() if leaf.path is not None}
     unfit = named_but_unfit(unmatched.values(), given)
     found = Study(program, leaves, sources, unmatched, unfit, values, stateful, adds, rate)
+    found.guessed = bool(moved) and program.rate is None and held_rate is None
     found.unclaimed = [
         g.shape
         for g in given
@@ -158,8 +161,8 @@ def study(program: Program, inputs: Sequence[Any], lr: float) -> Study:
     return found
 
 
-def rate_of(root: Any, lr: float) -> float:
-    """The learning rate that code holds, perhaps in an optimizer of its own; else this one."""
+def rate_of(root: Any) -> float | None:
+    """The learning rate that code holds, perhaps in an optimizer of its own."""
     rates: set[float] = set()
     queue, seen = [root], {id(root)}
     while queue and len(seen) < SEARCHED:
@@ -169,7 +172,7 @@ def rate_of(root: Any, lr: float) -> float:
             elif id(value) not in seen and (is_theirs(value) or isinstance(value, dict | list)):
                 seen.add(id(value))
                 queue.append(value)
-    return rates.pop() if len(rates) == 1 else lr
+    return rates.pop() if len(rates) == 1 else None
 
 
 def handed(program: Program, inputs: Sequence[Any]) -> list[Any]:

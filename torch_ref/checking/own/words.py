@@ -4,9 +4,9 @@ import re
 
 FORWARDS = (
     *("forward", "forward_pass", "forward_propagation", "forward_prop", "forwardprop"),
-    *("feedforward", "feed_forward", "propagate", "fprop", "updateOutput", "predict", "call"),
-    *("think", "infer", "inference", "hypothesis", "compute"),
-    *("activate", "activation", "apply", "__call__", "fn", "func", "function", "f"),
+    *("feedforward", "feed_forward", "propagate", "fprop", "updateOutput", "call", "__call__"),
+    *("predict", "think", "infer", "inference", "hypothesis", "compute"),
+    *("activate", "activation", "apply", "fn", "func", "function", "f"),
 )
 BACKWARDS = (
     *("backward", "backward_pass", "backward_propagation", "backward_prop", "backprop"),
