@@ -114,6 +114,8 @@ def check_program(program: Program, lr: float | None, steps: int, seed: int) -> 
     else:
         checked = examine(sides, lr, steps, single_precision=False)
         checked.warnings += conventions(known, checked)
+    if program.unsure and not checked.agrees:
+        raise CandidateError(program.unsure)
     note_missing(known, reached, checked)
     missing = [row.name for row in checked.report.rows if row.problem == "missing"]
     said = [program.meaning, program.handed.legend, *unjudged(known, reached, missing)]

@@ -33,7 +33,7 @@ def with_usual_loss(program: Program, inputs: Sequence[Any], lr: float) -> WithL
                 program, found[1], f"{found[0]}, the slope of which {slope.__name__} is"
             )
     best: tuple[int, WithLoss | None] = (0, None)
-    if np.shape(target) == outputs[0].shape:
+    if np.shape(target) == (outputs[0].shape if len(outputs) == 1 else (len(outputs),)):
         for words, loss in usual(outputs[0].shape):
             tried = WithLoss(program, loss, f"{words}, which they fit")
             with np.errstate(all="ignore"):  # a logarithm of what is no probability

@@ -81,6 +81,12 @@ class WithLoss(Program):
         names = list(self.handed.more)
         return next((name for name in names if is_target(name)), names[0])
 
+    def of_all(self, outputs: Sequence[Any], target: Any) -> Any:
+        """The loss of an output, or of a list of numbers, added up."""
+        if len(outputs) == 1:
+            return self.loss(outputs[0], target)
+        return sum(self.loss(y, t) for y, t in zip(outputs, target, strict=True))
+
     def target_in(self, root: Any, inputs: Sequence[Any]) -> Any:
         """The target, handed in or held."""
         if self.kept_target:
@@ -90,13 +96,14 @@ class WithLoss(Program):
     def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
         done = self.inner.forward(root, inputs)
         target = self.target_in(root, inputs)
-        return Forwarded([*floats_in(self.loss(done.outputs[0], target))][:1], done)
+        value = call_code("the loss", self.of_all, done.outputs, target)
+        return Forwarded(floats_in(value)[:1], done)
 
     def backward(
         self, root: Any, upstream: Sequence[Any], inputs: Sequence[Any], done: Forwarded, lr: float
     ) -> Any:
         returned = self.inner.backward(root, upstream, inputs, done.cache, lr)
-        self.rate = self.inner.rate
+        self.rate, self.unsure = self.inner.rate, self.inner.unsure
         return returned
 
 

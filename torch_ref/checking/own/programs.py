@@ -45,6 +45,7 @@ class Program:
         tensors: whether it is written in PyTorch.
         rate: the learning rate that it updates its weights with, once that is known; where it has
             none, `assumed_rate` counts.
+        unsure: why it may not be told wrong, if so: it may have taken several steps.
         kept_target: the attribute that holds a target, of code that was made with its data.
         returned_names: the variables in the tuple that backward returns, if they are such.
         meaning: how it has been understood, where that is not the only way; else nothing.
@@ -59,6 +60,7 @@ class Program:
         self.rate: float | None = None
         self.assumed_rate = 1.0
         self.kept_target = ""
+        self.unsure = ""
         self.meaning = ""
         self.returned_names = names_returned(backward)
 

@@ -166,8 +166,10 @@ def rate_of(root: Any) -> float | None:
     rates: set[float] = set()
     queue, seen = [root], {id(root)}
     while queue and len(seen) < SEARCHED:
-        for key, value in children(queue.pop()):
-            if key in RATES and isinstance(value, float | int):
+        one = queue.pop()
+        shared = vars(type(one)).items() if is_theirs(one) else ()
+        for key, value in [*children(one), *shared]:
+            if str(key).lower() in RATES and isinstance(value, float | int):
                 rates.add(float(value))
             elif id(value) not in seen and (is_theirs(value) or isinstance(value, dict | list)):
                 seen.add(id(value))

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..candidates.base import call_code
-from ..layouts import CandidateError
 from .handed import Handed
 from .objects import ObjectProgram
 from .programs import Forwarded, Program, parameters_of
@@ -96,8 +95,8 @@ def with_stop(root: Any, train: Any, program: Program) -> None:
     finally:
         for one, kind in plain:
             one.__class__ = kind
-    if not moved:
-        raise CandidateError(
+    if not moved:  # items of a list: perhaps once, perhaps in many rounds
+        program.unsure = (
             f"{program.name}: its updates cannot be told one from the next: give it a method that "
             "takes one step, or returns its gradients"
         )
