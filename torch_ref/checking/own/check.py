@@ -79,7 +79,7 @@ def check_own(
         return check(mine, forward_of(mine), *given, lr=lr, steps=steps, seed=seed)
     if isinstance(mine, torch.nn.Module):
         return check(Own(mine), ByAutograd(mine), *inputs, lr=lr, steps=steps, seed=seed)
-    first: Checked | None = None
+    wrong: list[Checked] = []
     refusal: CandidateError | None = None
     for program in readings_of(mine, inputs, named):
         try:
@@ -89,10 +89,15 @@ def check_own(
             continue
         if checked.agrees:
             return checked
-        first = checked if first is None else first
-    if first is None:
+        wrong.append(checked)
+    if not wrong:
         raise refusal or CandidateError("nothing to check")
-    return first
+    return likeliest(wrong)
+
+
+def likeliest(wrong: Sequence[Checked]) -> Checked:
+    """Of several ways to understand code, wrong in each, the first whose mistake has a name."""
+    return next((checked for checked in wrong if checked.diagnosis.verdicts), wrong[0])
 
 
 def check_program(program: Program, lr: float | None, steps: int, seed: int) -> Checked:
@@ -158,15 +163,14 @@ def check_studied(
     rest = {k: v for k, v in options.items() if k not in ("layouts", "extra")}
     if options.get("layouts") or options.get("extra") or isinstance(mine, type):
         raise refusal
-    first: Checked | None = None
+    wrong: list[Checked] = []
     try:
         for candidate in studied(mine, reference, inputs, options.get("lr")):
             checked = check(candidate, reference, *inputs, **rest)
             if checked.agrees:
                 return checked
-            first = checked if first is None else first
-        assert first is not None
-        return first
+            wrong.append(checked)
+        return likeliest(wrong)
     except CandidateError as error:
         also = "" if str(error) in str(refusal) else f"; {error}"
         raise CandidateError(

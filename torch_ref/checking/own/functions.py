@@ -10,7 +10,7 @@ import numpy as np
 from ..candidates.base import call_code
 from ..layouts import CandidateError
 from .handed import Handed
-from .programs import Forwarded, Program, floats_in, parameters_of, roles_of
+from .programs import Forwarded, Program, floats_in, names_returned, parameters_of, roles_of
 from .state import survey
 from .swapping import names_used
 from .words import OUTPUTS
@@ -113,6 +113,7 @@ class LossAndGradients(Program):
         name = f"{type(root).__name__}.{method}" if method else function.__name__
         super().__init__(name, root, handed, function, None)
         self.function, self.method, self.takes_upstream = function, method, False
+        self.returned_names = names_returned(function)[1:]
 
     def forward(self, root: Any, inputs: Sequence[Any]) -> Forwarded:
         taken = self.taken(inputs)
