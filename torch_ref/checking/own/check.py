@@ -96,8 +96,14 @@ def check_own(
 
 
 def likeliest(wrong: Sequence[Checked]) -> Checked:
-    """Of several ways to understand code, wrong in each, the first whose mistake has a name."""
-    return next((checked for checked in wrong if checked.diagnosis.verdicts), wrong[0])
+    """Of several ways to understand code that is wrong in each: that with the least wrong in it,
+    of equals the first whose mistake has a name."""
+
+    def rank(checked: Checked) -> tuple[int, bool]:
+        rows = [row for row in checked.report.rows if not row.agrees]
+        return len(rows), not checked.diagnosis.verdicts
+
+    return min(wrong, key=rank)
 
 
 def check_program(program: Program, lr: float | None, steps: int, seed: int) -> Checked:

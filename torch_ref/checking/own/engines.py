@@ -12,7 +12,7 @@ import numpy as np
 from ..candidates.base import call_code
 from ..layouts import CandidateError
 from .handed import Handed
-from .programs import Forwarded, Program
+from .programs import Forwarded, Nothing, Program
 
 VALUES = ("data", "value", "val", "v")
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
@@ -34,11 +34,11 @@ def is_engine(kind: Any, operators: bool = True) -> bool:
         return False
     if operators and not callable(getattr(kind, "__mul__", None)):
         return False
-    if required(kind, "backward"):
+    if needs(kind, "backward"):
         return False
     try:
         node = kind(1.0)
-    except Exception:
+    except Exception:  # it is made of something else
         return False
     return hasattr(node, "grad") and any(hasattr(node, name) for name in VALUES)
 
@@ -63,7 +63,7 @@ class EngineProgram(Program):
         self, code: Any, kind: Any, handed: Handed, meaning: str = "", whole: bool = False
     ) -> None:
         is_function = isinstance(code, types.FunctionType)
-        root = Nodes() if is_function else code
+        root = Nothing() if is_function else code
         name = getattr(code, "__name__", type(code).__name__)
         super().__init__(name, root, handed, code if is_function else code.__call__, kind.backward)
         self.code, self.kind, self.tensors, self.meaning = code, kind, False, meaning
@@ -106,10 +106,6 @@ class EngineProgram(Program):
         return [gradients(x) for x in root.__dict__.pop("handed to it")]
 
 
-class Nodes:
-    """What a function of nodes holds: nothing."""
-
-
 def root_of(root: Any, handed: list[Any]) -> None:
     """Keep the nodes that a forward was handed, for their gradients."""
     root.__dict__["handed to it"] = handed
@@ -125,7 +121,7 @@ def of_all_operators(kind: type) -> tuple[Any, list[str]]:
     """A function of two nodes in which every operator of theirs has a part, and is used twice."""
     names = [name for name in BINARY if callable(getattr(kind, name, None))]
     unary = [
-        name for name in UNARY if callable(getattr(kind, name, None)) and not required(kind, name)
+        name for name in UNARY if callable(getattr(kind, name, None)) and not needs(kind, name)
     ]
 
     def expression(a: Any, b: Any) -> Any:
@@ -142,7 +138,7 @@ def of_all_operators(kind: type) -> tuple[Any, list[str]]:
     return expression, [*names, *unary]
 
 
-def required(kind: type, name: str) -> list[Any]:
+def needs(kind: type, name: str) -> list[Any]:
     """The arguments that a method needs beside the node."""
     known = list(inspect.signature(getattr(kind, name)).parameters.values())[1:]
     return [p for p in known if p.default is p.empty]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..candidates.base import call_code
-from .programs import Forwarded, Program, floats_in, parameters_of, required
+from .programs import Forwarded, Program, floats_in, required
 from .words import BACKWARDS, LOSSES, is_target
 
 Loss = Callable[[Any, Any], Any]
@@ -19,6 +19,8 @@ SLOPES = (
     *("cost_derivative", "loss_derivative", "loss_prime", "cost_prime", "mse_prime", "d_loss"),
     *("delta_cost", "loss_grad", "loss_gradient", "cost_gradient", "dloss"),
 )
+
+IN_LOSSES = ("loss", "cost", "mse", "entropy", "squared_error", "objective")  # words in their names
 
 
 def squares(y: Any, t: Any) -> Any:
@@ -33,14 +35,11 @@ def entropy(y: Any, t: Any) -> Any:
     return -(t * np.log(y)).sum()
 
 
-FAMILIES: dict[str, tuple[Loss, str]] = {
-    "squares": (squares, "the sum of the squared differences"),
-    "binary": (
-        binary_entropy,
-        "the cross-entropy of probabilities, −Σ t log y + (1 − t) log(1 − y)",
-    ),
-    "entropy": (entropy, "the cross-entropy, −Σ t log y"),
-}
+FAMILIES: tuple[tuple[Loss, str], ...] = (
+    (squares, "the sum of the squared differences"),
+    (binary_entropy, "the cross-entropy of probabilities, −Σ t log y + (1 − t) log(1 − y)"),
+    (entropy, "the cross-entropy, −Σ t log y"),
+)
 
 
 def usual(shape: Sequence[int]) -> Iterator[tuple[str, Loss]]:
@@ -48,8 +47,8 @@ def usual(shape: Sequence[int]) -> Iterator[tuple[str, Loss]]:
     counts = {"": 1.0, " over its size": float(np.prod(shape))}
     if len(shape) == 2:
         counts |= {" over the rows": float(shape[0]), " over the columns": float(shape[1])}
-    for family, (loss, words) in FAMILIES.items():
-        for half in (0.5, 1.0) if family == "squares" else (1.0,):
+    for loss, words in FAMILIES:
+        for half in (0.5, 1.0) if loss is squares else (1.0,):
             for over, count in counts.items():
                 name = f"{'half ' if half != 1 else ''}{words}{over}"
                 yield name, scaled(loss, half / count)
@@ -107,28 +106,11 @@ class WithLoss(Program):
         return returned
 
 
-def their_loss(program: Program, functions: Sequence[Any]) -> tuple[Loss, str] | None:
-    """A loss of theirs among these functions: of an output, a target, and what else is at hand."""
-    for function in functions:
-        words = f"{getattr(function, '__name__', 'the loss')}, found beside it"
-        loss = as_loss(program, function)
-        if loss is not None:
-            return loss, words
-    return None
-
-
-def as_loss(program: Program, function: Any) -> Loss | None:
-    """A function of theirs as one of output and target; None if it wants what is not at hand."""
+def as_loss(function: Any) -> Loss:
+    """A function of theirs as one of output and target."""
     names = required(function)
-    if len(names) < 2:
-        return None
     first = is_target(names[0]) and not is_target(names[1])
-
-    def loss(y: Any, t: Any) -> Any:
-        given = [t, y] if first else [y, t]
-        return call_code(getattr(function, "__name__", "loss"), function, *given)
-
-    return loss if len(names) == 2 else None
+    return lambda y, t: function(*((t, y) if first else (y, t)))
 
 
 def beside(program: Program) -> list[Any]:
@@ -142,11 +124,11 @@ def beside(program: Program) -> list[Any]:
     for space in program.spaces:
         for name, value in space.items():
             low = name.lower()
-            is_one = any(word in low for word in ("loss", "cost", "mse", "entropy", "error"))
+            is_one = any(word in low for word in IN_LOSSES)
             no_slope = not any(word in low for word in (*BACKWARDS, "deriv", "_d", "delta"))
             if isinstance(value, types.FunctionType) and is_one and no_slope:
                 found.append(value)
-    return [one for one in found if len(parameters_of(one)) >= 2]
+    return [one for one in dict.fromkeys(found) if len(required(one)) == 2]
 
 
 def slopes_beside(program: Program) -> list[Any]:
@@ -157,7 +139,7 @@ def slopes_beside(program: Program) -> list[Any]:
             value
             for name, value in space.items()
             if isinstance(value, types.FunctionType)
-            and any(word in name.lower() for word in ("loss", "cost", "mse", "entropy"))
+            and any(word in name.lower() for word in IN_LOSSES)
             and any(word in name.lower() for word in ("deriv", "prime", "grad", "delta"))
         ]
     return [one for one in found if callable(one) and len(required(one)) == 2]

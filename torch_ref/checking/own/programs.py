@@ -35,6 +35,10 @@ class Forwarded:
     groups: list[int] = field(default_factory=list)
 
 
+class Nothing:
+    """What functions hold that need nothing of their module."""
+
+
 class Program:
     """A forward and a backward.
 

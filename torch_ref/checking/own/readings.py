@@ -11,9 +11,9 @@ from ..layouts import CandidateError
 from .engines import EngineProgram, engine_beside, is_engine, of_all_operators
 from .functions import FunctionsProgram, LossAndGradients, SameArguments, globals_of
 from .handed import Handed
-from .losses import WithLoss, beside, their_loss
+from .losses import WithLoss, as_loss, beside
 from .objects import LocalDerivative, ObjectProgram
-from .programs import Program, parameters_of, required
+from .programs import Nothing, Program, parameters_of, required
 from .scripts import how_to_wrap_method
 from .state import attributes
 from .trained import Trained
@@ -63,10 +63,10 @@ def of_functions(functions: Sequence[Any], handed: Handed) -> list[Program]:
     wanted = required(backward)
     if wanted and set(wanted) <= set(names) and len(functions) == 2:
         name = getattr(forward, "__name__", "forward")
-        readings: list[Program] = [SameArguments(name, Empty(), bound, (forward, backward))]
+        readings: list[Program] = [SameArguments(name, Nothing(), bound, (forward, backward))]
         if len(bound.arrays) == 1:
             pair = (forward, backward)
-            local = [LocalDerivative(name, Empty(), bound, pair, out) for out in (False, True)]
+            local = [LocalDerivative(name, Nothing(), bound, pair, out) for out in (False, True)]
             readings = [*local, *readings]
         return readings
     program = FunctionsProgram(forward, backward, bound)
@@ -77,14 +77,14 @@ def of_functions(functions: Sequence[Any], handed: Handed) -> list[Program]:
     return with_theirs(program, beside(program))
 
 
-class Empty:
-    """What functions hold that need nothing of their module."""
-
-
 def with_theirs(program: Program, functions: Sequence[Any]) -> list[Program]:
-    """A network with a loss of theirs behind it; without one, the usual ones are to be tried."""
-    theirs = their_loss(program, functions)
-    return [WithLoss(program, *theirs)] if theirs else [program]
+    """A network with each loss of theirs behind it; without one, the usual ones are to be tried."""
+    theirs = [(as_loss(one), f"{named(one)}, found beside it") for one in functions]
+    return [WithLoss(program, loss, words) for loss, words in theirs] or [program]
+
+
+def named(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def of_one_function(function: Callable[..., Any], handed: Handed) -> list[Program]:
@@ -101,7 +101,7 @@ def of_one_function(function: Callable[..., Any], handed: Handed) -> list[Progra
         prime.__name__ = f"{function.__name__} with {switch.name}=True"
         name = function.__name__
         pair = (function, prime)
-        return [LocalDerivative(name, Empty(), bound, pair, out) for out in (False, True)]
+        return [LocalDerivative(name, Nothing(), bound, pair, out) for out in (False, True)]
     readings: list[Program] = [LossAndGradients(function, globals_of(function), "", bound)]
     return [*readings, *of_nodes(function, bound)]
 
