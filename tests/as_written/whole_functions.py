@@ -3,6 +3,7 @@
 #: Linear --input 6,4 --input 4,3 --input 3
 #: unroll --input 3,4 --input '(4,4 4)'
 #: loss_grad --input 3 --input 6,3 --input 6
+#: Called --args 3 2 --input 6,3
 # db2 = dscores.sum(0) ==> db2 = dscores.mean(0) :: mean-for-sum
 # "W": x.T @ d ==> "W": -x.T @ d :: sign
 # dw = x.T @ dout ==> dw = 2 * x.T @ dout :: scale
@@ -58,3 +59,18 @@ def unroll(x, weights):
 def loss_grad(w, X, y):
     r = X @ w - y
     return r @ r / len(y), 2 * X.T @ r / len(y)
+
+
+class Called:
+    def __init__(self, n, m):
+        self.w = np.random.randn(m, n)
+        self.b = np.zeros(m)
+
+    def __call__(self, x):
+        self.x = x
+        return x @ self.w.T + self.b
+
+    def grad(self, dy):
+        self.w_grad = dy.T @ self.x
+        self.b_grad = dy.sum(0)
+        return dy @ self.w

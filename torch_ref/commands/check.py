@@ -24,9 +24,9 @@ def add_parser(commands: Any) -> Any:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "mine",
-        metavar="FILE:NAME | FILE:FORWARD,BACKWARD | DIR",
-        help="a class with forward and backward, a torch.autograd.Function, two functions, a "
-        "bundle's directory; an optimizer or a schedule",
+        metavar="FILE:NAME | FILE:FORWARD,BACKWARD | FILE:FORWARD,LOSS,BACKWARD | DIR",
+        help="a class with forward and backward, a torch.autograd.Function, functions, a bundle's "
+        "directory; an optimizer or a schedule",
     )
     parser.add_argument(
         "--against",

@@ -164,6 +164,10 @@ class LocalDerivative(Program):
         g = upstream[0]
         if g.ndim and np.shape(local) == g.shape + np.shape(taken[0]):  # a Jacobian
             return np.tensordot(g, local, g.ndim)
+        if np.shape(local) not in ((), g.shape):
+            raise CandidateError(
+                f"{self.name}: a derivative of the shape {np.shape(local)}, of what has {g.shape}"
+            )
         return local * g
 
 
