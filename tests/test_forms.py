@@ -310,6 +310,34 @@ def test_what_is_missing_or_too_much_is_told(positional: Any, named: Any, words:
         Handed(positional, named).bound(three)
 
 
+def test_one_array_handed_in_twice_is_two_inputs() -> None:
+    class Product:
+        def forward(self, a: Any, b: Any) -> Any:
+            self.a, self.b = a, b
+            return a * b
+
+        def backward(self, g: Any) -> Any:
+            return g * self.b, g * self.a
+
+    assert check_own(Product(), X, X).agrees
+
+
+def test_what_backward_calls_otherwise_is_forward_s_own() -> None:
+    target = normal(5, 2)
+    bound = Handed([X, target]).bound(FromTarget().forward, FromTarget().backprop)
+    assert bound.more == {"y": Place(1)}
+
+    class Columns:
+        def feedforward(self, a: Any) -> Any:
+            return a
+
+        def backprop(self, x: Any, y: Any) -> Any:
+            return x - y
+
+    bound = Handed([X, target]).bound(Columns().feedforward, Columns().backprop)
+    assert bound.more == {"y": Place(1), "x": Place(0)}
+
+
 def test_of_a_loss_and_its_gradient_the_target_is_not_meant() -> None:
     def mse(y_true: Any, y_pred: Any) -> Any:
         return ((y_true - y_pred) ** 2).mean()

@@ -73,13 +73,13 @@ class Handed:
         for parameter in open_:
             if left and parameter.name not in filled:
                 filled[parameter.name] = left.pop(0)
+        again: list[str] = []  # what forward's own arguments are called in backward
         if takes_what_forward_does(backward, beyond) and len(beyond) == len(self.positional):
-            more |= dict(zip(beyond, self.positional, strict=True))
-            left = []
+            again = beyond[: len(self.positional) - len(left)]
         further = left if _takes_more(forward) else []
         left = left if further is not left else []
         for name in beyond:
-            if left and name not in more and _may_be_handed(name):
+            if left and name not in [*more, *again] and _may_be_handed(name):
                 more[name] = left.pop(0)
         if named or left:
             extra = [*named, *(["one more"] if left else [])]
@@ -96,12 +96,11 @@ class Handed:
             result.skeletons.append(result._taken_apart(parameter.name, value))
         result.skeletons += [result._taken_apart("input", value) for value in further]
         result.more = {name: result._taken_apart(name, value) for name, value in more.items()}
+        result.more |= dict(zip(again, result.skeletons, strict=False))
         return result
 
     def _taken_apart(self, name: str, value: Any) -> Any:
         if is_array(value):
-            if any(value is array for array in self.arrays):
-                return Place(next(i for i, array in enumerate(self.arrays) if array is value))
             self.arrays.append(value)
             self.names.append(name)
             return Place(len(self.arrays) - 1)
@@ -109,7 +108,7 @@ class Handed:
             return {key: self._taken_apart(str(key), part) for key, part in value.items()}
         if isinstance(value, list | tuple) and any(_holds_array(part) for part in value):
             parts = [self._taken_apart(f"{name}[{i}]", part) for i, part in enumerate(value)]
-            return type(value)(parts)
+            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
         return value
 
 
@@ -120,7 +119,8 @@ def built(skeleton: Any, arrays: Sequence[Any]) -> Any:
     if isinstance(skeleton, dict):
         return {key: built(part, arrays) for key, part in skeleton.items()}
     if isinstance(skeleton, list | tuple):
-        return type(skeleton)([built(part, arrays) for part in skeleton])
+        parts = [built(part, arrays) for part in skeleton]
+        return type(skeleton)(*parts) if hasattr(skeleton, "_fields") else type(skeleton)(parts)
     return skeleton
 
 
