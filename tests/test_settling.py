@@ -124,6 +124,17 @@ def test_of_equals_one_may_be_the_largest_or_each(
     assert check(mine, lambda x: torch.amax(x, 1), x).agrees == agrees
 
 
+@pytest.mark.parametrize(("share", "agrees"), [(0.0, True), (0.5, True), (1.0, True), (1.5, False)])
+def test_none_of_equals_may_be_given_more_than_all(share: float, agrees: bool) -> None:
+    x = np.array([[2.0, 1.0, 2.0], [4.0, 4.0, 4.0]])
+
+    def backward(x: Array, y: Array, g: Array) -> Array:
+        return share * g[:, None] * (x == x.max(1, keepdims=True))
+
+    mine = Formula(lambda x: x.max(1), backward)
+    assert check(mine, lambda x: torch.amax(x, 1), x).agrees == agrees
+
+
 class Approximate(torch.autograd.Function):
     """A reference whose own backward is off: 1/3 to seven digits."""
 
