@@ -23,7 +23,7 @@ SLOW = (
     "conv_forward",
     "Loss_C",
     "MLP",
-    "OurNeuralNetwork",
+    "TwoNeurons",
     "Value",
     "L_model",
     "svm",

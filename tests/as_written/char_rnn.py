@@ -1,44 +1,40 @@
 #: lossFun --input '5:int<7' --input '5:int<7' --input 6,1
-# dhraw = (1 - hs[t] * hs[t]) * dh ==> dhraw = (1 - hs[t]) * dh :: wrong-derivative
-# dhnext = np.dot(Whh.T, dhraw) ==> pass :: forgotten-path
+# draw = (1 - hs[t] ** 2) * dh ==> draw = (1 - hs[t]) * dh :: wrong-derivative
+# dnext = Whh.T @ draw ==> pass :: forgotten-path
 import numpy as np
 
-hidden_size = 6
-seq_length = 25
-learning_rate = 1e-1
-vocab_size = 7
-Wxh = np.random.randn(hidden_size, vocab_size) * 0.01
-Whh = np.random.randn(hidden_size, hidden_size) * 0.01
-Why = np.random.randn(vocab_size, hidden_size) * 0.01
-bh = np.zeros((hidden_size, 1))
-by = np.zeros((vocab_size, 1))
+vocabulary, width = 7, 6
+learning_rate = 0.1
+Wxh = np.random.randn(width, vocabulary) / 10
+Whh = np.random.randn(width, width) / 10
+Why = np.random.randn(vocabulary, width) / 10
+bh, by = np.zeros((width, 1)), np.zeros((vocabulary, 1))
 
 
 def lossFun(inputs, targets, hprev):
-    xs, hs, ys, ps = {}, {}, {}, {}
-    hs[-1] = np.copy(hprev)
-    loss = 0
-    for t in range(len(inputs)):
-        xs[t] = np.zeros((vocab_size, 1))
-        xs[t][inputs[t]] = 1
-        hs[t] = np.tanh(np.dot(Wxh, xs[t]) + np.dot(Whh, hs[t - 1]) + bh)
-        ys[t] = np.dot(Why, hs[t]) + by
-        ps[t] = np.exp(ys[t]) / np.sum(np.exp(ys[t]))
-        loss += -np.log(ps[t][targets[t], 0])
-    dWxh, dWhh, dWhy = np.zeros_like(Wxh), np.zeros_like(Whh), np.zeros_like(Why)
-    dbh, dby = np.zeros_like(bh), np.zeros_like(by)
-    dhnext = np.zeros_like(hs[0])
-    for t in reversed(range(len(inputs))):
-        dy = np.copy(ps[t])
+    xs, ps, loss = {}, {}, 0
+    hs = {-1: hprev.copy()}
+    for t, (i, target) in enumerate(zip(inputs, targets)):
+        xs[t] = np.zeros((vocabulary, 1))
+        xs[t][i] = 1
+        hs[t] = np.tanh(Wxh @ xs[t] + Whh @ hs[t - 1] + bh)
+        e = np.exp(Why @ hs[t] + by)
+        ps[t] = e / e.sum()
+        loss -= np.log(ps[t][target, 0])
+    gradients = [np.zeros_like(p) for p in (Wxh, Whh, Why, bh, by)]
+    dWxh, dWhh, dWhy, dbh, dby = gradients
+    dnext = np.zeros_like(hprev)
+    for t in range(len(inputs) - 1, -1, -1):
+        dy = ps[t].copy()
         dy[targets[t]] -= 1
-        dWhy += np.dot(dy, hs[t].T)
+        dWhy += dy @ hs[t].T
         dby += dy
-        dh = np.dot(Why.T, dy) + dhnext
-        dhraw = (1 - hs[t] * hs[t]) * dh
-        dbh += dhraw
-        dWxh += np.dot(dhraw, xs[t].T)
-        dWhh += np.dot(dhraw, hs[t - 1].T)
-        dhnext = np.dot(Whh.T, dhraw)
-    for dparam in [dWxh, dWhh, dWhy, dbh, dby]:
-        np.clip(dparam, -5, 5, out=dparam)
+        dh = Why.T @ dy + dnext
+        draw = (1 - hs[t] ** 2) * dh
+        dbh += draw
+        dWxh += draw @ xs[t].T
+        dWhh += draw @ hs[t - 1].T
+        dnext = Whh.T @ draw
+    for g in gradients:
+        np.clip(g, -5, 5, out=g)
     return loss, dWxh, dWhh, dWhy, dbh, dby, hs[len(inputs) - 1]

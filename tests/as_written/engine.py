@@ -1,161 +1,138 @@
 #: Value
 #: MLP --args 3 '[4, 1]' --input 3
 #: f --input '' --input ''
-# self.grad += (1 - t**2) * out.grad ==> self.grad += (1 - t) * out.grad :: 
-# self.grad += other.data * out.grad ==> self.grad = other.data * out.grad :: 
-# (out.data > 0) * out.grad ==> out.grad :: 
+# self.grad += (1 - t * t) * g ==> self.grad += (1 - t) * g :: 
+# self.grad += other.data * g ==> self.grad = other.data * g :: 
+# self.grad += (self.data > 0) * g ==> self.grad += g :: 
 import math
 import random
 
 
 class Value:
-    def __init__(self, data, _children=(), _op=""):
+    """A number that remembers what it was made of."""
+
+    def __init__(self, data, parents=()):
         self.data = data
-        self.grad = 0
-        self._backward = lambda: None
-        self._prev = set(_children)
-        self._op = _op
+        self.grad = 0.0
+        self._parents = parents
+        self._backward = None
+
+    @staticmethod
+    def of(x):
+        return x if isinstance(x, Value) else Value(x)
+
+    def _made(self, data, parents, push):
+        node = Value(data, parents)
+        node._backward = lambda: push(node.grad)
+        return node
 
     def __add__(self, other):
-        other = other if isinstance(other, Value) else Value(other)
-        out = Value(self.data + other.data, (self, other), "+")
+        other = Value.of(other)
 
-        def _backward():
-            self.grad += out.grad
-            other.grad += out.grad
+        def push(g):
+            self.grad += g
+            other.grad += g
 
-        out._backward = _backward
-        return out
+        return self._made(self.data + other.data, (self, other), push)
 
     def __mul__(self, other):
-        other = other if isinstance(other, Value) else Value(other)
-        out = Value(self.data * other.data, (self, other), "*")
+        other = Value.of(other)
 
-        def _backward():
-            self.grad += other.data * out.grad
-            other.grad += self.data * out.grad
+        def push(g):
+            self.grad += other.data * g
+            other.grad += self.data * g
 
-        out._backward = _backward
-        return out
+        return self._made(self.data * other.data, (self, other), push)
 
-    def __pow__(self, other):
-        assert isinstance(other, (int, float)), "only supporting int/float powers for now"
-        out = Value(self.data**other, (self,), f"**{other}")
+    def __pow__(self, k):
+        if not isinstance(k, (int, float)):
+            raise TypeError("the exponent is a plain number")
 
-        def _backward():
-            self.grad += (other * self.data ** (other - 1)) * out.grad
+        def push(g):
+            self.grad += k * self.data ** (k - 1) * g
 
-        out._backward = _backward
-        return out
+        return self._made(self.data**k, (self,), push)
 
     def relu(self):
-        out = Value(0 if self.data < 0 else self.data, (self,), "ReLU")
+        def push(g):
+            self.grad += (self.data > 0) * g
 
-        def _backward():
-            self.grad += (out.data > 0) * out.grad
-
-        out._backward = _backward
-        return out
+        return self._made(self.data if self.data > 0 else 0.0, (self,), push)
 
     def tanh(self):
-        x = self.data
-        t = (math.exp(2 * x) - 1) / (math.exp(2 * x) + 1)
-        out = Value(t, (self,), "tanh")
+        e = math.exp(2 * self.data)
+        t = (e - 1) / (e + 1)
 
-        def _backward():
-            self.grad += (1 - t**2) * out.grad
+        def push(g):
+            self.grad += (1 - t * t) * g
 
-        out._backward = _backward
-        return out
+        return self._made(t, (self,), push)
 
     def exp(self):
-        x = self.data
-        out = Value(math.exp(x), (self,), "exp")
+        y = math.exp(self.data)
 
-        def _backward():
-            self.grad += out.data * out.grad
+        def push(g):
+            self.grad += y * g
 
-        out._backward = _backward
-        return out
+        return self._made(y, (self,), push)
 
     def backward(self):
-        topo = []
-        visited = set()
+        order, seen = [], set()
 
-        def build_topo(v):
-            if v not in visited:
-                visited.add(v)
-                for child in v._prev:
-                    build_topo(child)
-                topo.append(v)
+        def visit(node):
+            if id(node) not in seen:
+                seen.add(id(node))
+                for parent in node._parents:
+                    visit(parent)
+                order.append(node)
 
-        build_topo(self)
-        self.grad = 1
-        for v in reversed(topo):
-            v._backward()
+        visit(self)
+        self.grad = 1.0
+        while order:
+            node = order.pop()
+            if node._backward is not None:
+                node._backward()
 
     def __neg__(self):
-        return self * -1
-
-    def __radd__(self, other):
-        return self + other
+        return self * -1.0
 
     def __sub__(self, other):
-        return self + (-other)
-
-    def __rsub__(self, other):
-        return other + (-self)
-
-    def __rmul__(self, other):
-        return self * other
+        return self + -Value.of(other)
 
     def __truediv__(self, other):
-        return self * other**-1
+        return self * Value.of(other) ** -1
 
-    def __rtruediv__(self, other):
-        return other * self**-1
-
-    def __repr__(self):
-        return f"Value(data={self.data}, grad={self.grad})"
+    __radd__ = __add__
+    __rmul__ = __mul__
 
 
 class Neuron:
-    def __init__(self, nin):
-        self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
-        self.b = Value(random.uniform(-1, 1))
+    def __init__(self, n):
+        self.weights = [Value(random.uniform(-1, 1)) for _ in range(n)]
+        self.bias = Value(0.1)
 
-    def __call__(self, x):
-        act = sum((wi * xi for wi, xi in zip(self.w, x)), self.b)
-        return act.tanh()
-
-    def parameters(self):
-        return self.w + [self.b]
-
-
-class Layer:
-    def __init__(self, nin, nout):
-        self.neurons = [Neuron(nin) for _ in range(nout)]
-
-    def __call__(self, x):
-        outs = [n(x) for n in self.neurons]
-        return outs[0] if len(outs) == 1 else outs
-
-    def parameters(self):
-        return [p for neuron in self.neurons for p in neuron.parameters()]
+    def __call__(self, xs):
+        total = self.bias
+        for w, x in zip(self.weights, xs):
+            total = total + w * x
+        return total.tanh()
 
 
 class MLP:
-    def __init__(self, nin, nouts):
-        sz = [nin] + nouts
-        self.layers = [Layer(sz[i], sz[i + 1]) for i in range(len(nouts))]
+    def __init__(self, n, widths):
+        self.layers = []
+        for width in widths:
+            self.layers.append([Neuron(n) for _ in range(width)])
+            n = width
 
-    def __call__(self, x):
+    def __call__(self, xs):
         for layer in self.layers:
-            x = layer(x)
-        return x
+            xs = [neuron(xs) for neuron in layer]
+        return xs[0] if len(xs) == 1 else xs
 
     def parameters(self):
-        return [p for layer in self.layers for p in layer.parameters()]
+        neurons = [neuron for layer in self.layers for neuron in layer]
+        return [p for neuron in neurons for p in [*neuron.weights, neuron.bias]]
 
 
 def f(a, b):
