@@ -2,33 +2,13 @@
 #: SoftmaxWithLoss --input 6,4 --input '6:int<4'
 #: TwoLayerNet --args 4 5 3 --input 6,4 --input '6:int<3'
 #: Sigmoid --input 6,4
-# self.db = np.sum(dout, axis=0) ==> self.db = np.mean(dout, axis=0) :: mean-for-sum
-# dx = dout * (1.0 - self.out) * self.out ==> dx = dout * (1.0 - self.out) :: 
-# dx = dx / batch_size ==> pass :: 
-from collections import OrderedDict
-
+# self.db = dout.sum(axis=0) ==> self.db = dout.mean(axis=0) :: mean-for-sum
+# dout * self.out * (1 - self.out) ==> dout * (1 - self.out) :: 
+# return dx / len(self.t) ==> return dx :: 
 import numpy as np
 
 
-def softmax(x):
-    x = x - np.max(x, axis=-1, keepdims=True)
-    return np.exp(x) / np.sum(np.exp(x), axis=-1, keepdims=True)
-
-
-def cross_entropy_error(y, t):
-    if y.ndim == 1:
-        t = t.reshape(1, t.size)
-        y = y.reshape(1, y.size)
-    if t.size == y.size:
-        t = t.argmax(axis=1)
-    batch_size = y.shape[0]
-    return -np.sum(np.log(y[np.arange(batch_size), t] + 1e-12)) / batch_size
-
-
 class Relu:
-    def __init__(self):
-        self.mask = None
-
     def forward(self, x):
         self.mask = x <= 0
         out = x.copy()
@@ -37,83 +17,64 @@ class Relu:
 
     def backward(self, dout):
         dout[self.mask] = 0
-        dx = dout
-        return dx
+        return dout
 
 
 class Sigmoid:
-    def __init__(self):
-        self.out = None
-
     def forward(self, x):
-        out = 1 / (1 + np.exp(-x))
-        self.out = out
-        return out
+        self.out = 1 / (1 + np.exp(-x))
+        return self.out
 
     def backward(self, dout):
-        dx = dout * (1.0 - self.out) * self.out
-        return dx
+        return dout * self.out * (1 - self.out)
 
 
 class Affine:
+    """Its arrays are made by somebody else."""
+
     def __init__(self, W, b):
-        self.W = W
-        self.b = b
-        self.x = None
-        self.original_x_shape = None
-        self.dW = None
-        self.db = None
+        self.W, self.b = W, b
+        self.dW = self.db = None
 
     def forward(self, x):
-        self.original_x_shape = x.shape
-        x = x.reshape(x.shape[0], -1)
-        self.x = x
-        out = np.dot(self.x, self.W) + self.b
-        return out
+        self.shape, self.x = x.shape, x.reshape(len(x), -1)
+        return self.x @ self.W + self.b
 
     def backward(self, dout):
-        dx = np.dot(dout, self.W.T)
-        self.dW = np.dot(self.x.T, dout)
-        self.db = np.sum(dout, axis=0)
-        dx = dx.reshape(*self.original_x_shape)
-        return dx
+        self.dW = self.x.T @ dout
+        self.db = dout.sum(axis=0)
+        return (dout @ self.W.T).reshape(self.shape)
 
 
 class SoftmaxWithLoss:
-    def __init__(self):
-        self.loss = None
-        self.y = None
-        self.t = None
-
     def forward(self, x, t):
-        self.t = t
-        self.y = softmax(x)
-        self.loss = cross_entropy_error(self.y, self.t)
-        return self.loss
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        self.y, self.t = e / e.sum(axis=-1, keepdims=True), t
+        return -np.log(self.y[np.arange(len(t)), t] + 1e-14).sum() / len(t)
 
     def backward(self, dout=1):
-        batch_size = self.t.shape[0]
-        if self.t.size == self.y.size:
-            dx = (self.y - self.t) / batch_size
-        else:
-            dx = self.y.copy()
-            dx[np.arange(batch_size), self.t] -= 1
-            dx = dx / batch_size
-        return dx
+        dx = self.y.copy()
+        dx[np.arange(len(self.t)), self.t] -= 1
+        return dx / len(self.t)
 
 
 class TwoLayerNet:
-    def __init__(self, input_size, hidden_size, output_size, weight_init_std=0.1):
-        self.params = {}
-        self.params["W1"] = weight_init_std * np.random.randn(input_size, hidden_size)
-        self.params["b1"] = np.zeros(hidden_size)
-        self.params["W2"] = weight_init_std * np.random.randn(hidden_size, output_size)
-        self.params["b2"] = np.zeros(output_size)
-        self.layers = OrderedDict()
-        self.layers["Affine1"] = Affine(self.params["W1"], self.params["b1"])
-        self.layers["Relu1"] = Relu()
-        self.layers["Affine2"] = Affine(self.params["W2"], self.params["b2"])
-        self.lastLayer = SoftmaxWithLoss()
+    """params in a dict, layers in another, gradient(x, t) beside loss(x, t)."""
+
+    def __init__(self, inputs, hidden, outputs):
+        self.params = {
+            "W1": np.random.randn(inputs, hidden) / 10,
+            "b1": np.zeros(hidden),
+            "W2": np.random.randn(hidden, outputs) / 10,
+            "b2": np.zeros(outputs),
+        }
+        p = self.params
+        self.layers = {
+            "Affine1": Affine(p["W1"], p["b1"]),
+            "Relu1": Relu(),
+            "Affine2": Affine(p["W2"], p["b2"]),
+        }
+        self.last_layer = SoftmaxWithLoss()
 
     def predict(self, x):
         for layer in self.layers.values():
@@ -121,18 +82,12 @@ class TwoLayerNet:
         return x
 
     def loss(self, x, t):
-        y = self.predict(x)
-        return self.lastLayer.forward(y, t)
+        return self.last_layer.forward(self.predict(x), t)
 
     def gradient(self, x, t):
         self.loss(x, t)
-        dout = 1
-        dout = self.lastLayer.backward(dout)
-        layers = list(self.layers.values())
-        layers.reverse()
-        for layer in layers:
+        dout = self.last_layer.backward(1)
+        for layer in reversed(self.layers.values()):
             dout = layer.backward(dout)
-        grads = {}
-        grads["W1"], grads["b1"] = self.layers["Affine1"].dW, self.layers["Affine1"].db
-        grads["W2"], grads["b2"] = self.layers["Affine2"].dW, self.layers["Affine2"].db
-        return grads
+        first, second = self.layers["Affine1"], self.layers["Affine2"]
+        return {"W1": first.dW, "b1": first.db, "W2": second.dW, "b2": second.db}
