@@ -545,6 +545,36 @@ def test_a_rate_that_is_not_named_is_what_all_steps_have_in_common() -> None:
     assert not check_own(Steps((-0.05, -0.05)), X).agrees
 
 
+@pytest.mark.parametrize("name", ["alpha", "learning_rate"])
+def test_a_default_stays_what_it_is(name: str) -> None:
+    source = f"""
+class Leaky:
+    def forward(self, x):
+        self.x = x
+        return np.where(x > 0, x, 0.3 * x)
+
+    def backward(self, g, {name}=0.3):
+        return np.where(self.x > 0, g, {name} * g)
+"""
+    space: dict[str, Any] = {"np": np, "__name__": "leaky"}
+    exec(source, space)
+    assert check_own(space["Leaky"](), X).agrees
+
+
+def test_a_returned_gradient_that_lies_transposed_is_known_by_its_variable() -> None:
+    def forward(x: Any, w: Any) -> Any:
+        return x @ w, (x, w)
+
+    def backward(dout: Any, cache: Any) -> Any:
+        x, w = cache
+        dx, dw = dout @ w.T, dout.T @ x
+        return dx, dw
+
+    checked = check_own((forward, backward), X, normal(3, 4))
+    assert checked.diagnosis.verdicts, str(checked)
+    assert checked.diagnosis.verdicts[0].kind == "transpose"
+
+
 def test_more_arguments_than_are_named_are_handed_on() -> None:
     class Sum:
         def forward(self, *inputs: Any) -> Any:

@@ -244,6 +244,7 @@ def leave_out_unused(
 
     Raises:
         UntraceableError: it does.
+        CandidateError: nothing is left to judge.
     """
     unused = {n: leaf for n, leaf in known.leaves.items() if leaf.path and n not in reached}
     if not unused:
@@ -257,6 +258,10 @@ def leave_out_unused(
     for name in unused:
         del known.leaves[name], known.sources[name], known.values[name]
     known.unused += list(unused)
+    if not known.leaves:
+        raise CandidateError(
+            f"{program.name}: what backward gives is the gradient of nothing that its forward uses"
+        )
 
 
 def refuse_if_lost(names: Sequence[str]) -> None:

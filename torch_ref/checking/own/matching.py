@@ -195,6 +195,10 @@ def rank_of(leaf: Leaf, source: Source) -> int | None:
     return min(known) if known else None
 
 
+def called_in_code(leaf: Leaf) -> tuple[str, ...]:
+    return leaf.names if leaf.path is None else (str(leaf.path[-1]),)
+
+
 def by_variable(
     leaves: Sequence[Leaf], called: Sequence[str], returned: Any
 ) -> Iterator[tuple[str, Source]]:
@@ -203,16 +207,16 @@ def by_variable(
         return
     found = []
     for i, (name, value) in enumerate(zip(called, returned, strict=True)):
-        names = {leaf.name: leaf.names or tuple(map(str, leaf.path or ())) for leaf in leaves}
         fitting = [
-            leaf.name
+            leaf
             for leaf in leaves
-            if any(is_gradient_of(name, own) for own in names[leaf.name][-1:] + leaf.names)
-            and np.shape(value) == leaf.shape
+            if any(is_gradient_of(name, own) for own in called_in_code(leaf))
+            and could_fit(np.shape(value), leaf.shape)
         ]
+        fitting = [leaf for leaf in fitting if leaf.path is None] or fitting
         if len(fitting) != 1:
             return
-        found.append((fitting[0], Source("returned", (i,))))
+        found.append((fitting[0].name, Source("returned", (i,))))
     if len({name for name, _ in found}) == len(found):
         yield from found
 

@@ -98,7 +98,9 @@ class ObjectProgram(Program):
                 y.g = g
         arguments: dict[str, Any] = {}
         for role in self.roles:
-            if role.kind == "rate":
+            if role.kind == "rate" and not role.required:
+                self.rate = role.default if isinstance(role.default, float) else None
+            elif role.kind == "rate":
                 arguments[role.name] = self.rate = lr
             elif role.kind == "cache":
                 arguments[role.name] = done.cache

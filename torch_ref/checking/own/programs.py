@@ -96,6 +96,7 @@ class Role:
     name: str
     kind: str
     required: bool = True
+    default: Any = 0.0
 
 
 def roles_of(
@@ -105,7 +106,7 @@ def roles_of(
     roles = []
     for parameter in parameters_of(backward):
         name, required = parameter.name, parameter.default is parameter.empty
-        if name in RATES:
+        if name in RATES and name not in forward_names:
             kind = "rate"
         elif name in more:
             kind = "more"
@@ -117,7 +118,8 @@ def roles_of(
             kind = "output"
         else:
             kind = "upstream"
-        roles.append(Role(name, kind, required))
+        default = 0.0 if required else parameter.default
+        roles.append(Role(name, kind, required, default))
     return roles
 
 

@@ -20,9 +20,7 @@ LOSSES = (
     *("cost_function", "loss_fn", "criterion", "error", "objective", "fn", "calculate"),
 )
 TRAINS = ("train", "fit", "train_step", "learn", "step", "update", "train_on_batch", "train_batch")
-RATES = (
-    *("lr", "learning_rate", "learn_rate", "eta", "alpha", "rate", "step_size", "LR", "epsilon"),
-)
+RATES = (*("lr", "learning_rate", "learn_rate", "eta", "alpha", "rate", "step_size", "LR"),)
 ROUNDS = (
     *("epochs", "epoch", "n_epochs", "num_epochs", "n_iters", "n_iter", "num_iters", "max_iter"),
     *("iterations", "num_iterations", "n_iterations", "training_iterations", "steps", "num_steps"),
