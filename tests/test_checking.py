@@ -332,7 +332,7 @@ def test_a_step_of_their_own_that_goes_the_wrong_way() -> None:
 BAD_CODE = {
     "leaves": ("def backward(self, dy): raise SystemExit(0)", "SystemExit at mine.py:8"),
     "raises": ("def backward(self, dy): return 1 / 0", "ZeroDivisionError at mine.py:8"),
-    "None": ("def backward(self, dy): pass", "None for the gradient of input 0"),
+    "None": ("def backward(self, dy): pass", "no gradient of weight after backward"),
     "a list": ("def backward(self, dy): return [[1.0]]", "is a list, expected an array"),
     "too many": ("def backward(self, dy): return dy, dy, dy, dy", "has 4 gradients, expected"),
     "no gradient": (

@@ -19,7 +19,7 @@ from torch_ref.checking import CandidateError, check_own
 from torch_ref.checking.own import check_both
 from torch_ref.checking.own.arrays import UntraceableError
 from torch_ref.checking.own.matching import Given, Leaf, Source, match
-from torch_ref.checking.own.programs import program_of
+from torch_ref.checking.own.readings import readings_of
 from torch_ref.checking.own.tracing import trace
 from torch_ref.cli import main
 
@@ -280,7 +280,7 @@ def test_a_backward_that_wants_more_than_there_is_is_refused() -> None:
         def backward(self, X: Any, y: Any, output: Any) -> Any:  # type: ignore[override]
             return output - y
 
-    with pytest.raises(CandidateError, match="takes X, y, output: forward gives no y"):
+    with pytest.raises(CandidateError, match="no y was handed in"):
         check_own(Trains(), *X)
 
 
@@ -456,7 +456,7 @@ def test_where_the_outputs_agree_one_check_is_enough() -> None:
 def test_what_numpy_has_and_the_stand_ins_lack_is_refused_by_name(tmp_path: Path) -> None:
     source = "import numpy as np\n\n\nclass F:\n    def forward(self, x):\n"
     source += "        return np.unwrap(x)\n\n    def backward(self, g):\n        return g\n"
-    program = program_of(module_from(tmp_path, source).F())
+    (program,) = readings_of(module_from(tmp_path, source).F(), X)
     with pytest.raises(UntraceableError, match=r"theirs\.py:6: numpy\.unwrap of a traced array"):
         trace(program, {}, {}, [torch.zeros(3, dtype=torch.float64)])
 
@@ -593,7 +593,7 @@ def test_the_command_needs_no_reference(layer: Path, capsys: pytest.CaptureFixtu
     [
         (["--loss", "mse"], "--loss is for a check with --against"),
         (["--map", "weight=W"], "--map is for a check with --against"),
-        (["--extra", "1"], "--extra is for a check with --against"),
+        (["--dtype", "float32"], "by itself NumPy code is run in float64"),
     ],
 )
 def test_options_of_a_reference_are_refused_without_one(

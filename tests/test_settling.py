@@ -111,13 +111,26 @@ def first_largest(x: Array, y: Array, g: Array) -> Array:
     ("backward", "agrees"),
     [
         (first_largest, True),
-        (lambda x, y, g: g[:, None] * (x == x.max(1, keepdims=True)), False),  # to each of them
+        (lambda x, y, g: g[:, None] * (x == x.max(1, keepdims=True)), True),  # to each of them
+        (lambda x, y, g: 2 * g[:, None] * (x == x.max(1, keepdims=True)), False),
+        (lambda x, y, g: g[:, None] * (x >= np.median(x, 1, keepdims=True)), False),
     ],
 )
-def test_of_equals_one_may_be_the_largest_but_not_each(
+def test_of_equals_one_may_be_the_largest_or_each(
     backward: Callable[..., Any], agrees: bool
 ) -> None:
     x = np.array([[1.0, 2.0, 2.0], [3.0, 0.5, 1.0], [4.0, 4.0, 4.0]])
+    mine = Formula(lambda x: x.max(1), backward)
+    assert check(mine, lambda x: torch.amax(x, 1), x).agrees == agrees
+
+
+@pytest.mark.parametrize(("share", "agrees"), [(0.0, True), (0.5, True), (1.0, True), (1.5, False)])
+def test_none_of_equals_may_be_given_more_than_all(share: float, agrees: bool) -> None:
+    x = np.array([[2.0, 1.0, 2.0], [4.0, 4.0, 4.0]])
+
+    def backward(x: Array, y: Array, g: Array) -> Array:
+        return share * g[:, None] * (x == x.max(1, keepdims=True))
+
     mine = Formula(lambda x: x.max(1), backward)
     assert check(mine, lambda x: torch.amax(x, 1), x).agrees == agrees
 

@@ -1,8 +1,8 @@
 """Check someone's own backward pass, against PyTorch or against its own forward pass.
 
 layouts      where a parameter stands in someone's code
+reference    what a check compares with, run by PyTorch itself
 candidates/  someone's backward pass, whatever its form, behind one pair of calls
-reference    what it is compared with, run by PyTorch itself
 report       what a check found, as lines and as JSON
 pieces       which pieces of a function a check has visited
 settling     where a gradient differs from PyTorch's and is right

@@ -21,6 +21,8 @@ from ..parity.tolerance import EPS
 from .comparing import Sides, Trial, outputs_agree, outputs_nearly_agree
 from .habits import (
     check_hands_off,
+    check_optional_upstream,
+    check_same_pass_again,
     check_second_backward,
     check_single_precision,
     warn_of_zero_gradients,
@@ -113,13 +115,20 @@ def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool =
         if checked.diagnosis.agrees:
             checked.diagnosis = diagnose_trial(sides, trial, report, lr)
         return checked
+    check_optional_upstream(sides, trial)
+    torn = check_same_pass_again(sides, trial)
+    if torn is not None:
+        checked.diagnosis = torn
+        return checked
     mixed = check_second_backward(sides, trial)
     if mixed is not None:  # later gradients are sums of two batches: nothing more to learn
         checked.diagnosis = mixed
         return checked
     check_other_batches(sides, trial, checked, lr)
     check_other_pieces(sides, trial, checked, lr)
-    if steps:
+    if steps and not set(sides.start) <= set(sides.mine.parameters):
+        sides.warnings.append(f"its backward takes its steps itself: --steps {steps} is left out")
+    elif steps:
         after, diagnosis = compare_trajectory(sides, trial, steps, 0.1 if lr is None else lr)
         report.rows += after.rows
         if checked.diagnosis.agrees:

@@ -3,7 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ class Trial:
         mine, theirs: outputs and gradients.
         reference: as it was run: of dropout, with the mask that someone's code drew.
         before: the parameters of someone's code ahead of its backward.
+        overwritten: the outputs that its backward has changed.
     """
 
     inputs: list[Any]
@@ -54,6 +55,7 @@ class Trial:
     theirs: Quantities
     reference: Any
     before: dict[str, Array]
+    overwritten: list[int]
 
 
 class Sides:
@@ -137,7 +139,8 @@ class Sides:
         self.mine.load(self.loaded)  # backward may have updated it
         self.mine.zero_grad()
         handed = [x.copy() if is_array(x) else x for x in inputs]
-        outputs = self.mine.forward(handed)
+        given_out = self.mine.forward(handed)
+        outputs = [y.copy() for y in given_out]  # as they were ahead of backward
         reference = masked(self.reference, inputs, outputs)
         passed = autograd(reference, inputs, self.upstream)
         wanted = len(passed.outputs)
@@ -159,6 +162,11 @@ class Sides:
         upstream = [np.array(to_numpy(g)) for g in passed.upstream[: len(outputs)]]
         before = {name: value.copy() for name, value in self.mine.parameters.items()}
         gradients = self.mine.backward(upstream)
+        overwritten = [
+            i
+            for i, (y, now) in enumerate(zip(outputs, given_out, strict=True))
+            if not np.array_equal(y, now, equal_nan=y.dtype.kind == "f")
+        ]
         if reference is not self.reference and (self.inputs[0] == 0).any():
             own = gradients.get("input 0")
             reference = masked(self.reference, inputs, outputs, upstream[0], own)
@@ -166,10 +174,23 @@ class Sides:
         mine: Quantities = {("output", str(i)): y for i, y in enumerate(outputs)}
         mine |= {("gradient", name): value for name, value in gradients.items()}
         for key in list(theirs):
-            if key not in mine and self.mine.partial and key[1].startswith("input"):
+            if key not in mine and key[1].startswith("input"):
+                if key[1] in self.mine.silent:
+                    warning = f"no gradient of {key[1]} was returned: not judged"
+                    self.warnings += [warning] if warning not in self.warnings else []
+                elif not self.mine.partial:
+                    continue
                 del theirs[key]
         return Trial(
-            list(inputs), passed.upstream, handed, upstream, mine, theirs, reference, before
+            list(inputs),
+            passed.upstream,
+            handed,
+            upstream,
+            mine,
+            theirs,
+            reference,
+            before,
+            overwritten,
         )
 
     def sample(self, trial: Trial) -> Sample:
@@ -200,6 +221,12 @@ class Sides:
         outputs = [v for (kind, _), v in trial.theirs.items() if kind == "output"]
         scale = max((float(np.abs(g).max(initial=0)) for g in trial.handed_upstream), default=1.0)
         report = compare(trial.mine, trial.theirs, self.allowed(trial.inputs, outputs), scale)
+        report.rows = [
+            replace(row, problem=self.mine.misfits[row.name])
+            if row.problem.startswith("shape") and row.name in self.mine.misfits
+            else row
+            for row in report.rows
+        ]
         if self.order is None:
             self.order = self.backward_order(trial)
         order = {("gradient", name): i for i, name in enumerate(self.order)}

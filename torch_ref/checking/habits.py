@@ -23,6 +23,62 @@ def warn_of_zero_gradients(sides: Sides, report: Report) -> None:
             )
 
 
+def check_optional_upstream(sides: Sides, trial: Trial) -> None:
+    """Check `backward(dout=1)`: all gradients are to go with dout, or, at an end, none."""
+    name = sides.mine.optional_upstream
+    if not name:
+        return
+    sides.mine.load(sides.loaded)
+    sides.mine.zero_grad()
+    outputs = sides.mine.forward([np.copy(x) if is_array(x) else x for x in trial.inputs])
+    twice = sides.mine.backward_of([np.full_like(y, 2) for y in outputs])
+    once = {n: v for (kind, n), v in trial.mine.items() if kind == "gradient" and np.any(v)}
+    ignoring = [n for n, v in once.items() if n in twice and np.array_equal(twice[n], v)]
+    if len(ignoring) == len(once):
+        sides.warnings.append(
+            f"backward ignores {name}: right where nothing comes after it, as after a loss"
+        )
+    elif ignoring:
+        sides.note(f"{name} other than 1", False, f"not multiplied by it: {', '.join(ignoring)}")
+
+
+def check_same_pass_again(sides: Sides, trial: Trial) -> Diagnosis | None:
+    """Check that backward leaves its outputs, and what forward saved, as they are.
+
+    PyTorch allows a second backward over the same forward pass; code in NumPy need not.
+    """
+    torn = [f"output {i}" for i in trial.overwritten]
+    if not sides.mine.runs_back_again:
+        if torn:
+            sides.warnings.append(f"backward overwrites {', '.join(torn)}")
+        return None
+    first = {n: v for (kind, n), v in trial.mine.items() if kind == "gradient"}
+    sides.mine.forward([np.copy(x) if is_array(x) else x for x in trial.inputs])
+    upstream = [np.array(to_numpy(g)) for g in trial.upstream[: len(trial.handed_upstream)]]
+    sides.mine.backward([g.copy() for g in upstream])
+    try:
+        again = sides.mine.backward(upstream)
+    except CandidateError:  # autograd itself has noticed
+        again, torn = {}, torn or ["what forward has saved"]
+    other = [n for n, v in again.items() if not np.allclose(v, first[n], rtol=1e-5, atol=0)]
+    if not torn and not other:
+        sides.note("a second backward over the same forward", True)
+        return None
+    detail = f"backward overwrites {', '.join(torn) or 'what forward has saved'}"
+    if other:
+        detail += f": the second time it gives another gradient of {', '.join(other)}"
+    sides.note("a second backward over the same forward", False, detail)
+    verdict = Verdict(
+        "overwritten-saved",
+        detail,
+        "backward",
+        "write into an array of backward's own: what forward saved or returned stays as it is",
+        "backward twice over the same forward pass",
+        0.0,
+    )
+    return Diagnosis((*torn, *other), "the second backward over the same forward pass", [verdict])
+
+
 def check_hands_off(sides: Sides, trial: Trial) -> None:
     """Check that arguments are left unchanged, and that no memory is shared."""
     changed = [

@@ -38,6 +38,7 @@ class Layout:
     flat: bool = False
     order: str = ""
     shape: tuple[int, ...] | None = None  # with axes of length 1 more, or fewer
+    kernel_first: bool = False  # a convolution's (kernel, in, out), where PyTorch has (out, in, …)
 
     @classmethod
     def parse(cls, text: str) -> "Layout":
@@ -84,17 +85,29 @@ class Layout:
             value = value.reshape(len(value), -1)
         if self.transposed:
             value = value.T
+        if self.kernel_first:
+            value = np.moveaxis(value, (0, 1), (-1, -2))
         if self.shape is not None:
             value = value.reshape(self.shape)
         return np.array(value, order="C")
 
+    def shape_of_mine(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape in someone's code of what has this one in the reference."""
+        return self.to_mine(np.empty(shape)).shape
+
     def to_reference(self, value: Array, shape: tuple[int, ...]) -> Array:
-        """Someone's array as it lies in the reference; one of an unfit shape is left as it is."""
-        wanted = self.to_mine(np.empty(shape)).shape
+        """Someone's array as it lies in the reference; one of an unfit shape stays unfit.
+
+        A gradient lies as its own array does: one that lies as the reference's does is wrong there.
+        """
+        wanted = self.shape_of_mine(shape)
         if value.shape != wanted:
-            return value
+            value = value.T if self.transposed else value
+            return value.reshape(-1) if value.shape == shape else value
         if self.shape is not None:
             return value.reshape(shape)
+        if self.kernel_first:
+            return np.moveaxis(value, (-1, -2), (0, 1))
         if self.transposed:
             value = value.T
         if self.flat:

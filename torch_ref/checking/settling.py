@@ -2,7 +2,7 @@
 
 Rounding    a gradient that is a small difference of large parts is rounded as those are
 Kinks       where a function has no derivative, a limit of gradients nearby stands for it, or a mean
-            of such limits: which one is a convention
+            of such limits: which one is a convention; of equals, all of them may be given all
 PyTorch     its backward may not fit its own forward: central differences of that forward decide
 """
 
@@ -29,6 +29,8 @@ JUMPS = 1e-5  # of the gradient's size: more than a smooth function's moves with
 DRAWS = 16  # gradients near a kink
 STEP = 1e-3  # of central differences
 DIRECTIONS = 6
+BESIDE = 1e-6  # of differences to one side of an element
+TIES = 100  # elements of a gradient that are looked at, one by one, for a tie
 SURE = 10.0  # times the differences' own error is one of two off, and the other is not
 
 
@@ -73,6 +75,18 @@ class Nearby:
                 again = copy.deepcopy(again)  # running statistics move with every pass
             return outputs_of(again, inputs)
 
+    def slopes_beside(self, name: str, place: tuple[int, ...]) -> list[float]:
+        """How fast the outputs, weighted, move with one element, down and up."""
+        step = BESIDE * max(1.0, float(self.leaves[name].abs().max()))
+        direction = torch.zeros_like(self.leaves[name])
+        direction[place] = step
+        moved = [self.outputs({name: sign * direction}) for sign in (-1, 0, 1)]
+        low, middle, high = (
+            sum(float((y * g).sum()) for y, g in zip(ys, self.upstream, strict=True))
+            for ys in moved
+        )
+        return [(middle - low) / step, (high - middle) / step]
+
     def slope(self, name: str, direction: torch.Tensor) -> tuple[float, float]:
         """How fast the outputs, weighted by the upstream gradients, move with one leaf.
 
@@ -113,8 +127,10 @@ def settle(
     left = [row for row in off if row.name not in excuses]
     excuses |= on_kinks(left, {row.name: handed[row.name] for row in left}, near)
     for row in left:
-        if row.name not in excuses and (words := pytorch_is_off(row, handed[row.name], near)):
-            excuses[row.name] = words
+        if row.name not in excuses:
+            own = handed[row.name]
+            words = pytorch_is_off(row, own, near) or all_of_equals(row, own, near)
+            excuses |= {row.name: words} if words else {}
     rows = [
         replace(row, excuse=excuses[row.name]) if row in off and row.name in excuses else row
         for row in report.rows
@@ -151,6 +167,27 @@ def pytorch_is_off(row: Comparison, mine: torch.Tensor, near: Nearby) -> str:
     return (
         f"yours is right, as PyTorch's own backward is off by {row.relative:.1g} here: central "
         "differences of its forward give yours"
+    )
+
+
+def all_of_equals(row: Comparison, mine: torch.Tensor, near: Nearby) -> str:
+    """Whether a gradient differs only where equals tie, and each element lies between the slopes on
+    its own two sides: as where every one of equal maxima is given all. Nothing that lies close by
+    has such a gradient, and where nothing ties it is right."""
+    theirs = near.gradients({})[row.name]
+    size = float(theirs.abs().max()) or 1.0
+    places = ((mine - theirs).abs() > row.tolerance * EPS[row.dtype] * size).nonzero().tolist()
+    if len(places) > TIES:
+        return ""
+    for place in places:
+        low, high = sorted(near.slopes_beside(row.name, tuple(place)))
+        inside = low - JUMPS * size <= float(mine[tuple(place)]) <= high + JUMPS * size
+        if not inside or high - low <= 2 * JUMPS * size:
+            return ""
+    count = "element is" if len(places) == 1 else "elements are"
+    return (
+        f"a convention at ties, as {len(places)} {count} equal to another one: each lies between "
+        "the slopes on its two sides, though together they are the gradient of nothing nearby"
     )
 
 

@@ -2,6 +2,7 @@
 
 options     options that several commands have, and what their values may be
 inputs      what --against, --args, --input and --loss name
+theirs      someone's class made into an object, whatever its constructor takes
 networks    what `train FILE.py:NAME` names
 settings    what `train` was given becomes an experiment and its settings
 step_rules  `check` of a step rule or a schedule: what its options mean there

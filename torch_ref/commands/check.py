@@ -27,9 +27,9 @@ def add_parser(commands: Any) -> Any:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "mine",
-        metavar="FILE:NAME | FILE:FORWARD,BACKWARD | DIR",
-        help="a class with forward and backward, a torch.autograd.Function, two functions, a "
-        "bundle's directory; an optimizer or a schedule",
+        metavar="FILE:NAME | FILE:FORWARD,BACKWARD | FILE:FORWARD,LOSS,BACKWARD | DIR",
+        help="a class with forward and backward, a torch.autograd.Function, functions, a bundle's "
+        "directory; an optimizer or a schedule",
     )
     parser.add_argument(
         "--against",
@@ -89,16 +89,35 @@ def report_on_own_forward(arguments: argparse.Namespace) -> "Checked":
     """Code against its own forward pass."""
     from ..checking.own import check_own
     from ..safe_files import InputError
-    from . import inputs
+    from . import inputs, theirs
 
-    for option in ("loss", "map", "extra"):
+    for option in ("loss", "map"):
         if getattr(arguments, option):
             raise InputError(f"--{option} is for a check with --against")
-    mine = inputs.find(arguments.mine)
     words = arguments.args if arguments.mine_args is None else arguments.mine_args
-    mine = mine if isinstance(mine, tuple) else inputs.construct(mine, words)
-    drawn = inputs.inputs_of(arguments)
-    return check_own(mine, *drawn, lr=arguments.lr, steps=arguments.steps, seed=arguments.seed)
+    found = inputs.find(arguments.mine)
+    positional, named = inputs.handed_in(arguments)
+    positional += extra_of(arguments)
+    if arguments.dtype == "float32" and not theirs.is_torch(found):
+        raise InputError("--dtype float32: by itself NumPy code is run in float64; name --against")
+    if not isinstance(found, type):
+        options = inputs.constructor_arguments(words)
+        positional, named = [*positional, *options[0]], named | options[1]
+
+    def report(mine: Any) -> "Checked":
+        options = {"lr": arguments.lr, "steps": arguments.steps, "seed": arguments.seed}
+        return check_own(mine, *positional, named=named, **options)
+
+    return theirs.first_that_runs(report, found, words)
+
+
+def extra_of(arguments: argparse.Namespace) -> list[Any]:
+    from ..safe_files import InputError
+
+    try:
+        return [json.loads(value) for value in arguments.extra]
+    except ValueError:
+        raise InputError(f"--extra {' '.join(arguments.extra)}: expected JSON") from None
 
 
 def report_on_code(arguments: argparse.Namespace) -> "Checked":
@@ -106,16 +125,17 @@ def report_on_code(arguments: argparse.Namespace) -> "Checked":
         return report_on_own_forward(arguments)
     from ..checking.own import check_both
     from ..safe_files import InputError
-    from . import inputs, step_rules
+    from . import inputs, step_rules, theirs
 
     rule = step_rules.reference_named(arguments.against)
     if rule is not None:
         return step_rules.report_on_steps(arguments, rule)
-    mine = inputs.find(arguments.mine)
+    found = inputs.find(arguments.mine)
     reference = inputs.reference_of(arguments)
     words = arguments.args if arguments.mine_args is None else arguments.mine_args
-    mine = mine if isinstance(mine, tuple) else inputs.construct(mine, words)
     drawn = inputs.inputs_of(arguments)
+    if any(isinstance(x, tuple) for x in drawn):
+        raise InputError("--input '(…)': several in brackets are for a check without --against")
     loss, _ = inputs.the_loss(arguments.loss, reference, drawn, arguments.seed)
     layouts = {}
     for word in arguments.map:
@@ -123,18 +143,18 @@ def report_on_code(arguments: argparse.Namespace) -> "Checked":
         if not equals:
             raise InputError(f"--map {word}: expected NAME=LAYOUT, as in weight=W.T")
         layouts[name] = layout
-    try:
-        extra = [json.loads(value) for value in arguments.extra]
-    except ValueError:
-        raise InputError(f"--extra {' '.join(arguments.extra)}: expected JSON") from None
-    return check_both(
-        mine,
-        reference,
-        *drawn,
-        layouts=layouts,
-        extra=extra,
-        loss=loss,
-        lr=arguments.lr,
-        steps=arguments.steps,
-        seed=arguments.seed,
-    )
+
+    def report(mine: Any) -> "Checked":
+        return check_both(
+            mine,
+            reference,
+            *drawn,
+            layouts=layouts,
+            extra=extra_of(arguments),
+            loss=loss,
+            lr=arguments.lr,
+            steps=arguments.steps,
+            seed=arguments.seed,
+        )
+
+    return theirs.first_that_runs(report, found, words)

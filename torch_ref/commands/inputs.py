@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import difflib
 import importlib
 import importlib.util
 import sys
@@ -31,6 +32,8 @@ def find(text: str) -> Any:
         CandidateError: there is no such file, module or name, or importing it fails.
     """
     place, colon, names = text.rpartition(":")
+    if not colon and text.endswith(".py"):
+        refuse_without_name(Path(text))
     if not colon:
         place, _, names = text.rpartition(".")
     if not place or not names:
@@ -47,22 +50,38 @@ def find(text: str) -> Any:
     objects = []
     for name in names.split(","):
         if not hasattr(module, name):
-            defined = [
-                n
-                for n, v in vars(module).items()
-                if getattr(v, "__module__", "") == module.__name__
-            ]
-            known = ", ".join(defined)
-            hint = f"; it has {known}" if known and len(known) < 200 else ""
+            known = ", ".join(names_of(module))
+            hint = f"; it has {known}" if known and len(known) < 400 else ""
             raise CandidateError(f"{text}: there is no {name} in {place}{hint}")
         objects.append(getattr(module, name))
     return objects[0] if len(objects) == 1 else tuple(objects)
 
 
+def names_of(module: Any) -> list[str]:
+    """The functions and classes that a module defines itself."""
+    own = vars(module).items()
+    return [n for n, v in own if getattr(v, "__module__", "") == module.__name__]
+
+
+def refuse_without_name(path: Path) -> None:
+    """Say what a file has that can be checked; of a bare script, how to make it so."""
+    from ..checking.own.scripts import how_to_wrap
+
+    answer = how_to_wrap(path) if path.is_file() else ""
+    if answer:
+        raise CandidateError(answer)
+    known = names_of(load_file(path))
+    raise CandidateError(f"{path}: which of it? {', '.join(f'{path}:{name}' for name in known)}")
+
+
 def load_file(path: Path) -> Any:
     """A Python file as a module."""
     if not path.is_file():
-        raise CandidateError(f"{path}: there is no such file")
+        names = sorted(one.name for one in path.parent.glob("*.py"))
+        near = difflib.get_close_matches(path.name, names, 5, 0) if names else []
+        hint = f"; beside it: {', '.join(str(path.with_name(name)) for name in near)}"
+        hint = hint if near else ""
+        raise CandidateError(f"{path}: there is no such file{hint}")
     name = f"checked_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -78,7 +97,7 @@ def load_file(path: Path) -> Any:
 
 
 def constructor_arguments(words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
-    """`3 4 bias=False` -> [3, 4], {"bias": False}; what is no Python literal is text."""
+    """`3 4 bias=False` -> [3, 4], {"bias": False}; `3,4:normal` is an array; else it is text."""
     positional, named = [], {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -90,6 +109,8 @@ def constructor_arguments(words: Sequence[str]) -> tuple[list[Any], dict[str, An
 
 
 def literal(text: str) -> Any:
+    if text.endswith((":normal", ":uniform")):
+        return draw_input(text, np.random.default_rng(len(text)), np.float64)
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -115,7 +136,9 @@ def draw_input(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndar
         CandidateError: it is none of these.
     """
     if spec.endswith(".npy"):
-        return read_array(Path(spec), spec)
+        array = read_array(Path(spec), spec)
+        return array if dtype is None or array.dtype.kind != "f" else array.astype(dtype)
+    dtype = np.float64 if dtype is None else dtype
     shape_text, _, kind = spec.partition(":")
     try:
         shape = tuple(int(size) for size in shape_text.split(",") if size) if shape_text else ()
@@ -125,7 +148,8 @@ def draw_input(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndar
             return np.asarray(generator.integers(0, int(kind[4:]), size=shape))
     except ValueError:
         raise CandidateError(
-            f"--input {spec}: expected sizes, as in 5,3 or 5,3:uniform or 5:int<4, or a .npy file"
+            f"--input {spec}: expected sizes, as in 5,3 or 5,3:uniform or '5:int<4', or a .npy "
+            "file; with a name in front, x=5,3, or several in brackets, '(5,4 5,4)'"
         ) from None
     if kind in ("", "normal"):
         return np.asarray(generator.normal(size=shape), dtype)
@@ -154,20 +178,40 @@ def reference_of(arguments: argparse.Namespace) -> Any:
         kind = type(reference).__name__
         raise CandidateError(f"{name} is a {kind}, expected a module or function")
     if isinstance(reference, torch.nn.Module):
-        reference.to(to_torch(float_dtype(arguments.dtype)))
+        reference.to(to_torch(float_dtype(arguments.dtype or "float64")))
     return reference
 
 
-def inputs_of(arguments: argparse.Namespace) -> list[np.ndarray]:
-    """An array for each --input.
+def inputs_of(arguments: argparse.Namespace) -> list[Any]:
+    """An array for each --input, a tuple of arrays for one in brackets.
 
     Raises:
         CandidateError: there is none, or one is not what can be drawn or read.
     """
     if not arguments.input:
         raise CandidateError("--input: expected at least one, as in --input 5,3")
+    positional, named = handed_in(arguments)
+    return [*positional, *named.values()]
+
+
+def handed_in(arguments: argparse.Namespace) -> tuple[list[Any], dict[str, Any]]:
+    """The inputs in their order, and those that have a name, as in `--input x=5,3`."""
     generator = np.random.default_rng(arguments.seed)
-    return [draw_input(spec, generator, float_dtype(arguments.dtype)) for spec in arguments.input]
+    dtype = None if arguments.dtype is None else float_dtype(arguments.dtype)
+    positional, named = [], {}
+    for spec in arguments.input:
+        name, equals, rest = spec.partition("=")
+        called = bool(equals) and name.isidentifier()
+        text = rest if called else spec
+        if text.startswith("(") and text.endswith(")"):
+            value: Any = tuple(draw_input(one, generator, dtype) for one in text[1:-1].split())
+        else:
+            value = draw_input(text, generator, dtype)
+        if called:
+            named[name] = value
+        else:
+            positional.append(value)
+    return positional, named
 
 
 def the_loss(
@@ -212,7 +256,9 @@ def problem_of(arguments: argparse.Namespace) -> Posed:
     posed = experiment(arguments.reference)
     if posed is None:
         reference = reference_of(arguments)
-        reference = prepared(reference, to_torch(float_dtype(arguments.dtype)), arguments.seed)
+        reference = prepared(
+            reference, to_torch(float_dtype(arguments.dtype or "float64")), arguments.seed
+        )
         inputs = inputs_of(arguments)
         target = the_loss(arguments.loss, reference, inputs, arguments.seed)[1]
         posed = Posed(reference, inputs, arguments.loss, target, 0.1)

@@ -35,17 +35,24 @@ def add_reference(command: argparse.ArgumentParser) -> None:
     from manual.article.description import LOSSES
 
     command.add_argument(
-        "--args", nargs="*", default=[], metavar="ARG", help="for its constructor: 3 4 bias=False"
+        "--args",
+        nargs="*",
+        default=[],
+        metavar="ARG",
+        help="for its constructor: 3 4 bias=False; an array: 3,4:normal",
     )
     command.add_argument(
         "--input",
         action="append",
         default=[],
         metavar="SPEC",
-        help="sizes 5,3 (normal), 5,3:uniform, 5:int<4, or a .npy file; once for each input",
+        help="sizes 5,3 (normal), 5,3:uniform, '5:int<4', or a .npy file; once for each input, in "
+        "order or by name, x=5,3; a tuple of two: '(5,4 5,4)'",
     )
     command.add_argument("--loss", choices=tuple(LOSSES), help="gives the upstream gradient")
     command.add_argument("--lr", type=learning_rate, help="learning rate")
     command.add_argument("--steps", type=count, default=0, help="of gradient descent; default: 0")
-    command.add_argument("--dtype", choices=("float32", "float64"), default="float64")
+    command.add_argument(
+        "--dtype", choices=("float32", "float64"), help="default: float64, a file's own"
+    )
     command.add_argument("--seed", type=count, default=0)

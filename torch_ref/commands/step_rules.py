@@ -37,7 +37,7 @@ def report_on_steps(arguments: argparse.Namespace, reference: Any) -> Checked:
     for name in ("input", "map", "extra", "loss"):
         if getattr(arguments, name):
             raise CandidateError(f"--{name} is for layers: a step rule has tensors of its own")
-    if arguments.dtype != "float64":
+    if arguments.dtype not in (None, "float64"):
         raise CandidateError(f"--dtype {arguments.dtype}: step rules are compared in float64")
     options = named("--args", arguments.args)
     mine_options = named("--mine-args", arguments.mine_args or [])

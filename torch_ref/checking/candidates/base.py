@@ -57,12 +57,29 @@ class Candidate:
         self.settled: set[str] = set()  # parameters whose layout a map says
         self.partial = False  # a loss may leave out its target's gradient
         self.absent: list[str] = []  # parameters of the reference that it does without
+        self.silent: list[str] = []  # inputs whose gradients a whole network does not return
+        self.arguments: list[str] = []  # what the inputs are called
+        self.misfits: dict[str, str] = {}  # gradients that do not have their own array's shape
         self.adds = False  # each backward adds to the gradients of the one before
 
     @property
     def takes_upstream(self) -> bool:
         """Whether backward is handed the gradient of the output; a loss's need not be."""
         return True
+
+    @property
+    def runs_back_again(self) -> bool:
+        """Whether it must allow a second backward over the same forward, as PyTorch code does."""
+        return False
+
+    @property
+    def optional_upstream(self) -> str:
+        """The argument of backward for the output's gradient, if it has a default: 1, at an end."""
+        return ""
+
+    def backward_of(self, upstream: Sequence[Array]) -> dict[str, Array]:
+        """The gradients, an optional upstream gradient handed in."""
+        raise NotImplementedError(f"{type(self).__name__} has no optional upstream gradient")
 
     def transpose_square(self) -> list[str]:
         """Read its square matrices transposed, but those that a map has settled; the names."""
@@ -145,14 +162,26 @@ class Candidate:
                     gradients[name] = self.in_layout(name, array)
                     break
         for i in self.floating:
-            for key in (f"input {i}", "dx" if i == 0 else f"dx{i}", "x" if i == 0 else f"x{i}"):
+            for key in self.names_of_input(i):
                 if named.get(key) is not None:
                     gradients[f"input {i}"] = as_array(f"{self.name}: {key}", named[key])
         return gradients
 
+    def names_of_input(self, i: int) -> list[str]:
+        """What the gradient of an input may be called in a dict."""
+        argument = self.arguments[i : i + 1]
+        called = [f"{pre}{name}" for name in argument for pre in ("d", "d_", "grad_")]
+        return [f"input {i}", "dx" if i == 0 else f"dx{i}", "x" if i == 0 else f"x{i}", *called]
+
     def in_layout(self, name: str, value: Array) -> Array:
         layout = self.layouts.get(name)
-        return layout.to_reference(value, self.shapes[name]) if layout else value
+        if layout is None:
+            return value
+        wanted = layout.shape_of_mine(self.shapes[name])
+        self.misfits.pop(name, None)
+        if value.shape != wanted:
+            self.misfits[name] = f"shape {value.shape}, expected {wanted}"
+        return layout.to_reference(value, self.shapes[name])
 
     def gradient_names(self, name: str) -> list[str]:
         layout = self.layouts.get(name)
@@ -176,6 +205,8 @@ class Candidate:
             return Layout(array, transposed=True)
         if shape in (flat, flat[::-1]):
             return Layout(array, flat=True, transposed=shape == flat[::-1])
+        if len(wanted) > 2 and shape == (*wanted[2:], wanted[1], wanted[0]):
+            return Layout(array, kernel_first=True)
         if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
             return Layout(array, shape=shape)
         raise CandidateError(

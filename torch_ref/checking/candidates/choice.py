@@ -8,11 +8,10 @@ Taken are: an object with `forward` and `backward`, of `manual` or of anyone's; 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
-from ...twin import to_numpy
 from ..layouts import CandidateError, Layout
+from ..reference import is_floating
 from .base import Candidate
 from .functions import FunctionsCandidate
 from .objects import ModuleCandidate, ObjectCandidate
@@ -39,7 +38,7 @@ def candidate(
     """
     if isinstance(mine, Candidate):
         return mine
-    floating = [i for i, x in enumerate(inputs) if np.asarray(to_numpy(x)).dtype.kind == "f"]
+    floating = [i for i, x in enumerate(inputs) if is_floating(x)]
     parsed = {name: Layout.parse(text) for name, text in (layouts or {}).items()}
     for name in parsed:
         if name not in shapes:

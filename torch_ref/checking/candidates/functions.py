@@ -28,6 +28,7 @@ class FunctionsCandidate(Candidate):
             for p in inspect.signature(forward).parameters.values()
             if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         ]
+        self.arguments = wanted[:inputs]
         names = wanted[inputs : len(wanted) - len(self.extra)]
         starts = ("par", "p", "theta", "weights")
         looks_like_dict = len(names) == 1 and names[0].lower().startswith(starts)

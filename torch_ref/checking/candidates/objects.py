@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,16 +62,15 @@ class ObjectCandidate(Candidate):
 
     def __init__(self, code: Any, *rest: Any, layouts: Mapping[str, Layout]) -> None:
         super().__init__(*rest)
-        self.code = code
+        self.code, self.scalar = code, False
         counts: dict[str, int] = {}
         for name in self.shapes:
             stem = name.rpartition(".")[2]
             position = counts.get(stem, 0)
             counts[stem] = position + 1
             if name in layouts and layouts[name].name:
-                self.layouts[name] = layouts[name]
+                self.layouts[name] = self.with_axes_of_one(name, layouts[name])
                 self.settled.add(name)
-                self.holder(layouts[name].name)
                 continue
             names = [n for n in names_for(name, position) if self.find(n) is not None]
             taken = {layout.name for layout in self.layouts.values()}
@@ -90,7 +90,24 @@ class ObjectCandidate(Candidate):
 
     @property
     def takes_upstream(self) -> bool:
-        return len(inspect.signature(self.code.backward).parameters) > 0
+        return bool(self.upstream_arguments) and not self.optional_upstream
+
+    @property
+    def optional_upstream(self) -> str:
+        first = next(iter(self.upstream_arguments), None)
+        at_an_end = self.scalar and first is not None and first.default is not first.empty
+        return first.name if at_an_end and first is not None else ""
+
+    @property
+    def upstream_arguments(self) -> list[inspect.Parameter]:
+        return list(inspect.signature(self.code.backward).parameters.values())
+
+    def with_axes_of_one(self, name: str, layout: Layout) -> Layout:
+        """The layout that a map tells, of an array with axes of length 1 more, or fewer."""
+        shape = np.shape(self.holder(layout.name)[layout.name])
+        wanted = layout.shape_of_mine(self.shapes[name])
+        same = [n for n in shape if n != 1] == [n for n in wanted if n != 1]
+        return replace(layout, shape=shape) if same and shape != wanted else layout
 
     def find(self, name: str) -> Mapping[str, Any] | None:
         for place in (vars(self.code), *(getattr(self.code, k, None) for k in ("params", "grads"))):
@@ -118,13 +135,22 @@ class ObjectCandidate(Candidate):
                 place[layout.name] = value
 
     def forward(self, inputs: Sequence[Any]) -> list[Array]:
-        return self.read_outputs(call_code(f"{self.name}.forward", self.code.forward, *inputs))
+        returned = call_code(f"{self.name}.forward", self.code.forward, *inputs)
+        outputs = self.read_outputs(returned)
+        self.scalar = all(not y.ndim for y in outputs)
+        return outputs
 
     def backward(self, upstream: Sequence[Array]) -> dict[str, Array]:
-        arguments = upstream if self.takes_upstream else ()
+        return self.backward_of(upstream if self.takes_upstream else ())
+
+    def backward_of(self, arguments: Sequence[Array]) -> dict[str, Array]:
         returned = call_code(f"{self.name}.backward", self.code.backward, *arguments)
         many = isinstance(returned, tuple) and len(returned) > len(self.floating)
-        gradients = self.read_gradients(returned, extra=many)
+        gradients: dict[str, Array] = {}
+        if returned is None and self.shapes:  # a whole network's
+            self.silent = [f"input {i}" for i in self.floating]
+        else:
+            gradients = self.read_gradients(returned, extra=many)
         for name in self.shapes:
             if name in gradients:
                 continue
@@ -168,6 +194,6 @@ class ObjectCandidate(Candidate):
     @property
     def parameters(self) -> dict[str, Array]:
         return {
-            name: self.in_layout(name, self.holder(layout.name)[layout.name])
+            name: self.in_layout(name, np.asarray(self.holder(layout.name)[layout.name]))
             for name, layout in self.layouts.items()
         }

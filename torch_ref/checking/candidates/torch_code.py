@@ -21,6 +21,10 @@ class TorchCandidate(Candidate):
         self.is_module = isinstance(code, torch.nn.Module)
         self.leaves: dict[str, torch.Tensor] = {}
 
+    @property
+    def runs_back_again(self) -> bool:
+        return True
+
     def restore(self, parameters: Mapping[str, Array]) -> None:
         """Nothing: a module is called with the reference's parameters, its own are not touched."""
 
@@ -55,7 +59,8 @@ class TorchCandidate(Candidate):
         if not pairs:
             raise CandidateError(f"{self.name}: its output has no gradient")
         outputs, grads = zip(*pairs, strict=True)
-        call_code(f"{self.name}.backward", torch.autograd.backward, outputs, grads)
+        arguments = outputs, grads, True  # the graph is kept, for a second backward
+        call_code(f"{self.name}.backward", torch.autograd.backward, *arguments)
         gradients = {}
         for name, leaf in leaves.items():
             if leaf.grad is not None:

@@ -22,7 +22,15 @@ from ..comparing import Sides, Trial, outputs_agree
 from ..layouts import CandidateError
 from ..reference import autograd, is_array, is_floating, parameters_of, random_like
 from ..report import Checked
+from .against import studied
 from .arrays import UntraceableError, cuts
+from .conventions import (
+    common_factor,
+    conventions,
+    divided_by_samples,
+    note_missing,
+    unjudged,
+)
 from .differences import (
     TOLD,
     Slopes,
@@ -30,7 +38,10 @@ from .differences import (
     in_double,
     unfit,
 )
-from .programs import Program, program_of
+from .fitting import with_usual_loss
+from .losses import WithLoss
+from .programs import Program
+from .readings import readings_of
 from .sides import OwnCandidate, OwnForward
 from .state import at
 from .study import Study, number, study
@@ -42,27 +53,85 @@ KINKS = 100  # wrong elements of a gradient that are looked at for a kink
 
 
 def check_own(
-    mine: Any, *inputs: Any, lr: float | None = None, steps: int = 0, seed: int = 0
+    mine: Any,
+    *inputs: Any,
+    named: Mapping[str, Any] | None = None,
+    lr: float | None = None,
+    steps: int = 0,
+    seed: int = 0,
 ) -> Checked:
     """Check someone's backward pass against their own forward pass.
 
     Args:
-        mine: an object with `forward` and `backward`; a pair of functions; a function that returns
-            a loss and its gradients; a `torch.autograd.Function` or an `nn.Module` with such in it.
-        inputs: arrays or tensors, integers where their code takes them; NumPy code is run in
-            float64.
+        mine: an object with `forward` and `backward`; a pair of functions, or three, with a loss
+            between them; a function that returns a loss and its gradients; a class of scalar
+            nodes; a `torch.autograd.Function` or an `nn.Module` with such in it.
+        inputs: arrays or tensors, integers where their code takes them, and dicts and tuples of
+            them; NumPy code is run in float64. What forward does not take is for backward.
+        named: arguments by name; those that name none are put into forward's dict.
         lr: the learning rate, if their backward updates weights.
         steps: compare also the weights after as many steps of gradient descent.
     Raises:
         CandidateError: mine cannot be run, or gives no gradient.
     """
     if isinstance(mine, type) and issubclass(mine, torch.autograd.Function):
-        return check(mine, forward_of(mine), *inputs, lr=lr, steps=steps, seed=seed)
+        given = (*inputs, *(named or {}).values())
+        return check(mine, forward_of(mine), *given, lr=lr, steps=steps, seed=seed)
     if isinstance(mine, torch.nn.Module):
         return check(Own(mine), ByAutograd(mine), *inputs, lr=lr, steps=steps, seed=seed)
-    program = program_of(mine)
-    arrays = in_double([np.asarray(to_numpy(x)) if is_array(x) else x for x in inputs])
-    known = study(program, arrays, 0.1 if lr is None else lr)
+    wrong: list[Checked] = []
+    refusal: CandidateError | None = None
+    readings = readings_of(mine, inputs, named)
+    if len(readings) > 1:  # a search for the mistake in what is meant otherwise takes long
+        readings.sort(key=lambda program: not looks_right(program, lr, seed))
+    for program in readings:
+        try:
+            checked = check_program(program, lr, steps, seed)
+        except CandidateError as error:
+            refusal = refusal or error
+            continue
+        if checked.agrees:
+            return checked
+        wrong.append(checked)
+    if not wrong:
+        raise refusal or CandidateError("nothing to check")
+    return likeliest(wrong)
+
+
+def likeliest(wrong: Sequence[Checked]) -> Checked:
+    """Of several ways to understand code that is wrong in each: that with the least wrong in it,
+    of equals the first whose mistake has a name."""
+
+    def rank(checked: Checked) -> tuple[int, bool]:
+        rows = [row for row in checked.report.rows if not row.agrees]
+        return len(rows), not checked.diagnosis.verdicts
+
+    return min(wrong, key=rank)
+
+
+def looks_right(program: Program, lr: float | None, seed: int) -> bool:
+    """Whether the gradients of one way to understand someone's code are right."""
+    try:
+        return check_program(program, lr, 0, seed, search=False).agrees
+    except CandidateError:
+        return False
+
+
+def check_program(
+    program: Program, lr: float | None, steps: int, seed: int, search: bool = True
+) -> Checked:
+    """Check one way to understand someone's code.
+
+    Args:
+        search: look for mistakes that do not show at once, and for the name of one that does.
+    """
+    arrays = in_double([np.asarray(to_numpy(x)) for x in program.handed.arrays])
+    rate = 0.1 if lr is None else lr
+    program.assumed_rate = 1.0 if lr is None else lr
+    without_loss = program.handed.more or program.kept_target
+    if without_loss and not isinstance(program, WithLoss):
+        program = with_usual_loss(program, arrays, rate)
+    known = study(program, arrays, rate)
     reached: list[str] | None = None
     try:
         reached = reached_by(known, arrays)
@@ -71,9 +140,16 @@ def check_own(
     except UntraceableError as error:
         checked = check_by_differences(known, arrays, seed, str(error))
     else:
+        if not search:
+            return Checked(sides.run_first_trial()[1])
         checked = examine(sides, lr, steps, single_precision=False)
         checked.warnings += conventions(known, checked)
-    checked.warnings[:0] = unjudged(known, reached)
+    if program.unsure and not checked.agrees:
+        raise CandidateError(program.unsure)
+    note_missing(known, reached, checked)
+    missing = [row.name for row in checked.report.rows if row.problem == "missing"]
+    said = [program.meaning, program.handed.legend, *unjudged(known, reached, missing)]
+    checked.warnings[:0] = [words for words in said if words]
     return checked
 
 
@@ -83,7 +159,10 @@ def check_both(mine: Any, reference: Any, *inputs: Any, **options: Any) -> Check
     So both questions are answered: whether mine computes what the reference does, and whether its
     backward fits its forward.
     """
-    checked = check(mine, reference, *inputs, **options)
+    try:
+        checked = check(mine, reference, *inputs, **options)
+    except CandidateError as error:
+        checked = check_studied(mine, reference, inputs, options, error)
     if not outputs_agree(checked.report):
         try:
             checked.own = check_own(
@@ -94,34 +173,34 @@ def check_both(mine: Any, reference: Any, *inputs: Any, **options: Any) -> Check
     return checked
 
 
-def unjudged(known: Study, reached: Sequence[str] | None) -> list[str]:
-    """What was not judged, and why.
+def check_studied(
+    mine: Any,
+    reference: Any,
+    inputs: Sequence[Any],
+    options: Mapping[str, Any],
+    refusal: CandidateError,
+) -> Checked:
+    """Check code whose form is not the usual one, as its study understands it.
 
-    Args:
-        reached: the arrays that a gradient reaches; None if that is not known.
+    Raises:
+        CandidateError: nor can that be compared with the reference.
     """
-    said = list(known.unfit)
-    names = [n for n in known.unmatched if reached is None or n in reached]
-    names = [name for name in names if not any(f" {name} " in text for text in said)]
-    if names:
-        said.append(f"not judged, for no gradient of it was found: {', '.join(names)}")
-    if known.unused:
-        said.append(f"not judged, for the forward pass does not use it: {', '.join(known.unused)}")
-    return said
-
-
-def conventions(known: Study, checked: Checked) -> list[str]:
-    """What may be meant as it is."""
-    said = []
-    if known.mean:
-        said.append("its backward is that of the mean of its outputs, so this mean is checked")
-    kinds = {verdict.kind for verdict in checked.diagnosis.verdicts}
-    if "mean-for-sum" in kinds and "input 0" not in checked.diagnosis.wrong:
-        said.append(
-            "some courses divide a parameter's gradient by the number of samples, where the loss "
-            "is a mean and what comes in has not been divided: then that is no mistake"
-        )
-    return said
+    rest = {k: v for k, v in options.items() if k not in ("layouts", "extra")}
+    if options.get("layouts") or options.get("extra") or isinstance(mine, type):
+        raise refusal
+    wrong: list[Checked] = []
+    try:
+        for candidate in studied(mine, reference, inputs, options.get("lr")):
+            checked = check(candidate, reference, *inputs, **rest)
+            if checked.agrees:
+                return checked
+            wrong.append(checked)
+        return likeliest(wrong)
+    except CandidateError as error:
+        also = "" if str(error) in str(refusal) else f"; {error}"
+        raise CandidateError(
+            f"{refusal}{also}; without --against, its own forward pass is the reference"
+        ) from error
 
 
 def takes_the_mean(sides: "OwnSides", right: Mapping[str, Any]) -> bool:
@@ -165,6 +244,7 @@ def leave_out_unused(
 
     Raises:
         UntraceableError: it does.
+        CandidateError: nothing is left to judge.
     """
     unused = {n: leaf for n, leaf in known.leaves.items() if leaf.path and n not in reached}
     if not unused:
@@ -178,6 +258,10 @@ def leave_out_unused(
     for name in unused:
         del known.leaves[name], known.sources[name], known.values[name]
     known.unused += list(unused)
+    if not known.leaves:
+        raise CandidateError(
+            f"{program.name}: what backward gives is the gradient of nothing that its forward uses"
+        )
 
 
 def refuse_if_lost(names: Sequence[str]) -> None:
@@ -225,13 +309,43 @@ class OwnSides(Sides):
             return [g / g.numel() for g in upstream]
         return upstream
 
+    def run(self, inputs: Sequence[Any]) -> Trial:
+        """One pass of both sides; gradients that are divided by convention are not any more."""
+        trial = super().run(inputs)
+        if self.known.guessed:
+            self.known.guessed = False
+            keys = [("gradient", name) for name in self.moved]
+            pairs = [(trial.mine[key], to_numpy(trial.theirs[key])) for key in keys]
+            factor, count = common_factor([(m, r) for m, r in pairs if m.shape == r.shape])
+            if count and factor != 1:
+                self.known.rate *= factor
+                self.warnings.append(f"its learning rate is taken to be {self.known.rate:g}")
+                trial = super().run(inputs)
+        if not self.known.divided and divided_by_samples(trial.mine, trial.theirs, inputs):
+            self.known.divided = divided_by_samples(trial.mine, trial.theirs, inputs)
+            self.warnings.append(
+                "a convention: its parameters' gradients are divided by the number of samples "
+                "(columns), so that what comes in is not to be; they are compared undivided"
+            )
+            trial = super().run(inputs)
+        return trial
+
     def compare(self, trial: Trial) -> Report:
         """The rows; digits that a formula loses, as 1 − y² does near y = 1, are no mistake."""
         report = super().compare(trial)
         for i, row in enumerate(report.rows):
             if not row.problem and row.relative <= TOLD:
                 report.rows[i] = replace(row, tolerance=max(row.tolerance, row.distance))
+            elif not row.problem and row.name in self.moved and row.scale:
+                weight = float(np.abs(self.loaded[row.name]).max(initial=0))
+                rounding = 4 * weight / (self.known.rate * row.scale)  # of (old − new) / rate
+                report.rows[i] = replace(row, tolerance=max(row.tolerance, rounding))
         return report
+
+    @property
+    def moved(self) -> list[str]:
+        """The weights whose gradients are read from how far they moved."""
+        return [name for name, source in self.known.sources.items() if source.kind == "moved"]
 
     def wider_batch(self) -> list[Any]:
         """Probabilities stay such: beyond 0 and 1 their code need not be right."""

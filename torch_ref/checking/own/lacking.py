@@ -78,8 +78,9 @@ def asarray(value: Any, dtype: Any = None, **_: Any) -> Array:
 def pad(value: Any, width: Any, mode: str = "constant", **named: Any) -> Array:
     tensor = tensor_of(value)
     widths = np.broadcast_to(np.asarray(real(width)), (tensor.ndim, 2)).tolist()
-    if mode == "constant":
-        fill = float(real(named.get("constant_values", 0)))
+    fills = np.unique(np.asarray(real(named.get("constant_values", 0))))
+    if mode == "constant" and fills.size == 1:
+        fill = float(fills[0])
         ends = [int(w) for pair in widths[::-1] for w in pair]
         return Array(torch.nn.functional.pad(tensor, ends, value=fill))
     for axis, ends in enumerate(widths):

@@ -77,12 +77,18 @@ def is_gradient_of(found: str, name: str) -> bool:
 def rank(leaf: Path, found: Path, returned: bool) -> int | None:
     """How well a path's name says that it is a leaf's gradient: 0 is best; None: it does not."""
     mine = [key for key in leaf if key not in PARAMETERS]
-    theirs = [key for key in found if key not in GRADIENTS]
+    theirs: list[Any] = [key for key in found if key not in GRADIENTS]
     if returned:
         while theirs and isinstance(theirs[0], int) and len(theirs) > len(mine):
             theirs = theirs[1:]
     named = len(theirs) < len(found) or returned
-    if len(mine) != len(theirs) or not mine or not any(isinstance(k, str) for k in theirs):
+    lists = len(mine) < len(leaf) and len(theirs) < len(found)  # params[0] and grads[0]
+    if returned and len(theirs) == 1 and len(mine) == 2 and all(isinstance(k, str) for k in mine):
+        only = rank(tuple(mine[-1:]), tuple(theirs), True)  # of a dict of all weights
+        return None if only is None else 2
+    if len(mine) != len(theirs) or not mine:
+        return None
+    if not lists and not any(isinstance(k, str) for k in theirs):
         return None
     changed = [(m, t) for m, t in zip(mine, theirs, strict=True) if m != t]
     if not changed:
@@ -133,12 +139,17 @@ def given_by(returned: Any, root: Any, leaves: Sequence[Leaf]) -> list[Given]:
 
 
 def match(
-    leaves: Sequence[Leaf], given: Sequence[Given], moved: Sequence[str], returned: Any
+    leaves: Sequence[Leaf],
+    given: Sequence[Given],
+    moved: Sequence[str],
+    returned: Any,
+    called: Sequence[str] = (),
 ) -> dict[str, Source]:
     """The source of each leaf's gradient; a leaf that has none is left out.
 
     Args:
         moved: the names of the leaves that backward itself changed.
+        called: what the values that are returned are called where they are.
     """
     matched: dict[str, Source] = {}
     taken: set[Source] = set()
@@ -147,16 +158,18 @@ def match(
         matched[name] = source
         taken.add(source)
 
-    for wanted in (0, 1):
+    for wanted in (0, 1, 2):
         for leaf in leaves:
             if leaf.name in matched:
                 continue
+            rivals = [x for x in leaves if x.name not in matched and x is not leaf]
             sources = [
                 g.source
                 for g in given
                 if g.source not in taken
                 and could_fit(g.shape, leaf.shape)
                 and rank_of(leaf, g.source) == wanted
+                and not (wanted == 2 and any(rank_of(x, g.source) == 2 for x in rivals))
             ]
             first = [s for s in sources if s.kind == "returned"] or sources
             if len(first) == 1:
@@ -164,6 +177,9 @@ def match(
     for leaf in leaves:
         if leaf.name in moved and leaf.name not in matched and leaf.path is not None:
             take(leaf.name, Source("moved", leaf.path))
+    for name, source in by_variable(leaves, called, returned):
+        if source not in taken and name not in matched:
+            take(name, source)
     for name, source in by_position(leaves, matched, returned):
         if source not in taken:
             take(name, source)
@@ -179,6 +195,32 @@ def rank_of(leaf: Leaf, source: Source) -> int | None:
     return min(known) if known else None
 
 
+def called_in_code(leaf: Leaf) -> tuple[str, ...]:
+    return leaf.names if leaf.path is None else (str(leaf.path[-1]),)
+
+
+def by_variable(
+    leaves: Sequence[Leaf], called: Sequence[str], returned: Any
+) -> Iterator[tuple[str, Source]]:
+    """Gradients told by the variables in `return dx, dw, db`, where all of them are."""
+    if not isinstance(returned, tuple) or len(called) != len(returned):
+        return
+    found = []
+    for i, (name, value) in enumerate(zip(called, returned, strict=True)):
+        fitting = [
+            leaf
+            for leaf in leaves
+            if any(is_gradient_of(name, own) for own in called_in_code(leaf))
+            and could_fit(np.shape(value), leaf.shape)
+        ]
+        fitting = [leaf for leaf in fitting if leaf.path is None] or fitting
+        if len(fitting) != 1:
+            return
+        found.append((fitting[0].name, Source("returned", (i,))))
+    if len({name for name, _ in found}) == len(found):
+        yield from found
+
+
 def by_position(
     leaves: Sequence[Leaf], matched: dict[str, Source], returned: Any
 ) -> Iterator[tuple[str, Source]]:
@@ -187,6 +229,7 @@ def by_position(
     others = [leaf for leaf in leaves if leaf.path is not None and leaf.name not in matched]
     if isinstance(returned, dict):
         return
+    yield from nested(inputs, others, returned)
     values = list(returned) if isinstance(returned, tuple | list) else [returned]
     if any(isinstance(value, tuple | list | dict) for value in values):
         yield from by_lists(others, values)
@@ -204,6 +247,20 @@ def by_position(
         more = order is others and len(shapes) <= len(order) + 1  # a state, after the gradients
         if pairs and (more or len(shapes) <= len(order)) and all(good):
             yield from ((leaf.name, src) for leaf, s, src in pairs if s is not None)
+            return
+
+
+def nested(
+    inputs: Sequence[Leaf], others: Sequence[Leaf], returned: Any
+) -> Iterator[tuple[str, Source]]:
+    """Gradients in tuples, as the inputs came: `dx, (dh, dc)`."""
+    if not isinstance(returned, tuple | list) or not any(isinstance(v, tuple) for v in returned):
+        return
+    flat = list(arrays_in(returned))
+    for order in ([*inputs, *others], inputs):
+        pairs = list(zip(order, flat, strict=False))
+        if len(order) == len(flat) and all(fits(np.shape(v), x.shape) for x, (_, v) in pairs):
+            yield from ((leaf.name, Source("returned", path)) for leaf, (path, _) in pairs)
             return
 
 

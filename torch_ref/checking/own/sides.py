@@ -10,7 +10,7 @@ import torch
 from ..candidates.base import Candidate
 from ..layouts import Array as Numbers
 from ..layouts import CandidateError
-from .programs import Program
+from .programs import Program, start_anew
 from .state import at, put
 from .study import Study, fresh, number, read, run
 from .swapping import generator_copy
@@ -89,6 +89,7 @@ class OwnCandidate(Candidate):
         """Nothing: all runs are on a copy."""
 
     def zero_grad(self) -> None:
+        start_anew(self.root)
         if self.known.adds:
             for source in self.known.sources.values():
                 if source.kind == "held":
@@ -99,7 +100,7 @@ class OwnCandidate(Candidate):
         if self.known.stateful:
             self.root = fresh(self.program)
         if self.known.stateful or self.moves:
-            self.load(self.start)
+            OwnCandidate.load(self, self.start)
         self.handed = list(inputs)
         self.inputs = [
             torch.from_numpy(x) if self.program.tensors and isinstance(x, np.ndarray) else x
@@ -122,7 +123,8 @@ class OwnCandidate(Candidate):
             wanted = self.shape_of(name)
             if [s for s in value.shape if s != 1] == [s for s in wanted if s != 1]:
                 value = value.reshape(wanted)
-            gradients[name] = value
+            samples = self.done.outputs[0].shape[-1] if name in self.known.divided else 1
+            gradients[name] = value * samples
         return gradients
 
     def shape_of(self, name: str) -> tuple[int, ...]:

@@ -64,7 +64,7 @@ def children(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from value.items()
     elif isinstance(value, list | tuple | collections.deque):
         yield from enumerate(value)
-    elif is_theirs(value):
+    elif is_theirs(value) or torch.is_tensor(value):  # somebody's tensor may carry its gradient
         yield from attributes(value).items()
 
 
@@ -82,6 +82,8 @@ def survey(root: Any) -> list[Place]:
                 if is_floating(value) and (isinstance(value, float) or id(value) not in seen):
                     seen.add(id(value))
                     places.append(Place((*path, key), holder, key, value))
+                    if torch.is_tensor(value) and vars(value) and len(path) < DEPTH:
+                        queue.append(((*path, key), value))
             elif id(value) not in seen and len(path) < DEPTH:
                 seen.add(id(value))
                 if isinstance(value, CONTAINERS) or is_theirs(value):
@@ -92,7 +94,8 @@ def survey(root: Any) -> list[Place]:
 def at(root: Any, path: Path) -> Any:
     """What stands at a path."""
     for key in path:
-        root = getattr(root, key) if is_theirs(root) else root[key]
+        named = is_theirs(root) or (torch.is_tensor(root) and isinstance(key, str))
+        root = getattr(root, key) if named else root[key]
     return root
 
 

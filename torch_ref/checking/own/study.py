@@ -21,10 +21,13 @@ from .matching import (
     match,
     rank,
 )
-from .programs import RATES, Program
-from .state import Path, at, survey
+from .programs import Program, start_anew
+from .state import Path, at, children, is_theirs, survey
 from .swapping import copied_modules, same_draws
 from .tracing import real_copy, to_theirs
+from .words import RATES, is_target
+
+SEARCHED = 1000  # objects
 
 
 @dataclass
@@ -39,8 +42,10 @@ class Study:
         values: the leaves' numbers, of those that it holds.
         stateful: whether a forward pass depends on the one before.
         adds: whether each backward adds to what the one before left.
-        rate: the learning rate of a backward that updates weights.
+        rate: the learning rate of a backward that updates weights; `guessed`, if nobody says it.
         mean: whether its backward is that of the mean of its outputs, which are losses.
+        unclaimed: the shapes of what backward gave and nothing was found to be the gradient of.
+        divided: the parameters that are divided by the number of samples, by convention.
         unused: arrays whose gradient it gives, though its forward does not use them.
     """
 
@@ -54,6 +59,9 @@ class Study:
     adds: bool
     rate: float
     mean: bool = False
+    unclaimed: list[tuple[int, ...]] = field(default_factory=list)
+    guessed: bool = False
+    divided: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
     @property
@@ -80,7 +88,8 @@ def name_of(path: Path) -> str:
     parts = [str(key) for key in path]
     if len(parts) > 1 and parts[-1] in ("data", "value", "val", "v"):
         parts = parts[:-1]
-    return ".".join(part.replace(".", "_") for part in parts)
+    parts = ["params" if part == "parameters" else part.replace(".", "_") for part in parts]
+    return ".".join(f"{part}_" if hasattr(torch.nn.Module, part) else part for part in parts)
 
 
 def other_inputs(inputs: Sequence[Any]) -> list[Any]:
@@ -103,8 +112,8 @@ def study(program: Program, inputs: Sequence[Any], lr: float) -> Study:
         for i, x in enumerate(inputs)
         if is_floating(x)
     ]
-    rate = next((getattr(program.root, n) for n in RATES if hasattr(program.root, n)), lr)
-    rate = float(rate) if isinstance(rate, float | int) else lr
+    held_rate = rate_of(program.root)
+    rate = program.assumed_rate if held_rate is None else held_rate
     with copied_modules(program.spaces, real_copy(program, {}, {})):
         root = fresh(program)
         done = run(program, root, handed(program, inputs))
@@ -113,11 +122,16 @@ def study(program: Program, inputs: Sequence[Any], lr: float) -> Study:
         outputs = [number(y) for y in done.outputs]
         start = numbers_of(root)
         returned = program.backward(root, upstream, handed(program, inputs), done, lr)
+        rate = program.rate or rate
         now = numbers_of(root)
         moved = [x.name for x in held if x.path and not same(start[x.path], now.get(x.path))]
         given = given_by(returned, root, held)
         arrays_first = sorted(held, key=lambda leaf: leaf.shape == ())
-        sources = match([*fed, *arrays_first], given, moved, returned)
+        only = not isinstance(returned, tuple | list | dict)
+        if only:  # a loss's gradient is one of what it compares, not of the target
+            fed = sorted(fed, key=lambda leaf: is_target(leaf.names[0]))
+        called = program.returned_names
+        sources = match([*fed, *arrays_first], given, moved, returned, called)
         once = {n: read(root, returned, s, start, rate) for n, s in sources.items()}
         stateful = adds = False
         if not moved:
@@ -136,7 +150,31 @@ def study(program: Program, inputs: Sequence[Any], lr: float) -> Study:
     unmatched = {x.name: x for x in held if x.shape and x.name not in sources}
     values = {n: start[leaf.path] for n, leaf in leaves.items() if leaf.path is not None}
     unfit = named_but_unfit(unmatched.values(), given)
-    return Study(program, leaves, sources, unmatched, unfit, values, stateful, adds, rate)
+    found = Study(program, leaves, sources, unmatched, unfit, values, stateful, adds, rate)
+    found.guessed = bool(moved) and program.rate is None and held_rate is None
+    found.unclaimed = [
+        g.shape
+        for g in given
+        if g.source not in sources.values()
+        and (g.source.kind == "returned" or not same(start.get(g.source.path), now[g.source.path]))
+    ]
+    return found
+
+
+def rate_of(root: Any) -> float | None:
+    """The learning rate that code holds, perhaps in an optimizer of its own."""
+    rates: set[float] = set()
+    queue, seen = [root], {id(root)}
+    while queue and len(seen) < SEARCHED:
+        one = queue.pop()
+        shared = vars(type(one)).items() if is_theirs(one) else ()
+        for key, value in [*children(one), *shared]:
+            if str(key).lower() in RATES and isinstance(value, float | int):
+                rates.add(float(value))
+            elif id(value) not in seen and (is_theirs(value) or isinstance(value, dict | list)):
+                seen.add(id(value))
+                queue.append(value)
+    return rates.pop() if len(rates) == 1 else None
 
 
 def handed(program: Program, inputs: Sequence[Any]) -> list[Any]:
@@ -160,6 +198,7 @@ def held_leaves(program: Program, inputs: Sequence[Any]) -> list[Leaf]:
             program.forward(root, handed(program, other_inputs(inputs)))
             before, after = after, numbers_of(root)
             if any(a.ndim and same(a, after.get(p)) for p, a in before.items()):
+                start_anew(root)
                 program.root = root
     places = survey(program.root)
     bases = {id(place.value.base) for place in places if isinstance(place.value, np.ndarray)}
@@ -222,7 +261,8 @@ def names(program: Program, position: int) -> tuple[str, ...]:
 
 
 def same(one: Any, other: Any) -> bool:
-    return other is not None and np.array_equal(one, number(other), equal_nan=True)
+    known = one is not None and other is not None
+    return known and np.array_equal(one, number(other), equal_nan=True)
 
 
 def doubled(once: Any, twice: Any) -> bool:

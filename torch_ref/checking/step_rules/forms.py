@@ -132,6 +132,7 @@ def form_of(
     Raises:
         CandidateError: it is not a form that is known.
     """
+    mine, given = of_class(mine, given)
     begin = None
     if isinstance(mine, tuple) and len(mine) == 2 and all(map(callable, mine)):
         begin, mine = mine
@@ -149,14 +150,25 @@ def form_of(
         if not called.has("grads"):
             raise CandidateError(f"{name} takes no gradient: {EXPECTED}")
     else:
-        raise CandidateError(
-            f"{name} is no step rule: {EXPECTED}; hand in the class, not an object"
-        )
+        raise CandidateError(f"{name} is no step rule: {EXPECTED}")
     by_name = {"lr": options["lr"], **(explicit or {}), **given} if "lr" in options else {**given}
     unknown = set(given) - set(made.roles) - set(called.roles)
     if unknown and not made.open:
         raise CandidateError(f"{name} has no argument {sorted(unknown)[0]}")
     return Form(name, mine, method, made, called, begin, {**options, **given}, by_name)
+
+
+def of_class(mine: Any, given: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """An object as its class and the numbers that it was made with, as far as it has kept them."""
+    method = next((m for m in METHODS if callable(getattr(mine, m, None))), None)
+    if isinstance(mine, type | tuple) or hasattr(mine, "__code__") or method is None:
+        return mine, given
+    kept = {
+        name: getattr(mine, name)
+        for name in inspect.signature(type(mine)).parameters
+        if isinstance(getattr(mine, name, None), int | float)
+    }
+    return type(mine), kept | dict(given)
 
 
 def bare(code: type, method: str) -> Callable[..., Any]:
