@@ -6,10 +6,11 @@ module, backward refuses. What is only looked at belongs under `no_grad`; severa
 all be run backward, last first, belong under `keep_passes`.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
-from typing import Any
+from contextlib import AbstractContextManager, ContextDecorator, contextmanager
+from contextvars import ContextVar, Token
+from typing import Any, ClassVar
 
 # Is called with a module, its inputs by position and by name, and its outputs.
 Observer = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], Any]
@@ -70,12 +71,45 @@ def _within(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
         variable.reset(token)
 
 
-def no_grad() -> AbstractContextManager[Any]:
+class no_grad(ContextDecorator):  # noqa: N801, as in PyTorch
     """`with no_grad():` no forward pass saves anything, so none of them can be run backward.
 
-    A network that is only to be looked at, not trained, belongs inside.
+    A network that is only to be looked at, not trained, belongs inside. It decorates a function
+    too, as `@no_grad()` or `@no_grad`.
     """
-    return _within(_saving, False)
+
+    saves: ClassVar = False
+
+    def __new__(cls, function: Any = None) -> Any:
+        return super().__new__(cls) if function is None else cls()(function)
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_saving.set(self.saves))
+
+    def __exit__(self, *error: object) -> None:
+        _saving.reset(self._tokens.pop())
+
+    def __call__(self, function: Any) -> Any:
+        """The function, all of whose calls run within.
+
+        Raises:
+            NotImplementedError: it is a generator, most of which runs after the call.
+        """
+        if inspect.isgeneratorfunction(function):
+            raise NotImplementedError(f"{type(self).__name__} of a generator is not supported")
+        return super().__call__(function)
+
+    def _recreate_cm(self) -> "no_grad":  # a function that calls itself enters more than once
+        return type(self)()
+
+
+class enable_grad(no_grad):  # noqa: N801, as in PyTorch
+    """`with enable_grad():` forward passes save what backward needs, also inside a `no_grad`."""
+
+    saves: ClassVar = True
 
 
 def keep_passes() -> AbstractContextManager[Any]:

@@ -415,7 +415,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         "ModuleList: got a int, expected modules",
     ),
     "a module by name": (
-        lambda: manual.ModuleDict({"a": 1}),  # type: ignore[dict-item]
+        lambda: manual.ModuleDict({"a": 1}),  # type: ignore[arg-type]
         TypeError,
         "ModuleDict: a is a int, expected a module",
     ),

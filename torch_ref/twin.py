@@ -13,7 +13,8 @@ from typing import Any, overload
 import numpy as np
 import torch
 
-from manual import Module, Optimizer, Sequential
+from manual import Module, ModuleDict, ModuleList, Optimizer, Sequential
+from manual.containers import Container
 
 from . import models
 
@@ -63,9 +64,11 @@ def twin_of(original: Any, parameters: Any = None) -> Any:
 def _twin_module(module: Module, made_already: dict[Module, torch.nn.Module]) -> torch.nn.Module:
     if module in made_already:  # used in several places: so is its twin
         return made_already[module]
-    if isinstance(module, Sequential):
-        inside = [_twin_module(part, made_already) for part in module]
-        twin: torch.nn.Module = torch.nn.Sequential(*inside)
+    if isinstance(module, Container):
+        kind = next(k for k in (Sequential, ModuleList, ModuleDict) if isinstance(module, k))
+        twin: torch.nn.Module = getattr(torch.nn, kind.__name__)()
+        for name, part in module._modules.items():
+            twin.add_module(name, _twin_module(part, made_already))
     else:
         twin_class = getattr(module, "twin_class", None)  # a module of one's own can name its twin
         twin_class = twin_class or _torch_class(type(module).__name__, models, torch.nn)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -62,7 +63,7 @@ class ConvNet(Module):
     def backward(self, g: Array) -> Array:
         return self.features.backward(self.classifier.backward(g))
 
-    def without_input_gradient(self) -> Module:
+    def without_input_gradient(self) -> Self:
         self.features.without_input_gradient()
         return super().without_input_gradient()
 
@@ -152,6 +153,6 @@ class ResNet(Module):
             g = part.backward(g)
         return g
 
-    def without_input_gradient(self) -> Module:
+    def without_input_gradient(self) -> Self:
         self.stem.without_input_gradient()
         return super().without_input_gradient()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -73,6 +73,6 @@ class MLP(Module):
     def backward(self, g: Any) -> Any:
         return self.layers.backward(g)
 
-    def without_input_gradient(self) -> Module:
+    def without_input_gradient(self) -> Self:
         self.layers.without_input_gradient()
         return super().without_input_gradient()

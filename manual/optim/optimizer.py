@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..arrays import Array
-from ..module import constructor_call
 from ..parameter import Parameter
+from ..tree import constructor_call
 
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 Progress = tuple[dict[str, float], frozenset[str]]  # a parameter's `scalars` and `begun`
