@@ -142,7 +142,8 @@ def assert_same(mine: Any, theirs: Any, place: str) -> None:
 
 def assert_equal_sides(mine: Any, theirs: Any, place: str) -> None:
     """The same rates, the same state, and the same settings in the groups."""
-    kept = {"lr", "momentum", "betas", *manual.Optimizer.FROM_SCHEDULES}
+    kept = {"lr", "initial_lr", "max_lr", "min_lr"}
+    kept |= {"momentum", "betas", "base_momentum", "max_momentum"}
     groups = [
         [{key: group[key] for key in kept & group.keys()} for group in side.optimizer.param_groups]
         for side in (mine, theirs)
