@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .arrays import as_tuple
-from .passes import _saving
+from .passes import is_saving
 
 Hook = Callable[..., Any]
 
@@ -48,7 +48,7 @@ class Hooked:
 
     def check_replaced(self, what: str) -> None:
         """Raise RuntimeError where a pass that is to be run backward had something replaced."""
-        if self.method == "forward" and _saving.get():
+        if self.method == "forward" and is_saving():
             raise RuntimeError(
                 f"{self.module.one_line()}: a hook returned another {what}, whose derivative is "
                 "not known: return None, or run forward under no_grad()"

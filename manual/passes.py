@@ -71,6 +71,11 @@ def _within(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
         variable.reset(token)
 
 
+def is_saving() -> bool:
+    """Whether a forward pass that runs now keeps what its backward needs."""
+    return _saving.get()
+
+
 class no_grad(ContextDecorator):  # noqa: N801, as in PyTorch
     """`with no_grad():` no forward pass saves anything, so none of them can be run backward.
 

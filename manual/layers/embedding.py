@@ -1,6 +1,6 @@
 """Rows of a table, looked up by number; and what a bag of them comes to."""
 
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -39,10 +39,7 @@ def added_rows(rows: Array, place: Array, table: Array) -> Array:
     return total
 
 
-Table = TypeVar("Table", "Embedding", "EmbeddingBag")
-
-
-def table_of(kind: type[Table], embeddings: Any, freeze: bool, **options: Any) -> Table:
+def table_of(kind: type[Any], embeddings: Any, freeze: bool, **options: Any) -> Any:
     """A layer of this kind with these rows.
 
     Args:
