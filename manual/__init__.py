@@ -2,7 +2,8 @@
 
 Read it in this order; what stands below sees only what stands above:
 
-    arrays, parameter   what an array may be; a trainable one, with its gradient
+    arrays, names       what an array may be; names as people type them
+    parameter           a trainable array, with its gradient
     passes, hooks       what waits between forward and backward; who looks at them
     tree, module        what a layer is: what is in it; it runs forward and backward
     containers          Sequential, ModuleList, ModuleDict

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager
 from contextvars import ContextVar, Token
-from typing import Any, ClassVar
+from typing import Any
 
 # Is called with a module, its inputs by position and by name, and its outputs.
 Observer = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], Any]
@@ -76,19 +76,11 @@ def is_saving() -> bool:
     return _saving.get()
 
 
-class no_grad(ContextDecorator):  # noqa: N801, as in PyTorch
-    """`with no_grad():` no forward pass saves anything, so none of them can be run backward.
+class Saving(ContextDecorator):
+    """Within the block, or within each call of a function, passes are saved, or are not."""
 
-    A network that is only to be looked at, not trained, belongs inside. It decorates a function
-    too, as `@no_grad()` or `@no_grad`.
-    """
-
-    saves: ClassVar = False
-
-    def __new__(cls, function: Any = None) -> Any:
-        return super().__new__(cls) if function is None else cls()(function)
-
-    def __init__(self) -> None:
+    def __init__(self, saves: bool) -> None:
+        self.saves = saves
         self._tokens: list[Token[bool]] = []
 
     def __enter__(self) -> None:
@@ -97,24 +89,32 @@ class no_grad(ContextDecorator):  # noqa: N801, as in PyTorch
     def __exit__(self, *error: object) -> None:
         _saving.reset(self._tokens.pop())
 
-    def __call__(self, function: Any) -> Any:
-        """The function, all of whose calls run within.
+    def _recreate_cm(self) -> "Saving":  # a call within another enters one of its own
+        return Saving(self.saves)
+
+    def around(self, function: Any) -> Any:
+        """The function with this around its calls; this itself, if there is none.
 
         Raises:
-            NotImplementedError: it is a generator, most of which runs after the call.
+            NotImplementedError: it is a generator, which would run outside.
         """
         if inspect.isgeneratorfunction(function):
-            raise NotImplementedError(f"{type(self).__name__} of a generator is not supported")
-        return super().__call__(function)
-
-    def _recreate_cm(self) -> "no_grad":  # a function that calls itself enters more than once
-        return type(self)()
+            raise NotImplementedError(f"{function.__name__}: a generator is not supported")
+        return self if function is None else self(function)
 
 
-class enable_grad(no_grad):  # noqa: N801, as in PyTorch
-    """`with enable_grad():` forward passes save what backward needs, also inside a `no_grad`."""
+def no_grad(function: Any = None) -> Any:
+    """`with no_grad():` no forward pass saves anything, so none of them can be run backward.
 
-    saves: ClassVar = True
+    A network that is only to be looked at, not trained, belongs inside. It decorates functions too,
+    as `@no_grad()` or `@no_grad`.
+    """
+    return Saving(False).around(function)
+
+
+def enable_grad(function: Any = None) -> Any:
+    """`with enable_grad():` forward passes are saved, also inside a `no_grad`; see there."""
+    return Saving(True).around(function)
 
 
 def keep_passes() -> AbstractContextManager[Any]:

@@ -117,7 +117,7 @@ REFUSED = [
     ),
     (lambda: setattr(linear().weight, "data", [1.0]), ValueError, "data of shape"),
     (lambda: manual.MLP((3,)), ValueError, "expected at least an input and an output"),
-    (lambda: manual.MLP((3, 2), "Relu"), ValueError, "there is no activation 'Relu'"),
+    (lambda: manual.MLP((3, 2), "rule"), ValueError, "there is no activation 'rule'"),
     (lambda: setattr(linear().weight, "grad", X), ValueError, r"grad of shape \(5, 3\)"),
     (lambda: linear().weight.accumulate(np.ones((4, 3))), TypeError, "grad in float64"),
     (lambda: linear().load_state_dict({}), ValueError, "missing weight; missing bias"),

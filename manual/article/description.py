@@ -1,8 +1,8 @@
 """Any small network with a batch and a learning rate: what a walkthrough goes through."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,8 +11,9 @@ from ..arrays import Array
 from ..layers.linear import Linear
 from ..losses.classes import CrossEntropyLoss
 from ..losses.pairwise import HalfSquaredError, MSELoss
-from ..models.mlp import make_activation
+from ..models.mlp import activation_named
 from ..module import Module
+from ..names import name_meant
 from .example import (
     HIDDEN_BIAS,
     HIDDEN_WEIGHTS,
@@ -23,7 +24,7 @@ from .example import (
     TARGETS,
 )
 
-LOSSES: dict[str, Callable[[], Module]] = {
+LOSSES: dict[str, type[Module]] = {
     "half-squared": HalfSquaredError,
     "mse": MSELoss,
     "cross-entropy": CrossEntropyLoss,
@@ -113,20 +114,21 @@ def drawn_network(
 
 
 def check_description(d: Description) -> Description:
-    """The description itself, once everything in it fits together.
+    """The description, once everything in it fits together, with its activations' own names.
 
     Raises:
         DescriptionError: something does not; the message says what.
     """
     if d.loss not in LOSSES:
         raise DescriptionError(f"loss {d.loss!r}: expected one of {', '.join(LOSSES)}")
-    for name in d.activations:
-        try:
-            make_activation(name)
-        except ValueError as error:
-            raise DescriptionError(f"activation: {error}") from None
-        if name == "PReLU":
-            raise DescriptionError("activation PReLU has a weight of its own: not shown here")
+    try:
+        names = tuple(map(activation_named, d.activations))
+    except ValueError as error:
+        raise DescriptionError(f"activation: {error}") from None
+    if names != d.activations:
+        d = replace(d, activations=names)
+    if "PReLU" in names:
+        raise DescriptionError("activation PReLU has a weight of its own: not shown here")
     if not 0 < d.lr < math.inf:
         raise DescriptionError(f"lr {d.lr}: expected a number above 0")
     if not d.weights or len(d.biases) != d.layers or len(d.activations) != d.layers:
@@ -169,5 +171,14 @@ def check_description(d: Description) -> Description:
     return d
 
 
+def loss_named(name: str) -> str:
+    """The key in `LOSSES` from it or from a class's name, such as MSELoss, in any case.
+
+    The name itself if there is none.
+    """
+    keys = {key: key for key in LOSSES} | {cls.__name__: key for key, cls in LOSSES.items()}
+    return keys.get(name_meant(name, keys) or "", name)
+
+
 def loss_class(d: Description) -> str:
-    return getattr(LOSSES[d.loss], "__name__", d.loss)
+    return LOSSES[d.loss].__name__

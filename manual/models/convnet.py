@@ -16,7 +16,7 @@ from ..layers.convolution import Conv2d
 from ..layers.linear import Flatten, Linear
 from ..layers.pooling import MaxPool2d
 from ..module import Module
-from .mlp import make_activation
+from .mlp import activation_named, make_activation
 
 
 class ConvNet(Module):
@@ -47,7 +47,7 @@ class ConvNet(Module):
     ) -> None:
         super().__init__()
         self.channels, self.size, self.classes = tuple(channels), size, classes
-        self.activation = activation
+        self.activation = activation_named(activation)
         layers: list[Module] = []
         for before, after in pairwise(channels):
             convolution = Conv2d(before, after, 3, padding=1, dtype=dtype, generator=generator)

@@ -5,9 +5,9 @@ import math
 
 
 def widths(text: str) -> tuple[int, ...]:
-    """'128,64' -> (128, 64)."""
+    """'128,64' or '128-64' -> (128, 64)."""
     try:
-        return tuple(int(width) for width in text.split(","))
+        return tuple(int(width) for width in text.replace("-", ",").split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected widths, as in 128,64, not {text!r}") from None
 
@@ -32,7 +32,7 @@ def learning_rate(text: str) -> float:
 
 def add_reference(command: argparse.ArgumentParser) -> None:
     """What describes a reference and what it is run on; inputs.py reads it."""
-    from manual.article.description import LOSSES
+    from manual.article.description import LOSSES, loss_named
 
     command.add_argument(
         "--args", nargs="*", default=[], metavar="ARG", help="for its constructor: 3 4 bias=False"
@@ -44,7 +44,9 @@ def add_reference(command: argparse.ArgumentParser) -> None:
         metavar="SPEC",
         help="sizes 5,3 (normal), 5,3:uniform, 5:int<4, or a .npy file; once for each input",
     )
-    command.add_argument("--loss", choices=tuple(LOSSES), help="gives the upstream gradient")
+    command.add_argument(
+        "--loss", type=loss_named, choices=tuple(LOSSES), help="gives the upstream gradient"
+    )
     command.add_argument("--lr", type=learning_rate, help="learning rate")
     command.add_argument("--steps", type=count, default=0, help="of gradient descent; default: 0")
     command.add_argument("--dtype", choices=("float32", "float64"), default="float64")

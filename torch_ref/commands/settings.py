@@ -3,6 +3,8 @@
 import argparse
 from dataclasses import fields, replace
 
+from manual.names import name_meant
+
 from ..training.experiment import Experiment
 from ..training.experiments import EXPERIMENTS
 from ..training.settings import SettingError, Settings
@@ -23,9 +25,11 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     Raises:
         SettingError: there is no such experiment, it has no such choice, or one has no meaning.
     """
-    name = arguments.experiment
-    if name not in EXPERIMENTS:
-        raise SettingError(f"there is no experiment {name!r}: choose from {', '.join(EXPERIMENTS)}")
+    name = name_meant(arguments.experiment, EXPERIMENTS)
+    if name is None:
+        raise SettingError(
+            f"there is no experiment {arguments.experiment!r}: choose from {', '.join(EXPERIMENTS)}"
+        )
     defaults = EXPERIMENTS[name].defaults
     known = [field.name for field in fields(defaults)]
     for option, owners in options_of_their_own().items():

@@ -10,6 +10,7 @@ import torch
 
 import manual
 from manual.article.description import DescriptionError
+from manual.names import name_meant
 
 from .. import models as own
 from ..parity.distance import compare
@@ -30,13 +31,15 @@ def class_named(name: str) -> type:
     Raises:
         DescriptionError: there is none.
     """
-    cls = getattr(manual, name, None)
     public = sorted(n for n in manual.__all__ if isinstance(getattr(manual, n), type))
-    if name not in public or not isinstance(cls, type):
-        lower = {n.lower(): n for n in public}
+    meant = name_meant(name, public)
+    if meant is None:
+        lower = dict.fromkeys(n.lower() for n in public)
         close = get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
-        hint = f"; is it {' or '.join(lower[n] for n in close)}?" if close else ""
+        like = [n for each in close for n in public if n.lower() == each]
+        hint = f"; is it {' or '.join(like)}?" if like else ""
         raise DescriptionError(f"there is no class {name}{hint}")
+    cls: type = getattr(manual, meant)
     return cls
 
 

@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from manual.article.description import Description, DescriptionError, check_description
-from manual.models.mlp import ACTIVATIONS
+from manual.article.description import (
+    Description,
+    DescriptionError,
+    check_description,
+    loss_named,
+)
 
 from ..safe_files import read_json
 
@@ -43,6 +47,7 @@ def read_description(path: Path) -> Description:
     loss = entries.get("loss", "mse")
     if not isinstance(loss, str):
         raise DescriptionError(f"{path}: loss: expected a name, not {loss!r}")
+    loss = loss_named(loss)
     names = entries.get("activation", "sigmoid")
     if isinstance(names, str):
         names = [*[names] * (len(weights) - 1), "identity"]
@@ -58,7 +63,7 @@ def read_description(path: Path) -> Description:
             Description(
                 tuple(weights),
                 tuple(biases),
-                tuple(map(activation_named, names)),
+                tuple(names),
                 loss,
                 x,
                 t,
@@ -78,11 +83,3 @@ def array(numbers: Any, name: str, whole: bool = False) -> np.ndarray:
     except ValueError:
         raise DescriptionError(f"{name}: expected numbers in lists of equal length") from None
     return values if whole else values.astype(np.float64)
-
-
-def activation_named(name: str) -> str:
-    """The class's name from one in any case."""
-    known = {known.lower(): known for known in ACTIVATIONS}
-    if name.lower() not in known:
-        raise DescriptionError(f"activation {name!r}: expected one of {', '.join(sorted(known))}")
-    return known[name.lower()]

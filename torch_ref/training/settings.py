@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import manual
 from manual.models.mlp import ACTIVATIONS
+from manual.names import name_meant
 
 from ..safe_files import InputError
 
@@ -147,6 +148,17 @@ class Settings:
         Raises:
             SettingError: one has no meaning; the message names it and what was wanted.
         """
+        known: dict[str, tuple[Any, ...]] = {
+            "optimizer": (*OPTIMIZERS,),
+            "activation": (*ACTIVATION_NAMES,),
+            "schedule": (*SCHEDULES, None),
+            "compare": (*COMPARISONS, None),
+            **self.choices(),
+        }
+        meant: dict[str, Any] = {}
+        for name, values in known.items():
+            meant[name] = name_meant(str(getattr(self, name)), filter(None, values))
+        self = replace(self, **{name: value for name, value in meant.items() if value})
         require = self.require
         require("steps", self.steps >= 1, "at least 1")
         require("lr", 0 <= self.lr < math.inf, "a number from 0 up")
@@ -156,13 +168,6 @@ class Settings:
         if not self.hidden or min(self.hidden) < 1:
             widths = ",".join(map(str, self.hidden))
             raise SettingError(f"--hidden {widths}: expected widths of at least 1, as in 128,64")
-        known: dict[str, tuple[Any, ...]] = {
-            "optimizer": (*OPTIMIZERS,),
-            "activation": (*ACTIVATION_NAMES,),
-            "schedule": (*SCHEDULES, None),
-            "compare": (*COMPARISONS, None),
-            **self.choices(),
-        }
         for name, values in known.items():
             names = ", ".join(filter(None, values))
             require(name, getattr(self, name) in values, f"one of {names}")
