@@ -96,6 +96,7 @@ def drawn_network(
         raise DescriptionError(
             f"layers {widths}: expected at least two widths from 1 up, as in 3-4-2"
         )
+    known_activations(activation)
     generator = np.random.default_rng(seed)
     weights, biases = [], []
     for before, after in pairwise(sizes):
@@ -113,6 +114,14 @@ def drawn_network(
     return check_description(Description(tuple(weights), tuple(biases), names, loss, x, t, lr))
 
 
+def known_activations(*names: str) -> tuple[str, ...]:
+    """The classes' names; DescriptionError for one that is none."""
+    try:
+        return tuple(map(activation_named, names))
+    except ValueError as error:
+        raise DescriptionError(f"activation: {error}") from None
+
+
 def check_description(d: Description) -> Description:
     """The description, once everything in it fits together, with its activations' own names.
 
@@ -121,10 +130,7 @@ def check_description(d: Description) -> Description:
     """
     if d.loss not in LOSSES:
         raise DescriptionError(f"loss {d.loss!r}: expected one of {', '.join(LOSSES)}")
-    try:
-        names = tuple(map(activation_named, d.activations))
-    except ValueError as error:
-        raise DescriptionError(f"activation: {error}") from None
+    names = known_activations(*d.activations)
     if names != d.activations:
         d = replace(d, activations=names)
     if "PReLU" in names:

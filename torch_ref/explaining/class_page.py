@@ -47,7 +47,7 @@ def class_page(name: str) -> str:
         ),
         "</main>",
     ]
-    return document(name, parts)
+    return document(cls.__name__, parts)
 
 
 def preformatted(run: Run) -> str:

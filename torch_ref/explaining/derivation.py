@@ -79,7 +79,7 @@ def class_text(name: str) -> str:
         DescriptionError: there is no public class of that name.
     """
     cls = class_named(name)
-    lines = [name, "=" * len(name), ""]
+    lines = [cls.__name__, "=" * len(cls.__name__), ""]
     for place, text in derivations_of(cls):
         lines += [*([f"From {place}:", ""] if place else []), text, ""]
     for place, code in sources_of(cls):
@@ -103,7 +103,7 @@ def twin_line(cls: type) -> str:
 
 def example_lines(run: Run) -> list[str]:
     """A module and its twin on a few numbers: inputs, outputs, and how far the two are apart."""
-    lines = wrapped(f"An example: {run.module!r}", 12)
+    lines = wrapped(f"An example: {run.module.one_line()}", 12)
     shown = {"input": run.inputs, "output": run.mine.outputs, "∂L/∂output": run.upstream}
     for name, values in shown.items():
         for value in values:
