@@ -9,7 +9,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 COMMANDS = (
     "list",
@@ -21,6 +21,16 @@ COMMANDS = (
     "bundle",
 )  # a file each in commands/
 AGREE, DISAGREE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class Version(argparse.Action):
+    """Print which version this is, and of what it stands on; nothing of it is loaded for that."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *words: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        under = ", ".join(f"{name} {version(name)}" for name in ("numpy", "torch"))
+        parser.exit(AGREE, f"backprop-parity {version('backprop-parity')} ({under})\n")
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,6 +47,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         description="Backpropagation by hand in NumPy beside PyTorch, and proof that they agree.",
         epilog="example: backprop train worked-example",
     )
+    top.add_argument("--version", action=Version, nargs=0, help="which one this is")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     named = next((word for word in words if word in COMMANDS), None)
     for name in COMMANDS:
