@@ -30,7 +30,8 @@ class Version(argparse.Action):
         from importlib.metadata import version
 
         under = ", ".join(f"{name} {version(name)}" for name in ("numpy", "torch"))
-        parser.exit(AGREE, f"backprop-parity {version('backprop-parity')} ({under})\n")
+        print(f"backprop-parity {version('backprop-parity')} ({under})")
+        parser.exit(AGREE)
 
 
 class Parser(argparse.ArgumentParser):
