@@ -25,14 +25,13 @@ def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     """
     try:
         resolved = np.dtype(np.float32 if dtype is None else dtype)
-    except TypeError:  # a device, or PyTorch's own
-        resolved = None
-    if resolved not in FLOATS:
-        shown = dtype if resolved is None else resolved
-        raise TypeError(
-            f"dtype is {shown}, expected float32, float64 or longdouble, as in dtype=np.float64"
-        )
-    return resolved
+        if resolved in FLOATS:
+            return resolved
+    except TypeError:  # a device, or a dtype of PyTorch's
+        pass
+    raise TypeError(
+        f"dtype is {getattr(dtype, '__name__', dtype)}, expected float32, float64 or longdouble, as in dtype=np.float64"
+    )
 
 
 def cure(name: str, got: Any, wanted: DTypeLike) -> str:

@@ -186,7 +186,7 @@ class Module(Tree):
         self.check_array(x, name)
         if dtype is not None and x.dtype != dtype:
             raise TypeError(
-                f"{self.one_line()}: {name} is {x.dtype}, expected {dtype}"
+                f"{self.one_line()}: {name} is {x.dtype}, expected {np.dtype(dtype)}"
                 + cure(name, x.dtype, dtype)
             )
         if x.dtype not in FLOATS:

@@ -92,15 +92,15 @@ class Saving(ContextDecorator):
     def _recreate_cm(self) -> "Saving":  # a call within another enters one of its own
         return Saving(self.saves)
 
-    def around(self, function: Any) -> Any:
-        """The function with this around its calls; this itself, if there is none.
+    def __call__(self, function: Any) -> Any:
+        """The function, all of whose calls run within.
 
         Raises:
             NotImplementedError: it is a generator, which would run outside.
         """
         if inspect.isgeneratorfunction(function):
             raise NotImplementedError(f"{function.__name__}: a generator is not supported")
-        return self if function is None else self(function)
+        return super().__call__(function)
 
 
 def no_grad(function: Any = None) -> Any:
@@ -109,12 +109,12 @@ def no_grad(function: Any = None) -> Any:
     A network that is only to be looked at, not trained, belongs inside. It decorates functions too,
     as `@no_grad()` or `@no_grad`.
     """
-    return Saving(False).around(function)
+    return Saving(False) if function is None else Saving(False)(function)
 
 
 def enable_grad(function: Any = None) -> Any:
     """`with enable_grad():` forward passes are saved, also inside a `no_grad`; see there."""
-    return Saving(True).around(function)
+    return Saving(True) if function is None else Saving(True)(function)
 
 
 def keep_passes() -> AbstractContextManager[Any]:
