@@ -29,8 +29,9 @@ def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
             return resolved
     except TypeError:  # a device, or a dtype of PyTorch's
         pass
+    shown = getattr(dtype, "__name__", dtype)
     raise TypeError(
-        f"dtype is {getattr(dtype, '__name__', dtype)}, expected float32, float64 or longdouble, as in dtype=np.float64"
+        f"dtype is {shown}, expected float32, float64 or longdouble, as in dtype=np.float64"
     )
 
 

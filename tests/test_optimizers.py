@@ -152,24 +152,6 @@ def parameters_of(made: Any) -> dict[str, inspect.Parameter]:
 
 
 @by_name
-def test_signatures_are_pytorchs(made: Any) -> None:
-    """But for what is not supported, and that what PyTorch has behind that goes by keyword only."""
-    mine = parameters_of(made)
-    theirs = parameters_of(getattr(torch.optim, made.__name__))
-    keyword_only = False
-    expected = []
-    for name, p in theirs.items():
-        if name in UNSUPPORTED:
-            keyword_only = True
-        else:
-            kind = p.KEYWORD_ONLY if keyword_only else p.kind
-            expected.append((name, kind, p.default))
-    if theirs.keys() & UNSUPPORTED:
-        assert mine.pop("unsupported").kind is inspect.Parameter.VAR_KEYWORD
-    assert [(p.name, p.kind, p.default) for p in mine.values()] == expected
-
-
-@by_name
 def test_defaults_are_pytorchs(made: Any) -> None:
     mine = made([manual.Parameter(np.ones((2, 2)))])
     theirs = getattr(torch.optim, made.__name__)([torch.nn.Parameter(torch.ones(2, 2))])
