@@ -1,7 +1,7 @@
 """A trainable array and its gradient."""
 
 import math
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -23,6 +23,7 @@ class Parameter:
     """
 
     __slots__ = ("_data", "_grad", "_has_grad", "requires_grad")
+    __array_ufunc__ = None  # an array and a parameter give no array of objects
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         self._data: Array = plain_array("data", data)
@@ -54,6 +55,11 @@ class Parameter:
             self._grad = np.empty_like(self._data)
         self._grad[...] = values
         self._has_grad = True
+
+    if not TYPE_CHECKING:  # which is to find what is not there by itself
+
+        def __getattr__(self, name):
+            raise AttributeError(f"a Parameter has no {name}: its numbers are in .data and .grad")
 
     @property
     def shape(self) -> tuple[int, ...]:

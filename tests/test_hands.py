@@ -677,6 +677,27 @@ CURED: list[tuple[Callable[[], Any], str]] = [
 ]
 
 
+CURED += [
+    (
+        lambda: manual.SGD(Net(4)),  # type: ignore[arg-type]
+        "SGD: params is a Net, expected parameters, as in network.parameters()",
+    ),
+    (
+        lambda: manual.SGD(Net(4).parameters),  # type: ignore[arg-type]
+        "SGD: params is a method, expected parameters, as in network.parameters()",
+    ),
+    (lambda: X @ manual.Linear(3, 3).weight, "for @: 'numpy.ndarray' and 'Parameter'"),
+]
+
+
+def test_a_parameter_is_no_array_and_says_where_its_numbers_are() -> None:
+    weight = copy.deepcopy(manual.Linear(3, 3).weight)
+    with pytest.raises(AttributeError, match="a Parameter has no T: its numbers are in "):
+        weight.T  # type: ignore[attr-defined]  # noqa: B018
+    again = pickle.loads(pickle.dumps(weight))
+    np.testing.assert_array_equal(again.data, weight.data)
+
+
 @pytest.mark.parametrize(("do", "cure"), CURED, ids=[cure for _, cure in CURED])
 def test_a_message_ends_with_the_cure(do: Callable[[], Any], cure: str) -> None:
     with pytest.raises(TypeError) as caught:

@@ -139,4 +139,7 @@ def _torch_class(name: str, *places: Any) -> Any:
     for place in places:
         if hasattr(place, name):
             return getattr(place, name)
-    raise NotImplementedError(f"{name} has no twin in {' or '.join(p.__name__ for p in places)}")
+    raise NotImplementedError(
+        f"{name} has no twin in {' or '.join(p.__name__ for p in places)}; "
+        "a class of one's own names one: twin_class = MyTorchModule"
+    )

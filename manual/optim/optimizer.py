@@ -177,6 +177,11 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._flats: list[Flat] = []
+        if not isinstance(params, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}: params is a {type(params).__name__}, expected parameters, "
+                "as in network.parameters()"
+            )
         entries: list[Any] = list(params)
         if not entries:
             raise ValueError(f"{type(self).__name__}: there are no parameters to optimize")
