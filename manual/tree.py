@@ -226,9 +226,11 @@ class Tree:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or set those that there are to zero."""
-        for module in self.modules():
-            for _, parameter in own_parameters(module):
-                parameter.zero_grad(set_to_none)
+        for value in vars(self).values():
+            if isinstance(value, Parameter):
+                value.zero_grad(set_to_none)
+        for _, child in self._inside_it():
+            child.zero_grad(set_to_none)
 
     def to(self, dtype: DTypeLike) -> Self:
         """Convert all numbers, gradients too, to float32, float64 or longdouble.

@@ -686,7 +686,7 @@ CURED += [
         lambda: manual.SGD(Net(4).parameters),  # type: ignore[arg-type]
         "SGD: params is a method, expected parameters, as in network.parameters()",
     ),
-    (lambda: X @ manual.Linear(3, 3).weight, "for @: 'numpy.ndarray' and 'Parameter'"),
+    (lambda: X @ Net(4).layers[0].weight, "for @: 'numpy.ndarray' and 'Parameter'"),
 ]
 
 
