@@ -260,7 +260,7 @@ EQUIVALENT: dict[Key, str] = {
         "d.t.shape != (len(d.x),) or d.t.dtype.kind not in 'iu?'",
     ): NO_KIND,
     (
-        "Module.__setattr__",
+        "Tree.__setattr__",
         "text",
         "isinstance(value, np.generic) and value.dtype.kind in 'fiub'",
         "isinstance(value, np.generic) and value.dtype.kind in 'fiub?'",

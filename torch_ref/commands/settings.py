@@ -39,4 +39,4 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
             raise SettingError(f"--{option} {value}: only {names} has a choice of {option}")
     asked = {option: getattr(arguments, option) for option in known}
     asked = {option: value for option, value in asked.items() if value is not None}
-    return replace(defaults, **asked).resolve()
+    return replace(defaults, **asked | {"experiment": name}).resolve()
