@@ -311,7 +311,11 @@ class Tree:
     # How it was made
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments with which the constructor makes this module again, but for its values."""
+        """The arguments with which the constructor makes this module again, but for its values.
+
+        Raises:
+            AttributeError: one is not kept as an attribute.
+        """
         arguments = {}
         for name, parameter in inspect.signature(type(self)).parameters.items():
             if name in ("device", "generator", "size_average", "reduce"):
@@ -321,6 +325,11 @@ class Tree:
                 own += [values.dtype for values in self.buffers() if values.dtype in FLOATS]
                 arguments[name] = own[0] if own else np.dtype(np.float32)
                 continue
+            if not hasattr(self, name):
+                raise AttributeError(
+                    f"{type(self).__name__} cannot be made again: its argument {name} is not kept, "
+                    f"as self.{name}"
+                )
             value = getattr(self, name)
             if isinstance(parameter.default, bool):  # bias=True is kept as the bias itself
                 value = value is not None and value is not False

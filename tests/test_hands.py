@@ -633,6 +633,8 @@ def test_a_network_that_keeps_not_all_its_arguments_shows_itself() -> None:
     )
     with pytest.raises(TypeError, match=r"^Net\(…\): input is a list, expected a plain"):
         Net(4)([1.0])
+    with pytest.raises(AttributeError, match=r"its argument width is not kept, as self\.width"):
+        Net(4).arguments()
 
 
 # What is done, and the cure that the message ends with
