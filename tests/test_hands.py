@@ -293,6 +293,7 @@ def a_sequential_that_changes(side: Any) -> Any:
     made[-1] = side.Linear(3, 5)
     made.insert(1, side.GELU())
     shown += [list(made.state_dict()), [type(m).__name__ for m in made]]
+    made.insert(-len(made), side.Softplus())
     taken = made.pop(-2)
     del made[0]
     shown += [type(taken).__name__, [name for name, _ in made.named_children()], len(made)]
@@ -313,6 +314,24 @@ def a_sequential_by_names(side: Any) -> Any:
     del made.again
     made.append(side.ReLU())
     return [*shown, [name for name, _ in made.named_children()]]
+
+
+@way
+def an_attribute_of_its_own(side: Any) -> Any:
+    made = network(side)
+    made.note = 1
+    del made.note
+    return hasattr(made, "note"), len(made)
+
+
+@refused
+def an_attribute_deleted_that_is_none(side: Any) -> Any:
+    del network(side).second
+
+
+@refused
+def no_module_put_between(side: Any) -> Any:
+    side.Sequential(side.Tanh()).insert(0, 1)
 
 
 @refused
@@ -484,6 +503,17 @@ def a_copy_has_hooks_of_its_own(side: Any) -> Any:
     before = len(seen)
     again(x(side))
     return before, seen == [id(again[0])]
+
+
+@way
+def hooks_that_change_one_of_several_gradients(side: Any) -> Any:
+    made = numbered(side, side.Bilinear(3, 3, 2))
+    seen = []
+    made.register_full_backward_hook(lambda module, gx, gy: (gx[0] * 2, gx[1]))
+    made.register_full_backward_hook(lambda module, gx, gy: seen.append(gx))
+    y = made(x(side), x(side))
+    side.ran(made, y, side.tensor(np.ones(y.shape, np.float32)))
+    return seen
 
 
 @refused
@@ -716,6 +746,16 @@ def test_an_upstream_gradient_in_another_dtype_comes_with_the_cure() -> None:
         network.backward((y, y))
 
 
+@pytest.mark.parametrize("kind", [manual.Module, manual.Sequential, manual.ModuleDict])
+def test_the_constructor_that_was_left_out_is_named(kind: Any) -> None:
+    class Left(kind):
+        def __init__(self) -> None:
+            self.layer = manual.Linear(1, 1)
+
+    with pytest.raises(AttributeError, match=r"^Left: call super\(\).__init__\(\) before layer is"):
+        Left()
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_hook_that_changes_what_backward_needs_is_refused(before: bool) -> None:
     """And the pass is forgotten; the next one runs back as ever."""
@@ -723,7 +763,10 @@ def test_a_hook_that_changes_what_backward_needs_is_refused(before: bool) -> Non
     layer = network.layers[0]
     register = layer.register_forward_pre_hook if before else layer.register_forward_hook
     handle = register(lambda module, *given: given[-1])
-    with pytest.raises(RuntimeError, match=r"^Linear\(3, 4\): a hook returned another"):
+    what = "inputs" if before else "output"
+    with pytest.raises(
+        RuntimeError, match=rf"^Linear\(3, 4\): a hook returned another {what}, whose"
+    ):
         network(X)
     handle.remove()
     assert "forward" not in vars(layer)
