@@ -139,7 +139,7 @@ class Tree:
 
     def modules(self, remove_duplicate: bool = True) -> Iterator[Any]:
         """This module and all inside it, each before its children."""
-        return (module for _, module in self.named_modules(None, "", remove_duplicate))
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def _named(
         self,
@@ -167,7 +167,7 @@ class Tree:
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Each parameter once."""
-        return (parameter for _, parameter in self.named_parameters("", recurse))
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -177,7 +177,7 @@ class Tree:
 
     def buffers(self, recurse: bool = True) -> Iterator[Array]:
         """Each buffer once."""
-        return (values for _, values in self.named_buffers("", recurse))
+        return (values for _, values in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target: str) -> Any:
         """The module at a path such as `layers.0`; "" is this one.
@@ -185,7 +185,7 @@ class Tree:
         Raises:
             AttributeError: there is none.
         """
-        return self._at(target, self.named_modules(None, "", False), "module")
+        return self._at(target, self.named_modules(remove_duplicate=False), "module")
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a path such as `layers.0.weight`; see `get_submodule`."""
@@ -260,7 +260,7 @@ class Tree:
     def _state(self) -> dict[str, Array]:
         """Every parameter's and persistent buffer's own array, names and order as in PyTorch."""
         state = {}
-        for path, part in self.named_modules(None, "", False):
+        for path, part in self.named_modules(remove_duplicate=False):
             own = [(name, parameter.data) for name, parameter in own_parameters(part)]
             own += [(name, values) for name, values in own_buffers(part) if part._buffers[name]]
             state.update({joined(path, name): values for name, values in own})
@@ -292,10 +292,10 @@ class Tree:
         loaded = {name: plain_array(name, values) for name, values in state_dict.items()}
         missing = [name for name in current if name not in loaded]
         unexpected = [name for name in loaded if name not in current]
-        problems = []
-        if strict:
-            problems += [f"missing {name}" for name in missing]
-            problems += [f"unexpected {name}" for name in unexpected]
+        problems = [f"missing {name}" for name in missing]
+        problems += [f"unexpected {name}" for name in unexpected]
+        if not strict:
+            problems.clear()
         for name, wanted in current.items():
             values = loaded.setdefault(name, wanted)
             if values.shape != wanted.shape:

@@ -370,7 +370,7 @@ def test_a_parameter_is_not_replaced_by_something_else(value: Any) -> None:
 
 def test_a_module_is_not_replaced_by_something_else() -> None:
     module = network()
-    with pytest.raises(TypeError, match="MLP: layers is a Module and cannot become a float"):
+    with pytest.raises(TypeError, match=r"MLP: layers is a Module and cannot become a float$"):
         module.layers = 1.0
 
 

@@ -123,6 +123,7 @@ def children(side: Any) -> Any:
         [name for name, _ in made.named_modules(remove_duplicate=False)],
         [name for name, _ in made.named_modules(None, "net")],
         [type(module).__name__ for module in made.modules()],
+        [type(module).__name__ for module in made.modules(remove_duplicate=False)],
     )
 
 
@@ -136,7 +137,16 @@ def parameters_and_buffers(side: Any) -> Any:
         [name for name, _ in made.named_parameters(remove_duplicate=False)],
         list(made.parameters()),
         list(made[0].parameters(recurse=False)),
+        list(made.parameters(recurse=False)),
         list(made.buffers()),
+        list(made.buffers(recurse=False)),
+        list(side.Sequential(made.norm, made.norm).buffers()),
+        [name for name, _ in made.norm.named_buffers("norm", recurse=False)],
+        [name for name, _ in made.named_buffers("net", recurse=False)],
+        [
+            [name for name, _ in side.Sequential(made.norm, made.norm).named_buffers(**options)]
+            for options in ({}, {"remove_duplicate": False})
+        ],
         dict(made.named_buffers("net")),
         list(made.state_dict()),
     )
@@ -148,6 +158,9 @@ def by_its_path(side: Any) -> Any:
     return (
         made.get_submodule("inside.0") is made.again,
         made.get_submodule("") is made,
+        made.get_submodule("again") is made.again,
+        made.get_parameter("again.weight") is made.again.weight,
+        side.Sequential(made.norm, made.norm).get_buffer("1.running_mean"),
         made.get_parameter("inside.0.bias"),
         made.get_buffer("norm.running_var"),
     )
@@ -185,6 +198,16 @@ def registered_by_name(side: Any) -> Any:
 @refused
 def a_name_with_a_dot(side: Any) -> Any:
     side.Module().add_module("a.b", side.Tanh())
+
+
+@refused
+def a_parameter_s_name_with_a_dot(side: Any) -> Any:
+    side.Module().register_parameter("a.b", None)
+
+
+@refused
+def a_method_s_name_for_a_parameter(side: Any) -> Any:
+    side.Module().register_parameter("train", side.Parameter(side.tensor(np.ones(1, np.float32))))
 
 
 @refused
@@ -744,6 +767,23 @@ def test_an_upstream_gradient_in_another_dtype_comes_with_the_cure() -> None:
         network.backward(y.astype(F64))
     with pytest.raises(TypeError, match="a loss of several inputs returns one for each, take the"):
         network.backward((y, y))
+
+
+def test_what_is_at_no_path_is_named() -> None:
+    made = network(BY_HAND)
+    for get, kind in (
+        (made.get_submodule, "module"),
+        (made.get_parameter, "parameter"),
+        (made.get_buffer, "buffer"),
+    ):
+        with pytest.raises(AttributeError, match=rf"^Sequential has no {kind} 'inside\.7'$"):
+            get("inside.7")
+
+
+def test_a_state_that_is_to_be_assigned_is_refused() -> None:
+    layer = manual.Linear(1, 1)
+    with pytest.raises(NotImplementedError, match=r"^Linear: assign is not supported$"):
+        layer.load_state_dict(layer.state_dict(), assign=True)
 
 
 @pytest.mark.parametrize("kind", [manual.Module, manual.Sequential, manual.ModuleDict])

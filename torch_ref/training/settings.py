@@ -142,22 +142,27 @@ class Settings:
             widths = ",".join(map(str, self.hidden))
             raise SettingError(f"--hidden {widths}: expected {of} of one width, as in {example}")
 
-    def resolve(self) -> Self:
-        """These settings, checked, and what follows from others filled in.
-
-        Raises:
-            SettingError: one has no meaning; the message names it and what was wanted.
-        """
-        known: dict[str, tuple[Any, ...]] = {
+    def known(self) -> dict[str, tuple[Any, ...]]:
+        """The settings that are names, and those that there are."""
+        return {
             "optimizer": (*OPTIMIZERS,),
             "activation": (*ACTIVATION_NAMES,),
             "schedule": (*SCHEDULES, None),
             "compare": (*COMPARISONS, None),
             **self.choices(),
         }
-        meant: dict[str, Any] = {}
-        for name, values in known.items():
-            meant[name] = name_meant(str(getattr(self, name)), filter(None, values))
+
+    def resolve(self) -> Self:
+        """These settings, checked, and what follows from others filled in.
+
+        Raises:
+            SettingError: one has no meaning; the message names it and what was wanted.
+        """
+        known = self.known()
+        meant: dict[str, Any] = {
+            name: name_meant(str(getattr(self, name)), filter(None, values))
+            for name, values in known.items()
+        }
         self = replace(self, **{name: value for name, value in meant.items() if value})
         require = self.require
         require("steps", self.steps >= 1, "at least 1")
