@@ -265,6 +265,12 @@ EQUIVALENT: dict[Key, str] = {
         "isinstance(value, np.generic) and value.dtype.kind in 'fiub'",
         "isinstance(value, np.generic) and value.dtype.kind in 'fiub?'",
     ): NO_KIND,
+    (
+        "Tree.load_state_dict",
+        "text",
+        "values.dtype.kind not in 'fiub'",
+        "values.dtype.kind not in 'fiub?'",
+    ): NO_KIND,
     ("Module.check_indices", "text", "x.dtype.kind not in 'iu'", "x.dtype.kind not in 'iu?'"): (
         NO_KIND
     ),

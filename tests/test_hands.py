@@ -722,6 +722,10 @@ CURED: list[tuple[Callable[[], Any], str]] = [
         "network float64, by dtype=np.float64 or network.double()",
     ),
     (
+        lambda: Net(4).to(np.float16),
+        "dtype is float16, expected float32, float64 or longdouble, as in dtype=np.float64",
+    ),
+    (
         lambda: Net(4).to("cuda"),
         "dtype is cuda, expected float32, float64 or longdouble, as in dtype=np.float64",
     ),
@@ -767,6 +771,8 @@ def test_an_upstream_gradient_in_another_dtype_comes_with_the_cure() -> None:
         network.backward(y.astype(F64))
     with pytest.raises(TypeError, match="a loss of several inputs returns one for each, take the"):
         network.backward((y, y))
+    with pytest.raises(TypeError, match=r"upstream gradient is a Tensor, expected a plain array$"):
+        network.backward(torch.from_numpy(y))
 
 
 def test_what_is_at_no_path_is_named() -> None:
