@@ -775,6 +775,28 @@ def test_an_upstream_gradient_in_another_dtype_comes_with_the_cure() -> None:
         network.backward(torch.from_numpy(y))
 
 
+@pytest.mark.parametrize("kind", [manual.Embedding, manual.EmbeddingBag])
+def test_rows_are_taken_in_their_dtype_and_every_option_arrives(kind: Any) -> None:
+    rows = np.ones((3, 2))
+    layer = kind.from_pretrained(rows)
+    rows[...] = 7
+    np.testing.assert_array_equal(layer.weight.data, np.ones((3, 2)))
+    assert (layer.weight.dtype, layer.num_embeddings, layer.embedding_dim) == (F64, 3, 2)
+    asking = {"max_norm": 1.0, "norm_type": 3.0, "scale_grad_by_freq": True, "sparse": True}
+    for option, value in asking.items():
+        with pytest.raises(NotImplementedError, match=f"{kind.__name__}: {option} is not"):
+            kind.from_pretrained(rows, **{option: value})
+    for wrong in (rows[0], rows[np.newaxis]):
+        with pytest.raises(ValueError, match=f"embeddings has {wrong.ndim} axes, expected 2$"):
+            kind.from_pretrained(wrong)
+    with pytest.raises(TypeError, match=r"^embeddings is a matrix, expected a plain"):
+        kind.from_pretrained(rows.view(np.matrix))
+    bag = manual.EmbeddingBag.from_pretrained(
+        rows, mode="max", include_last_offset=True, padding_idx=1
+    )
+    assert (bag.mode, bag.include_last_offset, bag.padding_idx) == ("max", True, 1)
+
+
 def test_what_is_at_no_path_is_named() -> None:
     made = network(BY_HAND)
     for get, kind in (
