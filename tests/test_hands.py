@@ -775,6 +775,14 @@ def test_an_upstream_gradient_in_another_dtype_comes_with_the_cure() -> None:
         network.backward(torch.from_numpy(y))
 
 
+def test_what_only_pytorch_has_is_refused_in_a_group_too() -> None:
+    groups: list[dict[str, Any]] = [{"params": Net(4).parameters(), "fused": True}]
+    with pytest.raises(NotImplementedError, match=r"^SGD: fused is not supported$"):
+        manual.SGD(groups)
+    groups = [{"params": Net(4).parameters(), "fused": None}]
+    assert manual.SGD(groups).param_groups[0]["fused"] is None
+
+
 @pytest.mark.parametrize("kind", [manual.Embedding, manual.EmbeddingBag])
 def test_rows_are_taken_in_their_dtype_and_every_option_arrives(kind: Any) -> None:
     rows = np.ones((3, 2))

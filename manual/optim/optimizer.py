@@ -191,6 +191,9 @@ class Optimizer:
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add parameters, with settings of their own where the defaults are not wanted."""
         name = type(self).__name__
+        for option in self.ONLY_PYTORCHS & param_group.keys():
+            if param_group[option]:
+                raise NotImplementedError(f"{name}: {option} is not supported")
         members = param_group["params"]
         parameters: list[Any] = [members] if isinstance(members, Parameter) else list(members)
         settings = {**self.defaults, **param_group}

@@ -1,6 +1,7 @@
 """`backprop board`: TensorBoard on the runs."""
 
 import argparse
+import errno
 import signal
 import socket
 import subprocess
@@ -62,6 +63,6 @@ def is_free(port: int) -> bool:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("localhost", port))
-        except OSError:
-            return False
+        except OSError as error:  # TensorBoard says itself what else may be wrong
+            return error.errno != errno.EADDRINUSE
     return True
