@@ -2,8 +2,10 @@
 
 Read it in this order; what stands below sees only what stands above:
 
-    arrays, parameter   what an array may be; a trainable one, with its gradient
-    passes, module      what a layer is: it runs forward and backward; what waits between
+    arrays, names       what an array may be; names as people type them
+    parameter           a trainable array, with its gradient
+    passes, hooks       what waits between forward and backward; who looks at them
+    tree, module        what a layer is: what is in it; it runs forward and backward
     containers          Sequential, ModuleList, ModuleDict
     special             sigmoid, softplus, erf, log softmax: special functions
     generator           random numbers, PyTorch's own among them
@@ -167,7 +169,7 @@ from .optim.muon import Muon
 from .optim.optimizer import Optimizer
 from .optim.sgd import ASGD, SGD
 from .parameter import Parameter
-from .passes import keep_passes, no_grad
+from .passes import enable_grad, keep_passes, no_grad
 from .schedules.combined import ChainedScheduler, SequentialLR
 from .schedules.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from .schedules.cyclic import CyclicLR, OneCycleLR
@@ -354,6 +356,7 @@ __all__ = [
     "ZeroPad3d",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "enable_grad",
     "keep_passes",
     "no_grad",
 ]

@@ -23,10 +23,30 @@ def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     Raises:
         TypeError: it is none of float32, float64 and longdouble.
     """
-    resolved = np.dtype(np.float32 if dtype is None else dtype)
-    if resolved not in FLOATS:
-        raise TypeError(f"dtype is {resolved}, expected float32, float64 or longdouble")
-    return resolved
+    try:
+        resolved = np.dtype(np.float32 if dtype is None else dtype)
+        if resolved in FLOATS:
+            return resolved
+    except TypeError:  # a device, or a dtype of PyTorch's
+        pass
+    shown = getattr(dtype, "__name__", dtype)
+    raise TypeError(
+        f"dtype is {shown}, expected float32, float64 or longdouble, as in dtype=np.float64"
+    )
+
+
+def cure(name: str, got: Any, wanted: DTypeLike) -> str:
+    """The end of a message about an array in the wrong dtype: how it, or the network, is made fit.
+
+    Args:
+        name: the array's.
+        got, wanted: dtypes; what was got need not be one of those that there are here.
+    """
+    kinds = {"float32": "float()", "float64": "double()"}
+    text = f": take {name}.astype(np.{np.dtype(wanted).name})"
+    if str(got) in kinds and np.dtype(wanted) in FLOATS:
+        text += f", or make the network {got}, by dtype=np.{got} or network.{kinds[str(got)]}"
+    return text
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:

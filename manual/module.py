@@ -11,24 +11,24 @@ place since forward would take a copy or a checksum of each, which costs a small
 its own work: so do not.
 """
 
-import inspect
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .arrays import FLOATS, Array, as_tuple, float_dtype, is_plain_array, plain_array
-from .parameter import Parameter
+from .arrays import FLOATS, Array, as_tuple, cure, is_plain_array
+from .hooks import Hook, RemovableHandle, register
 from .passes import Pass, Saved, _pass, _saving, shapes_and_dtypes
+from .tree import Tree
 
 
-class Module:
+class Module(Tree):
     """The base of every layer, loss and network.
 
     A subclass gives `forward(*inputs)` and `backward(*grad_outputs)`. Attributes that are
     parameters or modules are found by themselves, in the order in which they were set. Each
-    argument of the constructor is kept as an attribute of its own name.
+    argument of the constructor is kept as an attribute of its own name. What a module consists of
+    stands in tree.py.
 
     Raises:
         TypeError, ValueError, IndexError: by any layer or loss, for an input whose dtype, shape or
@@ -36,13 +36,11 @@ class Module:
         NotImplementedError: by any constructor, for an argument that only PyTorch has.
     """
 
-    training: bool
     input_gradient: bool  # whether backward has to give the input's; see without_input_gradient
 
     def __init__(self) -> None:
-        self.training = True
+        super().__init__()
         self.input_gradient = True
-        self._buffers: dict[str, bool] = {}  # name, and whether it is part of the state
         self._saved: list[Saved] = []
         self._overtaken: list[str] = []  # passes that another one took the place of
 
@@ -60,35 +58,6 @@ class Module:
         is computed element by element.
         """
         return {}
-
-    def register_buffer(self, name: str, values: Any, persistent: bool = True) -> None:
-        """Keep a copy of an array, or None, as the attribute `name`: converted along, not trained.
-
-        Args:
-            persistent: whether it belongs to the state dict.
-        """
-        values = None if values is None else plain_array(f"{type(self).__name__}: {name}", values)
-        super().__setattr__(name, values)
-        self._buffers[name] = persistent
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        current = self.__dict__.get(name)
-        for kind, instead in ((Parameter, f"assign to {name}.data"), (Module, "")):
-            if isinstance(current, kind) and value is not None and not isinstance(value, kind):
-                raise TypeError(
-                    f"{type(self).__name__}: {name} is a {kind.__name__} and cannot become a "
-                    f"{type(value).__name__}" + (f": {instead}" if instead else "")
-                )
-        if name in self.__dict__.get("_buffers", ()):
-            if value is not None and type(value) is not np.ndarray:
-                raise TypeError(
-                    f"{type(self).__name__}: {name} is a buffer and cannot become a "
-                    f"{type(value).__name__}, expected a NumPy array or None"
-                )
-        # A NumPy number has a dtype of its own, which would lift float32 arrays to float64.
-        elif isinstance(value, np.generic) and value.dtype.kind in "fiub":
-            value = value.item()
-        super().__setattr__(name, value)
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         """`forward`, its arguments by position or by name; see passes.py."""
@@ -144,7 +113,7 @@ class Module:
         """
         if not self._saved:
             raise RuntimeError(
-                f"{self!r}: backward has no forward to go back through: "
+                f"{self.one_line()}: backward has no forward to go back through: "
                 "none was run, it was run under no_grad, or backward was called for it already"
             )
         saved = self._saved[-1]
@@ -152,21 +121,21 @@ class Module:
             waiting = "; ".join([*self._overtaken, str(saved.within)])
             saved.within.forget()
             raise RuntimeError(
-                f"{self!r}: several forward passes wait to be run backward ({waiting}), and it is "
-                "not known which is meant; they are dropped. Run those that are only looked at "
-                "under no_grad(); if all are to be run backward, last first, run them under "
-                "keep_passes()"
+                f"{self.one_line()}: several forward passes wait to be run backward ({waiting}), "
+                "and it is not known which is meant; they are dropped. Run those that are only "
+                "looked at under no_grad(); if all are to be run backward, last first, run them "
+                "under keep_passes()"
             )
         if saved.outputs is not None and grad_outputs:
             if all(gradient is None for gradient in grad_outputs):
-                raise ValueError(f"{self!r}: there is no upstream gradient")
+                raise ValueError(f"{self.one_line()}: there is no upstream gradient")
             self._check_upstream(grad_outputs, saved.outputs)
         return self._saved.pop().values
 
     def _check_upstream(self, gradients: tuple[Any, ...], outputs: list[Any]) -> None:
         if len(gradients) != len(outputs):
             raise ValueError(
-                f"{self!r}: {len(gradients)} upstream gradients, "
+                f"{self.one_line()}: {len(gradients)} upstream gradients, "
                 f"expected {len(outputs)}, one for each output"
             )
         for gradient, output in zip(gradients, outputs, strict=True):
@@ -182,17 +151,21 @@ class Module:
             if isinstance(output, list) or not (is_plain_array(gradient) or number):
                 kind = f"{type(gradient).__name__}{f' of {len(gradient)}' if several else ''}"
                 wanted = f"{len(output)} of them" if isinstance(output, list) else "a plain array"
-                raise TypeError(f"{self!r}: upstream gradient is a {kind}, expected {wanted}")
+                if several and not isinstance(output, list):
+                    wanted += ": a loss of several inputs returns one for each, take the output's"
+                raise TypeError(
+                    f"{self.one_line()}: upstream gradient is a {kind}, expected {wanted}"
+                )
             shape, dtype = output
             if np.shape(gradient) != shape:
                 raise ValueError(
-                    f"{self!r}: upstream gradient of shape {np.shape(gradient)}, "
+                    f"{self.one_line()}: upstream gradient of shape {np.shape(gradient)}, "
                     f"expected the output's {shape}"
                 )
             if not number and gradient.dtype != dtype:
                 raise TypeError(
-                    f"{self!r}: upstream gradient in {gradient.dtype}, "
-                    f"expected the output's {dtype}"
+                    f"{self.one_line()}: upstream gradient in {gradient.dtype}, "
+                    f"expected the output's {dtype}" + cure("g", gradient.dtype, dtype)
                 )
 
     def forget_passes(self) -> None:
@@ -204,16 +177,23 @@ class Module:
         """Raise TypeError unless `x` is a NumPy array or number, and no subclass of one."""
         if not is_plain_array(x):
             raise TypeError(
-                f"{self!r}: {name} is a {type(x).__name__}, expected a plain NumPy array"
+                f"{self.one_line()}: {name} is a {type(x).__name__}, expected a plain NumPy array"
+                + ("" if isinstance(x, np.ndarray) else ": take np.asarray(x)")
             )
 
     def check_input(self, x: Any, dtype: DTypeLike | None = None, name: str = "input") -> Array:
         """`x`, if it is a floating array, of that dtype if one is given; else TypeError."""
         self.check_array(x, name)
         if dtype is not None and x.dtype != dtype:
-            raise TypeError(f"{self!r}: {name} is {x.dtype}, expected {dtype}")
+            raise TypeError(
+                f"{self.one_line()}: {name} is {x.dtype}, expected {np.dtype(dtype)}"
+                + cure(name, x.dtype, dtype)
+            )
         if x.dtype not in FLOATS:
-            raise TypeError(f"{self!r}: {name} is {x.dtype}, expected a floating dtype")
+            raise TypeError(
+                f"{self.one_line()}: {name} is {x.dtype}, expected a floating dtype"
+                + cure(name, x.dtype, np.float32)
+            )
         return x
 
     def check_indices(self, x: Any, name: str, low: int, high: int) -> None:
@@ -225,64 +205,19 @@ class Module:
         """
         self.check_array(x, name)
         if x.dtype.kind not in "iu":
-            raise TypeError(f"{self!r}: {name} is {x.dtype}, expected integers")
+            raise TypeError(
+                f"{self.one_line()}: {name} is {x.dtype}, expected integers"
+                + cure(name, x.dtype, np.int64)
+            )
         wrong = (x < low) | (x > high)
         if wrong.any():
             place = tuple(int(i) for i in np.argwhere(wrong)[0])
             raise IndexError(
-                f"{self!r}: {name} has {x[place]} at {list(place)}, expected {low} to {high}"
+                f"{self.one_line()}: {name} has {x[place]} at {list(place)}, "
+                f"expected {low} to {high}"
             )
 
-    # What a module consists of
-
-    def children(self) -> Iterator[tuple[str, "Module"]]:
-        """The modules directly inside this one, with their names."""
-        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
-
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
-        """This module and all inside it, each before its children."""
-        yield prefix, self
-        for name, child in self.children():
-            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
-
-    def modules(self) -> Iterator["Module"]:
-        yield self
-        for _, child in self.children():
-            yield from child.modules()
-
-    def _named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Every name of every parameter: a shared one comes once for each of its names."""
-        for prefix, module in self.named_modules():
-            for name, value in vars(module).items():
-                if isinstance(value, Parameter):
-                    yield f"{prefix}.{name}" if prefix else name, value
-
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Each parameter once, under its first name."""
-        seen: set[int] = set()
-        for name, parameter in self._named_parameters():
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
-
-    def parameters(self) -> Iterator[Parameter]:
-        return (parameter for _, parameter in self.named_parameters())
-
-    def zero_grad(self) -> None:
-        for module in self.modules():
-            for value in vars(module).values():
-                if isinstance(value, Parameter):
-                    value.grad = None
-
-    def train(self, mode: bool = True) -> "Module":
-        for module in self.modules():
-            module.training = mode
-        return self
-
-    def eval(self) -> "Module":
-        return self.train(False)
-
-    def without_input_gradient(self) -> "Module":
+    def without_input_gradient(self) -> Self:
         """From now on backward may spare the input's gradient, and return None in its place.
 
         For a network's first layer, whose input is data: nobody asks for that gradient, and it
@@ -293,104 +228,50 @@ class Module:
         self.input_gradient = False
         return self
 
-    def _named_buffers(self) -> Iterator[tuple[str, Array, bool]]:
-        """Name, array, and whether it belongs to the state; those that are None left out."""
-        for prefix, module in self.named_modules():
-            for name, persistent in module._buffers.items():
-                values = getattr(module, name)
-                if values is not None:
-                    yield f"{prefix}.{name}" if prefix else name, values, persistent
+    # Who watches
 
-    def named_buffers(self) -> Iterator[tuple[str, Array]]:
-        """The arrays that were registered as buffers, with their names."""
-        return ((name, values) for name, values, _ in self._named_buffers())
+    def register_forward_pre_hook(
+        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, inputs)` before each forward, with its inputs as a tuple.
 
-    def to(self, dtype: DTypeLike) -> "Module":
-        """Convert all numbers to float32, float64 or longdouble; gradients are dropped."""
-        dtype = float_dtype(dtype)
-        for parameter in self.parameters():
-            parameter.cast(dtype)
-        for module in self.modules():
-            for name in module._buffers:
-                values = getattr(module, name)
-                if values is not None and values.dtype in FLOATS:
-                    setattr(module, name, values.astype(dtype))
-        return self
-
-    def _state(self) -> dict[str, Array]:
-        """Every parameter's and persistent buffer's own array, the names as in PyTorch."""
-        state = {name: parameter.data for name, parameter in self._named_parameters()}
-        return state | {
-            name: values for name, values, persistent in self._named_buffers() if persistent
-        }
-
-    def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter and buffer under its name, the same names as in PyTorch."""
-        return {name: values.copy() for name, values in self._state().items()}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over every parameter's and buffer's values. Nothing changes unless everything fits.
+        Under `no_grad` what the hook returns takes the inputs' place.
 
         Args:
-            state_dict: arrays, or anything that NumPy reads as one, by name.
-        Raises:
-            ValueError: names are missing or unexpected, shapes or dtypes differ; all are listed.
+            hook: watches; see hooks.py.
+            prepend: call it before the hooks that there are.
+            with_kwargs: `hook(module, inputs, named)`, with those that were given by name too.
         """
-        current = self._state()
-        loaded = {name: plain_array(name, values) for name, values in state_dict.items()}
-        problems = [f"missing {name}" for name in current if name not in loaded]
-        problems += [f"unexpected {name}" for name in loaded if name not in current]
-        for name, wanted in current.items():
-            values = loaded.get(name, wanted)
-            if values.shape != wanted.shape:
-                problems.append(f"{name} has shape {values.shape}, expected {wanted.shape}")
-            elif values.dtype != wanted.dtype:
-                problems.append(f"{name} is {values.dtype}, expected {wanted.dtype}")
-        if problems:
-            raise ValueError(f"{type(self).__name__}.load_state_dict: " + "; ".join(problems))
-        for name, array in current.items():
-            array[...] = loaded[name]
+        return register(self, "forward", True, hook, prepend, with_kwargs)
 
-    # How it was made
+    def register_forward_hook(
+        self,
+        hook: Hook,
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Call `hook(module, inputs, output)` after each forward; see register_forward_pre_hook.
 
-    def arguments(self) -> dict[str, Any]:
-        """The arguments with which the constructor makes this module again, but for its values."""
-        arguments = {}
-        for name, parameter in inspect.signature(type(self)).parameters.items():
-            if name in ("device", "generator", "size_average", "reduce"):
-                continue
-            if name == "dtype":
-                own = [p.data.dtype for p in self.parameters()]
-                own += [
-                    values.dtype for _, values in self.named_buffers() if values.dtype in FLOATS
-                ]
-                arguments[name] = own[0] if own else np.dtype(np.float32)
-                continue
-            value = getattr(self, name)
-            if isinstance(parameter.default, bool):  # bias=True is kept as the bias itself
-                value = value is not None and value is not False
-            arguments[name] = value
-        return arguments
+        Under `no_grad` what the hook returns takes the output's place.
+        """
+        refuse(self, always_call=always_call)
+        return register(self, "forward", False, hook, prepend, with_kwargs)
 
-    def __repr__(self) -> str:
-        return constructor_call(type(self), self.arguments())
+    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_outputs)` before each backward, with a tuple.
 
+        What it returns takes the upstream gradients' place.
+        """
+        return register(self, "backward", True, hook, prepend)
 
-def constructor_call(cls: type, arguments: Mapping[str, Any]) -> str:
-    """The call that makes it: required arguments by position, others where not the default."""
-    written = []
-    for name, parameter in inspect.signature(cls).parameters.items():
-        if name not in arguments:
-            continue
-        value = arguments[name]
-        if parameter.default is parameter.empty:
-            written.append(repr(value))
-        elif name == "dtype":
-            if value != np.float32:
-                written.append(f"dtype={value.name!r}")
-        elif not np.array_equal(value, parameter.default):
-            written.append(f"{name}={value!r}")
-    return f"{cls.__name__}({', '.join(written)})"
+    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_inputs, grad_outputs)` after each backward, with tuples.
+
+        What it returns takes the place of the inputs' gradients.
+        """
+        return register(self, "backward", False, hook, prepend)
 
 
 def refuse(module: Module, **arguments: Any) -> None:
@@ -412,4 +293,6 @@ def check_positive(module: Module, name: str, value: int) -> int:
 def check_axis(module: Module, x: Array, axis: int) -> None:
     """Raise IndexError unless `x` has such an axis; a number counts as an axis of one."""
     if not -max(x.ndim, 1) <= axis < max(x.ndim, 1):
-        raise IndexError(f"{module!r}: input has {x.ndim} axes, dim {axis} is not one of them")
+        raise IndexError(
+            f"{module.one_line()}: input has {x.ndim} axes, dim {axis} is not one of them"
+        )

@@ -1,11 +1,12 @@
 """A trainable array and its gradient."""
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .arrays import Array, float_dtype, plain_array
+from .arrays import Array, cure, float_dtype, plain_array
 
 
 class Parameter:
@@ -13,7 +14,8 @@ class Parameter:
 
     `grad` is None until a backward pass reaches the parameter, and again after `zero_grad`.
     An optimizer moves the parameters it is given into one flat array, of which `data` and `grad`
-    are views from then on; assigning to either therefore copies the values in.
+    are views from then on; assigning to either therefore copies the values in. An array that was
+    taken from either before that, or before `cast`, keeps the values of then: take it anew.
 
     Args:
         data: its first values, copied; float32, float64 or longdouble.
@@ -21,6 +23,7 @@ class Parameter:
     """
 
     __slots__ = ("_data", "_grad", "_has_grad", "requires_grad")
+    __array_ufunc__ = None  # an array and a parameter give no array of objects
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         self._data: Array = plain_array("data", data)
@@ -53,9 +56,34 @@ class Parameter:
         self._grad[...] = values
         self._has_grad = True
 
+    if not TYPE_CHECKING:  # which is to find what is not there by itself
+
+        def __getattr__(self, name):
+            raise AttributeError(f"a Parameter has no {name}: its numbers are in .data and .grad")
+
     @property
     def shape(self) -> tuple[int, ...]:
         return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype
+
+    def numel(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set `requires_grad`."""
+        self.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient, or set it to zero if there is one."""
+        if set_to_none:
+            self._has_grad = False
+        elif self._grad is not None:
+            self._grad[...] = 0
 
     def accumulate(self, gradient: Array) -> None:
         """grad += gradient. A parameter that was used several times gets the sum of its uses."""
@@ -76,9 +104,9 @@ class Parameter:
         self._data, self._grad = data, grad
 
     def cast(self, dtype: DTypeLike) -> None:
-        """Hold the values in another dtype from now on; the gradient is dropped."""
+        """Hold the values, and the gradient, in another dtype from now on."""
         self._data = self._data.astype(dtype)
-        self._grad, self._has_grad = None, False
+        self._grad = self._grad.astype(dtype) if self._grad is not None and self._has_grad else None
 
     def _check(self, name: str, values: Array) -> None:
         # NumPy would broadcast and cast to float32 without a word; a wrong gradient must not pass.
@@ -88,7 +116,10 @@ class Parameter:
             )
         dtype = getattr(values, "dtype", type(values).__name__)
         if dtype != self._data.dtype:
-            raise TypeError(f"{name} in {dtype} for a parameter in {self._data.dtype}")
+            raise TypeError(
+                f"{name} in {dtype} for a parameter in {self._data.dtype}"
+                + cure(name, dtype, self._data.dtype)
+            )
 
     def __repr__(self) -> str:
         fixed = "" if self.requires_grad else ", requires_grad=False"

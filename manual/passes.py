@@ -6,9 +6,10 @@ module, backward refuses. What is only looked at belongs under `no_grad`; severa
 all be run backward, last first, belong under `keep_passes`.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, ContextDecorator, contextmanager
+from contextvars import ContextVar, Token
 from typing import Any
 
 # Is called with a module, its inputs by position and by name, and its outputs.
@@ -70,12 +71,50 @@ def _within(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
         variable.reset(token)
 
 
-def no_grad() -> AbstractContextManager[Any]:
+def is_saving() -> bool:
+    """Whether a forward pass that runs now keeps what its backward needs."""
+    return _saving.get()
+
+
+class Saving(ContextDecorator):
+    """Within the block, or within each call of a function, passes are saved, or are not."""
+
+    def __init__(self, saves: bool) -> None:
+        self.saves = saves
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_saving.set(self.saves))
+
+    def __exit__(self, *error: object) -> None:
+        _saving.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> "Saving":  # a call within another enters one of its own
+        return Saving(self.saves)
+
+    def __call__(self, function: Any) -> Any:
+        """The function, all of whose calls run within.
+
+        Raises:
+            NotImplementedError: it is a generator, which would run outside.
+        """
+        if inspect.isgeneratorfunction(function):
+            raise NotImplementedError(f"{function.__name__}: a generator is not supported")
+        return super().__call__(function)
+
+
+def no_grad(function: Any = None) -> Any:
     """`with no_grad():` no forward pass saves anything, so none of them can be run backward.
 
-    A network that is only to be looked at, not trained, belongs inside.
+    A network that is only to be looked at, not trained, belongs inside. It decorates functions too,
+    as `@no_grad()` or `@no_grad`.
     """
-    return _within(_saving, False)
+    return Saving(False) if function is None else Saving(False)(function)
+
+
+def enable_grad(function: Any = None) -> Any:
+    """`with enable_grad():` forward passes are saved, also inside a `no_grad`; see there."""
+    return Saving(True) if function is None else Saving(True)(function)
 
 
 def keep_passes() -> AbstractContextManager[Any]:

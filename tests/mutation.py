@@ -260,10 +260,16 @@ EQUIVALENT: dict[Key, str] = {
         "d.t.shape != (len(d.x),) or d.t.dtype.kind not in 'iu?'",
     ): NO_KIND,
     (
-        "Module.__setattr__",
+        "Tree.__setattr__",
         "text",
         "isinstance(value, np.generic) and value.dtype.kind in 'fiub'",
         "isinstance(value, np.generic) and value.dtype.kind in 'fiub?'",
+    ): NO_KIND,
+    (
+        "Tree.load_state_dict",
+        "text",
+        "values.dtype.kind not in 'fiub'",
+        "values.dtype.kind not in 'fiub?'",
     ): NO_KIND,
     ("Module.check_indices", "text", "x.dtype.kind not in 'iu'", "x.dtype.kind not in 'iu?'"): (
         NO_KIND

@@ -59,8 +59,8 @@ def refused(module: Any, inputs: dict[str, Any], error: Any, *words: str) -> Non
     with pytest.raises(error) as caught:
         module(**inputs)
     message = str(caught.value)
-    assert message.startswith(f"{module!r}: ")
-    said = message.removeprefix(f"{module!r}: ")
+    assert message.startswith(f"{module.one_line()}: ")
+    said = message.removeprefix(f"{module.one_line()}: ")
     for word in words:
         assert word in said, said
 

@@ -1,7 +1,7 @@
 """What every module promises: whose gradient it gives, what it takes and refuses, what is state."""
 
 import inspect
-from typing import Any, get_overloads
+from typing import Any
 
 import numpy as np
 import pytest
@@ -370,7 +370,7 @@ def test_a_parameter_is_not_replaced_by_something_else(value: Any) -> None:
 
 def test_a_module_is_not_replaced_by_something_else() -> None:
     module = network()
-    with pytest.raises(TypeError, match="MLP: layers is a Module and cannot become a float"):
+    with pytest.raises(TypeError, match=r"MLP: layers is a Module and cannot become a float$"):
         module.layers = 1.0
 
 
@@ -381,28 +381,6 @@ MODULES: dict[str, Any] = {
     "ArticleNetwork": ArticleNetwork,
     "SharedBias": SharedBias,
 }
-
-
-def signature_of(made: Any) -> list[tuple[Any, ...]]:
-    """Of the constructor, but for what only by hand there is, and what is private in PyTorch.
-
-    A default that is a function of PyTorch's is its name by hand.
-    """
-    first, *_ = [*get_overloads(made.__init__), made.__init__]
-    parameters = list(inspect.signature(first).parameters.values())[1:]
-    public_ones = [p for p in parameters if p.name != "generator" and not p.name.startswith("_")]
-    return [
-        (p.name, p.kind, p.default.__name__ if inspect.isfunction(p.default) else p.default)
-        for p in public_ones
-    ]
-
-
-@pytest.mark.parametrize("name", [n for n in MODULES if n not in ("Sequential", "Identity")])
-def test_the_constructor_has_pytorchs_signature(name: str) -> None:
-    """Names, order, kinds and defaults; by hand there may be a generator besides."""
-    theirs = getattr(torch.nn, name, None) or getattr(models, name)
-    takes_anything = theirs.__init__ is torch.nn.Module.__init__
-    assert signature_of(MODULES[name]) == ([] if takes_anything else signature_of(theirs))
 
 
 # In PyTorch the lengths are a part of the input, a packed sequence.

@@ -476,7 +476,7 @@ BAD_FILES: dict[str, tuple[dict[str, Any], str]] = {
     "class": ({"loss": "cross-entropy", "t": [3]}, "t has the class 3, expected 0 to 0"),
     "classes": ({"loss": "cross-entropy", "t": [[0.5]]}, "expected 1 classes"),
     "loss": ({"loss": "hinge"}, "loss 'hinge': expected one of"),
-    "activation": ({"activation": "softmax"}, "activation 'softmax': expected one of"),
+    "activation": ({"activation": "softmax"}, "activation: there is no activation 'softmax', only"),
     "prelu": ({"activation": "prelu"}, "PReLU has a weight of its own"),
     "lr": ({"lr": -1}, "lr -1.0: expected a number above 0"),
     "a text lr": ({"lr": "x"}, "lr: expected a number"),
@@ -502,13 +502,17 @@ def test_a_bad_file_gets_one_line(
 BAD_WORDS = {
     "one layer": (["--layers", "0"], "expected at least two widths"),
     "no width": (["--layers", "3-0-2"], "expected at least two widths"),
-    "no number": (["--layers", "3-x"], "--layers 3-x: expected widths"),
+    "no number": (
+        ["--layers", "3-x"],
+        "argument --layers: expected widths, as in 128,64, not '3-x'",
+    ),
     "too wide": (["--layers", "3-999-2"], "at most 64 are written out"),
-    "activation": (["--layers", "3-2", "--activation", "soft"], "activation 'soft'"),
+    "activation": (["--layers", "3-2", "--activation", "soft"], "no activation 'soft'"),
     "loss": (["--layers", "3-2", "--loss", "hinge"], "invalid choice"),
     "samples": (["--layers", "3-2", "--samples", "0"], "expected (samples, inputs)"),
     "no layers": (["--activation", "tanh"], "--activation needs --layers"),
     "no class": (["Lineal"], "there is no class Lineal; is it Linear"),
+    "two classes": (["conv1d"], "there is no class conv1d; is it Conv1D or Conv1d"),
     "no file": (["net.json"], "net.json: there is no such file"),
     "both": (["net.json", "--layers", "3-2"], "--layers is not taken with it"),
     "class and step": (["Linear", "--step", "1"], "are for networks"),
@@ -521,6 +525,29 @@ BAD_WORDS = {
     "too deep": (["--layers", "-".join("2" * 15)], "13 hidden layers: at most 12 are written out"),
     "page": (["--html", "/nowhere/at/all.html"], "cannot be written"),
 }
+
+
+TYPED = {
+    "widths": (["--layers", "3-4-2"], ["--layers", "3,4,2"]),
+    "activation": (
+        ["--layers", "3-4-2", "--activation", "leakyrelu"],
+        ["--layers", "3-4-2", "--activation", "LeakyReLU"],
+    ),
+    "loss": (
+        ["--layers", "3-4-2", "--loss", "cross-entropy"],
+        ["--layers", "3-4-2", "--loss", "CrossEntropyLoss"],
+    ),
+    "class": (["Linear"], ["linear"]),
+}
+
+
+@pytest.mark.parametrize("what", TYPED)
+def test_names_are_taken_as_they_are_typed(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for words in TYPED[what]:
+        assert main(["explain", *words]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
 
 
 @pytest.mark.parametrize("what", BAD_WORDS)

@@ -16,8 +16,9 @@ LONGEST = 450  # lines; longer tables of tests are among tests/, longer files ar
 
 # A room is a package, or a file beside packages. It sees its own files and those of these rooms.
 BASE = [
-    *("manual.arrays", "manual.parameter", "manual.passes", "manual.module"),
-    *("manual.containers", "manual.special", "manual.generator", "manual.initializers"),
+    *("manual.arrays", "manual.names", "manual.parameter", "manual.passes", "manual.hooks"),
+    *("manual.tree", "manual.module", "manual.containers", "manual.special"),
+    *("manual.generator", "manual.initializers"),
 ]
 ARROWS = {
     **{room: BASE[:i] for i, room in enumerate(BASE)},

@@ -145,13 +145,16 @@ def test_upstream_of_another_shape_or_dtype_is_refused(case: Case) -> None:
 
 
 @pytest.mark.slow
-def test_repr_is_the_constructor_call(case: Case, dtype: Any) -> None:
+def test_one_line_is_the_constructor_call(case: Case, dtype: Any) -> None:
+    """And all that `repr` shows, of a module with none inside."""
     module: Any = case.build(dtype)[0]
     if case.class_name == "CTCLoss":
         module = module.ctc
     names = {**vars(np), **vars(manual), **vars(article)}
-    again = eval(repr(module), names)
+    again = eval(module.one_line(), names)
     assert repr(again) == repr(module)
+    whole = not any(module.children()) or type(module).__repr__ is not manual.Module.__repr__
+    assert (repr(module) == module.one_line()) == whole
     assert {n: v.dtype for n, v in again.state_dict().items()} == {
         n: v.dtype for n, v in module.state_dict().items()
     }

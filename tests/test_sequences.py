@@ -412,10 +412,10 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "a list of modules": (
         lambda: manual.ModuleList([manual.Tanh(), 1]),  # type: ignore[list-item]
         TypeError,
-        "ModuleList: got a int, expected modules",
+        "ModuleList: 1 is a int, expected a module",
     ),
     "a module by name": (
-        lambda: manual.ModuleDict({"a": 1}),  # type: ignore[dict-item]
+        lambda: manual.ModuleDict({"a": 1}),  # type: ignore[arg-type]
         TypeError,
         "ModuleDict: a is a int, expected a module",
     ),
@@ -464,8 +464,3 @@ def test_modules_in_lists_and_dicts_have_pytorchs_names() -> None:
     assert len(mine.named) == 2
     assert [*mine.named.values()] == [mine.named["a"], mine.named["b"]]
     assert dict(mine.named.items()) == {"a": mine.named["a"], "b": mine.named["b"]}
-    assert repr(mine.listed) == "ModuleList([Linear(1, 2), Linear(2, 3)])"
-    assert repr(mine.named) == "ModuleDict({'a': Linear(3, 4), 'b': Linear(4, 5)})"
-    again = manual.ModuleList(**mine.listed.arguments())
-    assert [*again] == [*mine.listed]
-    assert [*manual.ModuleDict(**mine.named.arguments()).values()] == [*mine.named.values()]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -54,3 +55,15 @@ def test_manual_loads_no_page_of_the_article_and_makes_no_dataclass() -> None:
     loaded = {*done.stdout.split()}
     assert {"manual", "manual.layers.linear"} <= loaded
     assert not loaded & {"manual.article", "dataclasses", "torch"}
+
+
+def test_the_version_is_told_without_numpy() -> None:
+    done = program(
+        "import sys; sys.modules['numpy'] = sys.modules['torch'] = None\n"
+        "from torch_ref.cli import main; main(['--version'])"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        f"backprop-parity {version('backprop-parity')} "
+        f"(numpy {version('numpy')}, torch {version('torch')})\n"
+    )

@@ -143,7 +143,7 @@ def test_a_wrong_update_is_found(
     def wrong(self: Any) -> None:
         right(self)
         parameter = self.param_groups[0]["params"][0]
-        moments = [value for value in self.state_of(parameter).values() if np.ndim(value)]
+        moments = [value for value in self.state[parameter].values() if np.ndim(value)]
         values = parameter.data if kind == "weight" else moments[0]
         at = np.unravel_index(np.abs(values).argmax(), values.shape)
         values[at] *= 1 + relative

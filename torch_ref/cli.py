@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn, TypeGuard
+from typing import Any, NoReturn, TypeGuard
 
 COMMANDS = (
     "list",
@@ -25,6 +25,17 @@ COMMANDS = (
 )  # a file each in commands/
 AGREE, DISAGREE, BAD_INPUT, DIVERGED = 0, 1, 2, 3
 FAULT, NOT_WRITTEN, INTERRUPTED = 70, 74, 130  # the latter 128 and the signal's number
+
+
+class Version(argparse.Action):
+    """Print which version this is, and of what it stands on; nothing of it is loaded for that."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *words: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        under = ", ".join(f"{name} {version(name)}" for name in ("numpy", "torch"))
+        print(f"backprop-parity {version('backprop-parity')} ({under})")
+        parser.exit(AGREE)
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,6 +52,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         description="Backpropagation by hand in NumPy beside PyTorch, and proof that they agree.",
         epilog="example: backprop train worked-example",
     )
+    top.add_argument("--version", action=Version, nargs=0, help="which one this is")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     named = next((word for word in words if word in COMMANDS), None)
     for name in COMMANDS:

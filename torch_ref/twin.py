@@ -7,7 +7,7 @@ The way back is the same, but for where PyTorch keeps an argument under another 
 
 import copy
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, overload
 
@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 import manual
-from manual import Module, Optimizer, Sequential
+from manual import Module, ModuleDict, ModuleList, Optimizer, Sequential
 from manual.article import modules as article
+from manual.containers import Container
 
 from . import models
 
@@ -24,7 +25,13 @@ DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float
 
 
 def to_torch(value: Any) -> Any:
-    """Arrays become tensors with their own memory, dtypes become PyTorch's; all else stays."""
+    """Arrays become tensors with their own memory, dtypes become PyTorch's; all else stays.
+
+    So they do in dicts, lists and tuples: `to_torch(network.state_dict())`, and an optimizer's, is
+    what the twin's `load_state_dict` takes.
+    """
+    if isinstance(value, Mapping | list | tuple):
+        return converted(to_torch, value)
     if isinstance(value, np.dtype):
         if value not in DTYPES:
             raise TypeError(f"dtype is {value}, expected float32 or float64, as PyTorch has them")
@@ -35,8 +42,20 @@ def to_torch(value: Any) -> Any:
 
 
 def to_numpy(value: Any) -> Any:
-    """Tensors become arrays; they share memory where they can."""
+    """Tensors become arrays, which share their memory, in dicts, lists and tuples too.
+
+    So `to_numpy(twin.state_dict())`, and an optimizer's, is what `load_state_dict` by hand takes.
+    """
+    if isinstance(value, Mapping | list | tuple):
+        return converted(to_numpy, value)
     return value.detach().numpy() if isinstance(value, torch.Tensor) else value
+
+
+def converted(one: Callable[[Any], Any], values: Any) -> Any:
+    """A dict, list or tuple of what `one` makes of each value."""
+    if isinstance(values, Mapping):
+        return {name: one(value) for name, value in values.items()}
+    return type(values)([one(value) for value in values])
 
 
 @overload
@@ -69,9 +88,11 @@ def _twin_module(
     """`copies` is deepcopy's memo: what draws from one generator goes on doing so."""
     if module in made_already:  # used in several places: so is its twin
         return made_already[module]
-    if isinstance(module, Sequential):
-        inside = [_twin_module(part, made_already, copies) for part in module]
-        twin: torch.nn.Module = torch.nn.Sequential(*inside)
+    if isinstance(module, Container):
+        kind = next(k for k in (Sequential, ModuleList, ModuleDict) if isinstance(module, k))
+        twin: torch.nn.Module = getattr(torch.nn, kind.__name__)()
+        for name, part in module._modules.items():
+            twin.add_module(name, _twin_module(part, made_already, copies))
     else:
         twin_class = getattr(module, "twin_class", None)  # a module of one's own can name its twin
         twin_class = twin_class or _torch_class(type(module).__name__, models, torch.nn)
@@ -84,7 +105,7 @@ def _twin_module(
         if hasattr(module, "generator"):  # its twin draws the same numbers from a copy
             arguments["generator"] = copy.deepcopy(module.generator, copies)
         twin = twin_class(**arguments)
-    twin.load_state_dict({name: to_torch(value) for name, value in module.state_dict().items()})
+    twin.load_state_dict(to_torch(module.state_dict()))
     for (_, mine), theirs in zip(module.named_parameters(), twin.parameters(), strict=True):
         theirs.requires_grad_(mine.requires_grad)
     made_already[module] = twin
@@ -111,23 +132,7 @@ def _twin_optimizer(
     twin_class = _torch_class(type(optimizer).__name__, torch.optim)
     accepted = inspect.signature(type(optimizer)).parameters
     twin = twin_class(groups, **{k: v for k, v in optimizer.defaults.items() if k in accepted})
-    twin.load_state_dict(
-        {
-            "param_groups": [
-                {**theirs, **{k: v for k, v in mine.items() if k != "params"}}
-                for theirs, mine in zip(
-                    twin.state_dict()["param_groups"], optimizer.param_groups, strict=True
-                )
-            ],
-            "state": {
-                number: {
-                    name: torch.tensor(float(value)) if np.ndim(value) == 0 else to_torch(value)
-                    for name, value in moments.items()
-                }
-                for number, moments in optimizer.state_dict()["state"].items()
-            },
-        }
-    )
+    twin.load_state_dict(to_torch(optimizer.state_dict()))
     return twin
 
 

@@ -1,8 +1,8 @@
 """Any small network with a batch and a learning rate: what a walkthrough goes through."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,8 +11,9 @@ from ..arrays import Array
 from ..layers.linear import Linear
 from ..losses.classes import CrossEntropyLoss
 from ..losses.pairwise import HalfSquaredError, MSELoss
-from ..models.mlp import make_activation
+from ..models.mlp import activation_named
 from ..module import Module
+from ..names import name_meant
 from .example import (
     HIDDEN_BIAS,
     HIDDEN_WEIGHTS,
@@ -23,7 +24,7 @@ from .example import (
     TARGETS,
 )
 
-LOSSES: dict[str, Callable[[], Module]] = {
+LOSSES: dict[str, type[Module]] = {
     "half-squared": HalfSquaredError,
     "mse": MSELoss,
     "cross-entropy": CrossEntropyLoss,
@@ -95,6 +96,7 @@ def drawn_network(
         raise DescriptionError(
             f"layers {widths}: expected at least two widths from 1 up, as in 3-4-2"
         )
+    names = known_activations(*activations_of(len(sizes) - 1, activation))
     generator = np.random.default_rng(seed)
     weights, biases = [], []
     for before, after in pairwise(sizes):
@@ -108,7 +110,6 @@ def drawn_network(
         t = generator.integers(0, sizes[-1], size=samples)
     else:
         t = generator.normal(size=(samples, sizes[-1])).round(2)
-    names = activations_of(len(sizes) - 1, activation)
     return check_description(Description(tuple(weights), tuple(biases), names, loss, x, t, lr))
 
 
@@ -122,21 +123,27 @@ def activations_of(layers: int, hidden: str | None = None) -> tuple[str, ...]:
     return (*[hidden or "Sigmoid"] * (layers - 1), "Identity")
 
 
+def known_activations(*names: str) -> tuple[str, ...]:
+    """The classes' names; DescriptionError for one that is none."""
+    try:
+        return tuple(map(activation_named, names))
+    except ValueError as error:
+        raise DescriptionError(f"activation: {error}") from None
+
+
 def check_description(d: Description) -> Description:
-    """The description itself, once everything in it fits together.
+    """The description, once everything in it fits together, with its activations' own names.
 
     Raises:
         DescriptionError: something does not; the message says what.
     """
     if d.loss not in LOSSES:
         raise DescriptionError(f"loss {d.loss!r}: expected one of {', '.join(LOSSES)}")
-    for name in d.activations:
-        try:
-            make_activation(name)
-        except ValueError as error:
-            raise DescriptionError(f"activation: {error}") from None
-        if name == "PReLU":
-            raise DescriptionError("activation PReLU has a weight of its own: not shown here")
+    names = known_activations(*d.activations)
+    if names != d.activations:
+        d = replace(d, activations=names)
+    if "PReLU" in names:
+        raise DescriptionError("activation PReLU has a weight of its own: not shown here")
     if not 0 < d.lr < math.inf:
         raise DescriptionError(f"lr {d.lr}: expected a number above 0")
     if not d.weights or len(d.biases) != d.layers or len(d.activations) != d.layers:
@@ -179,5 +186,14 @@ def check_description(d: Description) -> Description:
     return d
 
 
+def loss_named(name: str) -> str:
+    """The key in `LOSSES` from it or from a class's name, such as MSELoss, in any case.
+
+    The name itself if there is none.
+    """
+    keys = {key: key for key in LOSSES} | {cls.__name__: key for key, cls in LOSSES.items()}
+    return keys.get(name_meant(name, keys) or "", name)
+
+
 def loss_class(d: Description) -> str:
-    return getattr(LOSSES[d.loss], "__name__", d.loss)
+    return LOSSES[d.loss].__name__

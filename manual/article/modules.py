@@ -10,7 +10,7 @@ from ..arrays import Array, float_dtype
 from ..containers import Sequential
 from ..layers.linear import Linear
 from ..losses.pairwise import HalfSquaredError
-from ..models.mlp import make_activation
+from ..models.mlp import activation_named, make_activation
 from ..module import Module
 from ..optim.optimizer import Optimizer
 from ..optim.sgd import SGD
@@ -78,7 +78,8 @@ class ArticleNetwork(Module):
         super().__init__()
         if biases not in BIASES:
             raise ValueError(f"biases is {biases!r}, expected one of {', '.join(BIASES)}")
-        self.hidden_features, self.activation, self.biases = hidden_features, activation, biases
+        self.hidden_features, self.biases = hidden_features, biases
+        self.activation = activation_named(activation)
 
         def layer(sizes: tuple[int, int], weights: Any, start: float) -> Sequential:
             linear = Linear(*sizes, bias=biases != "shared", dtype=dtype, generator=generator)

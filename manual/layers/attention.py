@@ -102,6 +102,9 @@ class ScaledDotProductAttention(Module):
         self.generator = given_or_new(generator)
         self.leave_out = Dropout(dropout_p, generator=self.generator)
 
+    def __repr__(self) -> str:  # the dropout inside is one of its arguments
+        return self.one_line()
+
     def sum_lengths(
         self, query: Array, key: Array, value: Array, attn_mask: Any = None
     ) -> dict[str, int]:

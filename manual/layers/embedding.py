@@ -1,11 +1,11 @@
 """Rows of a table, looked up by number; and what a bag of them comes to."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import Array, float_dtype
+from ..arrays import Array, float_dtype, plain_array
 from ..initializers import normal_
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
@@ -37,6 +37,25 @@ def added_rows(rows: Array, place: Array, table: Array) -> Array:
     flat_place = place.astype(np.intp)[:, np.newaxis] * D + np.arange(D)
     np.add.at(total.reshape(-1), flat_place.reshape(-1), rows.reshape(-1))
     return total
+
+
+def table_of(kind: type[Any], embeddings: Any, freeze: bool, **options: Any) -> Any:
+    """A layer of this kind with these rows.
+
+    Args:
+        embeddings: the rows, (num_embeddings, embedding_dim); copied.
+        freeze: hold them fixed.
+        options: for the constructor.
+    Raises:
+        ValueError: `embeddings` has not two axes.
+    """
+    rows = plain_array("embeddings", embeddings)
+    if rows.ndim != 2:
+        raise ValueError(f"{kind.__name__}: embeddings has {rows.ndim} axes, expected 2")
+    layer = kind(*rows.shape, dtype=rows.dtype, **options)
+    layer.weight.data = rows
+    layer.weight.requires_grad = not freeze
+    return layer
 
 
 class Embedding(Module):
@@ -81,6 +100,29 @@ class Embedding(Module):
         self.padding_idx = row_of_padding(self, padding_idx, num_embeddings)
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), float_dtype(dtype)))
         self.reset_parameters(generator)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Any,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Self:
+        """A table with these rows, held fixed unless freeze=False; see `table_of`."""
+        return table_of(
+            cls,
+            embeddings,
+            freeze,
+            padding_idx=padding_idx,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            sparse=sparse,
+        )
 
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
         """Standard normal; zeros for the padding."""
@@ -164,6 +206,33 @@ class EmbeddingBag(Module):
         self.padding_idx = row_of_padding(self, padding_idx, num_embeddings)
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), float_dtype(dtype)))
         self.reset_parameters(generator)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Any,
+        freeze: bool = True,
+        max_norm: None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> Self:
+        """A table with these rows, held fixed unless freeze=False; see `table_of`."""
+        return table_of(
+            cls,
+            embeddings,
+            freeze,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            mode=mode,
+            sparse=sparse,
+            include_last_offset=include_last_offset,
+            padding_idx=padding_idx,
+        )
 
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
         """Standard normal; zeros for the padding."""

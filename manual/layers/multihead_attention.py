@@ -168,14 +168,14 @@ class MultiheadAttention(Module):
             if x.ndim not in (2, 3) or x.ndim != query.ndim or x.shape[-1] != features:
                 order = "N, L" if self.batch_first else "L, N"
                 raise ValueError(
-                    f"{self!r}: {name} has shape {x.shape}, expected ({order}, {features}) or "
-                    f"(L, {features}), with as many axes as query"
+                    f"{self.one_line()}: {name} has shape {x.shape}, expected "
+                    f"({order}, {features}) or (L, {features}), with as many axes as query"
                 )
         inputs = [self.samples_first(x) for _, x in named]
         samples = {x.shape[0] for x in inputs}
         if len(samples) > 1 or inputs[1].shape[1] != inputs[2].shape[1]:
             shapes = " and ".join(f"{name} {x.shape}" for name, x in named)
-            raise ValueError(f"{self!r}: the shapes of {shapes} do not fit")
+            raise ValueError(f"{self.one_line()}: the shapes of {shapes} do not fit")
         return inputs
 
     def add_mask(
@@ -191,7 +191,7 @@ class MultiheadAttention(Module):
         self.check_array(mask, name)
         if mask.shape not in spreads:
             wanted = " or ".join(map(str, spreads))
-            raise ValueError(f"{self!r}: {name} has shape {mask.shape}, expected {wanted}")
+            raise ValueError(f"{self.one_line()}: {name} has shape {mask.shape}, expected {wanted}")
         spread = spreads[mask.shape]
         seen = scores[..., : spread[-1]]
         if mask.dtype == bool:
@@ -225,7 +225,9 @@ class MultiheadAttention(Module):
         q = q * q.dtype.type(1 / math.sqrt(q.shape[-1]))
         scores = q @ k.swapaxes(-1, -2)  # (N, heads, L, S′)
         if is_causal and (attn_mask is None or not self.says_causal(attn_mask)):
-            raise ValueError(f"{self!r}: is_causal says that attn_mask is causal, but it is not")
+            raise ValueError(
+                f"{self.one_line()}: is_causal says that attn_mask is causal, but it is not"
+            )
         masks: list[tuple[str, Array, dict[Any, Any]]] = []
         if key_padding_mask is not None:
             padded = [(S,), (1, S)] if unbatched else [(N, S)]

@@ -130,6 +130,9 @@ class Recurrent(Step):
         assert W_hh is not None
         return W_ih, W_hh, *others
 
+    def __repr__(self) -> str:  # the dropout inside is one of its arguments
+        return self.one_line()
+
     def sum_lengths(self, input: Array, hx: Any = None, lengths: Any = None) -> dict[str, int]:
         steps, samples, _ = self.time_first(input).shape
         rows, out = self.GATES * self.hidden_size, self.output_size

@@ -104,13 +104,13 @@ class ResidualLayer(Module):
             module.check_input(x, dtype, name)
             if x.ndim not in (2, 3) or x.shape[-1] != self.d_model:
                 raise ValueError(
-                    f"{module!r}: {name} has shape {x.shape}, expected {order}, {self.d_model}) or "
-                    f"(L, {self.d_model})"
+                    f"{module.one_line()}: {name} has shape {x.shape}, expected "
+                    f"{order}, {self.d_model}) or (L, {self.d_model})"
                 )
             if x.ndim != x0.ndim or (x.ndim == 3 and x.shape[batch] != x0.shape[batch]):
                 raise ValueError(
-                    f"{module!r}: {name} has shape {x.shape}, but {first} {x0.shape}: expected as "
-                    "many samples"
+                    f"{module.one_line()}: {name} has shape {x.shape}, but {first} {x0.shape}: "
+                    "expected as many samples"
                 )
 
     def residual(self, i: int, x: Array, part: Callable[[Array], Array]) -> Array:

@@ -168,7 +168,8 @@ class CrossEntropyLoss(NLLLoss):
                 raise ValueError(f"{self!r}: input is a number, expected (C,), (N, C) or (N, C, …)")
             if target.shape != input.shape:
                 raise ValueError(
-                    f"{self!r}: target has shape {target.shape}, expected {input.shape}"
+                    f"{self!r}: target has shape {target.shape}, expected {input.shape}, "
+                    "probabilities; classes are integers: take target.astype(np.int64)"
                 )
             check_within(self, "target", target, 0, np.inf)
             if self.ignore_index >= 0:

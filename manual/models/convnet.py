@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,7 +16,7 @@ from ..layers.convolution import Conv2d
 from ..layers.linear import Flatten, Linear
 from ..layers.pooling import MaxPool2d
 from ..module import Module
-from .mlp import make_activation
+from .mlp import activation_named, make_activation
 
 
 class ConvNet(Module):
@@ -50,7 +51,7 @@ class ConvNet(Module):
     ) -> None:
         super().__init__()
         self.channels, self.size, self.classes = tuple(channels), size, classes
-        self.activation = activation
+        self.activation = activation_named(activation)
         layers: list[Module] = []
         for before, after in pairwise(channels):
             convolution = Conv2d(before, after, 3, padding=1, dtype=dtype, generator=generator)
@@ -66,7 +67,7 @@ class ConvNet(Module):
     def backward(self, g: Array) -> Array:
         return self.features.backward(self.classifier.backward(g))
 
-    def without_input_gradient(self) -> Module:
+    def without_input_gradient(self) -> Self:
         self.features.without_input_gradient()
         return super().without_input_gradient()
 
@@ -160,6 +161,6 @@ class ResNet(Module):
             g = part.backward(g)
         return g
 
-    def without_input_gradient(self) -> Module:
+    def without_input_gradient(self) -> Self:
         self.stem.without_input_gradient()
         return super().without_input_gradient()

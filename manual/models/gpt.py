@@ -21,6 +21,7 @@ from ..layers.gelu import GELU
 from ..layers.linear import Conv1D, Linear
 from ..layers.normalization import LayerNorm
 from ..module import Module, check_positive
+from ..tree import Unmatched
 from .text import check_tokens
 
 STD = 0.02  # of the first weights
@@ -191,7 +192,9 @@ class GPT(Module):
         wpe.backward(g.sum(axis=0))
         wte.backward(g)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Unmatched:
         """Take over every parameter, see Module.load_state_dict.
 
         GPT-2's published files are taken as well: there the names begin below `transformer.`, the
@@ -202,4 +205,4 @@ class GPT(Module):
             kept = {n: v for n, v in state_dict.items() if not n.endswith(masks)}
             state_dict = {f"transformer.{name}": values for name, values in kept.items()}
             state_dict["lm_head.weight"] = kept["wte.weight"]
-        super().load_state_dict(state_dict)
+        return super().load_state_dict(state_dict, strict, assign)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -11,6 +11,7 @@ from ..containers import Sequential
 from ..layers import activations, gelu, prelu
 from ..layers.linear import Identity, Linear
 from ..module import Module, check_positive
+from ..names import name_meant
 
 # What can stand between two layers: a function of each element that needs no arguments.
 ELEMENTWISE = """
@@ -24,14 +25,25 @@ ACTIVATIONS: dict[str, type[Module]] = {
 }
 
 
+def activation_named(name: str) -> str:
+    """The class's name from one in any case.
+
+    Raises:
+        ValueError: there is none.
+    """
+    meant = name_meant(name, ACTIVATIONS)
+    if meant is None:
+        raise ValueError(f"there is no activation {name!r}, only {', '.join(ACTIVATIONS)}")
+    return meant
+
+
 def make_activation(name: str, dtype: DTypeLike | None = None) -> Module:
     """The activation of this name.
 
     Raises:
         ValueError: there is none.
     """
-    if name not in ACTIVATIONS:
-        raise ValueError(f"there is no activation {name!r}, only {', '.join(ACTIVATIONS)}")
+    name = activation_named(name)
     return ACTIVATIONS[name](**({"dtype": dtype} if name == "PReLU" else {}))
 
 
@@ -49,7 +61,7 @@ class MLP(Module):
 
     Args:
         sizes: the widths from input to output, (64, 128, 10) for one hidden layer of 128.
-        activation: the name of the activation's class.
+        activation: the name of the activation's class, in any case.
     """
 
     def __init__(
@@ -61,7 +73,7 @@ class MLP(Module):
     ) -> None:
         super().__init__()
         self.sizes = tuple(check_positive(self, "size", size) for size in sizes)
-        self.activation = activation
+        self.activation = activation_named(activation)
         if len(self.sizes) < 2:
             raise ValueError(
                 f"MLP: sizes is {self.sizes}, expected at least an input and an output"
@@ -78,6 +90,6 @@ class MLP(Module):
     def backward(self, g: Any) -> Any:
         return self.layers.backward(g)
 
-    def without_input_gradient(self) -> Module:
+    def without_input_gradient(self) -> Self:
         self.layers.without_input_gradient()
         return super().without_input_gradient()

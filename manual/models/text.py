@@ -24,7 +24,8 @@ def check_tokens(
     if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= (longest or tokens.shape[1]):
         upwards = "from 1 up" if longest is None else f"from 1 to {longest}"
         raise ValueError(
-            f"{module!r}: tokens have shape {tokens.shape}, expected (N, T) with T {upwards}"
+            f"{module.one_line()}: tokens have shape {tokens.shape}, "
+            f"expected (N, T) with T {upwards}"
         )
 
 

@@ -41,8 +41,8 @@ class Adagrad(Optimizer):
             maximize=maximize,
         )
 
-    def add_param_group(self, group: Mapping[str, Any]) -> None:
-        super().add_param_group(group)
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        super().add_param_group(param_group)
         flat, initial = self._flats[-1], self.param_groups[-1]["initial_accumulator_value"]
         for i, parameter in enumerate(flat.parameters):  # as in PyTorch, there from the beginning
             flat.set_state(i, {"step": 0, "sum": np.full(parameter.shape, initial)}, self.SCALARS)

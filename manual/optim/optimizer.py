@@ -2,13 +2,15 @@
 
 An optimizer gathers the parameters of a group into one flat array, and their gradients and its own
 moments into others, so that a step is a handful of array operations however many layers there are.
-A parameter's `data` and `grad` become views into those arrays: nothing is copied in a step.
+A parameter's `data` and `grad` become views into those arrays: nothing is copied in a step. Arrays
+taken from them before that stay behind.
 
 In the formulas w is a parameter, g its gradient, t the number of steps taken, this one included.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -16,10 +18,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..arrays import Array
-from ..module import constructor_call
 from ..parameter import Parameter
+from ..passes import enable_grad
+from ..tree import constructor_call
 
-Params = Iterable[Parameter] | Iterable[dict[str, Any]]
+Params = Iterable[Parameter] | Iterable[tuple[str, Parameter]] | Iterable[dict[str, Any]]
 Progress = tuple[dict[str, float], frozenset[str]]  # a parameter's `scalars` and `begun`
 
 
@@ -143,17 +146,19 @@ class Optimizer:
     """The base of the optimizers. A subclass says in `update` what happens to one flat stretch.
 
     Args:
-        params: parameters, or groups of them: dicts with `params` and settings of their own.
+        params: parameters, or pairs of a name and a parameter, or groups of either: dicts with
+            `params`, settings of their own, and whatever else they are to carry.
         unsupported: the arguments that are none of the subclass's own.
         defaults: the settings of a group that has none of its own.
     Raises:
-        ValueError: no parameters, one twice, mixed dtypes, or a setting out of its range.
+        ValueError: no parameters, one twice, mixed dtypes, names for some only, or a setting out of
+            its range.
         TypeError: something that is no parameter, or an argument that nobody knows.
         NotImplementedError: an argument that only PyTorch has.
     """
 
     COUNTS: ClassVar[bool] = True  # the steps of each parameter, as `step` in its state
-    FROM_SCHEDULES = frozenset(("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum"))
+    ONLY_PYTORCHS = frozenset(("foreach", "fused", "capturable", "differentiable"))
     SCALARS = ("step", "mu_product", "eta", "mu")  # kept once for each parameter
     AT_LEAST_ZERO = (
         "lr",
@@ -167,28 +172,41 @@ class Optimizer:
 
     def __init__(self, params: Params, unsupported: Mapping[str, Any], **defaults: Any) -> None:
         for name, value in unsupported.items():
-            if name not in ("foreach", "fused", "capturable", "differentiable"):
+            if name not in self.ONLY_PYTORCHS:
                 raise TypeError(f"{type(self).__name__}: there is no argument {name!r}")
             if value:
                 raise NotImplementedError(f"{type(self).__name__}: {name} is not supported")
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._flats: list[Flat] = []
+        if not isinstance(params, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}: params is a {type(params).__name__}, expected parameters, "
+                "as in network.parameters()"
+            )
         entries: list[Any] = list(params)
         if not entries:
             raise ValueError(f"{type(self).__name__}: there are no parameters to optimize")
         for group in entries if isinstance(entries[0], dict) else [{"params": entries}]:
             self.add_param_group(group)
 
-    def add_param_group(self, group: Mapping[str, Any]) -> None:
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add parameters, with settings of their own where the defaults are not wanted."""
         name = type(self).__name__
-        unknown = group.keys() - self.defaults.keys() - self.FROM_SCHEDULES - {"params"}
-        if unknown:
-            raise ValueError(f"{name}: a group has the unknown setting {sorted(unknown)[0]!r}")
-        members = group["params"]
-        parameters = [members] if isinstance(members, Parameter) else list(members)
-        settings = {**self.defaults, **group, "params": parameters}
+        for option in self.ONLY_PYTORCHS & param_group.keys():
+            if param_group[option]:
+                raise NotImplementedError(f"{name}: {option} is not supported")
+        members = param_group["params"]
+        parameters: list[Any] = [members] if isinstance(members, Parameter) else list(members)
+        settings = {**self.defaults, **param_group}
+        if any(isinstance(member, tuple) for member in parameters):
+            if not all(isinstance(member, tuple) for member in parameters):
+                raise ValueError(f"{name}: some parameters of a group have no name")
+            settings["param_names"] = [n for n, _ in parameters]
+            parameters = [parameter for _, parameter in parameters]
+        settings["params"] = parameters
+        if any(("param_names" in settings) != ("param_names" in g) for g in self.param_groups):
+            raise ValueError(f"{name}: only some groups have names for their parameters")
         if not parameters:
             raise ValueError(f"{name}: a group has no parameters")
         for parameter in parameters:
@@ -216,19 +234,29 @@ class Optimizer:
         if not holds:
             raise ValueError(f"{type(self).__name__}: {name} is {value}, expected {wanted}")
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or set those that there are to zero."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                parameter.grad = None
+                parameter.zero_grad(set_to_none)
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient; the others stay as they are."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; the others stay as they are.
+
+        Args:
+            closure: is called first, to compute the gradients anew; what it returns is returned.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
         for group, flat in zip(self.param_groups, self._flats, strict=True):
             settings = SimpleNamespace(**group)
             for stretch in flat.stretches():
                 if self.COUNTS:
                     stretch.scalars["step"] = stretch.scalars.get("step", 0) + 1
                 self.update(stretch, settings)
+        return loss
 
     def update(self, stretch: Stretch, s: SimpleNamespace) -> None:
         """Move `stretch.w` along, with the group's settings s."""
@@ -253,13 +281,18 @@ class Optimizer:
             weight_decay = 0
         return self.descent(stretch, weight_decay, maximize)
 
-    def state_of(self, parameter: Parameter) -> dict[str, Any]:
-        """The optimizer's state of one parameter, by name: views in its shape, and numbers."""
+    @property
+    def state(self) -> defaultdict[Parameter, dict[str, Any]]:
+        """The state of each parameter that has one, by name: views in its shape, and numbers.
+
+        It is put together anew each time: an array in it may be written to, a number not.
+        """
+        everything: defaultdict[Parameter, dict[str, Any]] = defaultdict(dict)
         for flat in self._flats:
-            for i, candidate in enumerate(flat.parameters):
-                if candidate is parameter:
-                    return flat.state_of(i)
-        return {}
+            for i, parameter in enumerate(flat.parameters):
+                if entries := flat.state_of(i):
+                    everything[parameter] = entries
+        return everything
 
     def state_dict(self) -> dict[str, Any]:
         """The state in PyTorch's layout: of each parameter, by number, and the groups' settings."""
@@ -267,7 +300,10 @@ class Optimizer:
         for group, flat in zip(self.param_groups, self._flats, strict=True):
             for i in range(len(flat.parameters)):
                 if entries := flat.state_of(i):
-                    state[first + i] = {name: np.copy(value)[()] for name, value in entries.items()}
+                    state[first + i] = {
+                        name: value.copy() if name in flat.state else value
+                        for name, value in entries.items()
+                    }
             numbers = list(range(first, first + len(flat.parameters)))
             groups.append({**group, "params": numbers})
             first += len(numbers)
@@ -305,9 +341,9 @@ class Optimizer:
                         f"{name}: {key} of parameter {number} has shape {np.shape(value)}, "
                         f"expected {wanted}"
                     )
-        known = self.defaults.keys() | self.FROM_SCHEDULES
+        kept = self.ONLY_PYTORCHS | {"params"}
         for group, flat, saved in zip(self.param_groups, self._flats, groups, strict=True):
-            group.update({key: value for key, value in saved.items() if key in known})
+            group.update({key: value for key, value in saved.items() if key not in kept})
             flat.forget()
             flat.adopt()
         for number, entries in state.items():

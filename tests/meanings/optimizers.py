@@ -36,7 +36,7 @@ def of_numbers(
     for g in gradients:
         parameter.grad = g.copy()
         optimizer.step()
-        entries = optimizer.state_of(parameter)
+        entries = optimizer.state[parameter]
         found = {symbol: np.copy(entries[name]) for symbol, name in state.items()}
         after.append({"w": parameter.data.copy(), **found})
     cases = [
@@ -118,7 +118,7 @@ def muon(shape: tuple[int, int], nesterov: bool, adjust: str | None) -> Case:
     for g in drawn(3, *shape):
         parameter.grad = g.copy()
         optimizer.step()
-        m = optimizer.state_of(parameter)["momentum_buffer"].copy()
+        m = optimizer.state[parameter]["momentum_buffer"].copy()
         U, S, Vᵀ = np.linalg.svd(g / 4, full_matrices=False)  # of any matrix
         split = {"U": U, "S": np.diag(S), "V": Vᵀ.T}
         steps.append(({"g": g, **split}, {"m": m, "w": parameter.data.copy()}))

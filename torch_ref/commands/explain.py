@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import count, learning_rate
+from .options import count, learning_rate, widths
 
 if TYPE_CHECKING:
     from manual.article.description import Description
@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> Any:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from manual.article.description import LOSSES
+    from manual.article.description import LOSSES, loss_named
 
     parser.add_argument(
         "what",
@@ -32,11 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS | FILE.json",
         help="a public class, such as Linear; or a file with weights, biases, x and t",
     )
-    parser.add_argument("--layers", metavar="N-N[-N...]", help="widths of a network, as in 3-4-2")
+    parser.add_argument(
+        "--layers", type=widths, metavar="N-N[-N...]", help="widths of a network, as in 3-4-2"
+    )
     parser.add_argument(
         "--activation", help="of the hidden layers, or of the only layer; default: sigmoid, none"
     )
-    parser.add_argument("--loss", choices=tuple(LOSSES), help="default: mse")
+    parser.add_argument("--loss", type=loss_named, choices=tuple(LOSSES), help="default: mse")
     parser.add_argument("--samples", type=count, help="in the batch; default: 1")
     parser.add_argument("--lr", type=learning_rate, help="default: 0.1; the article's: 0.5")
     parser.add_argument("--seed", type=count, help="for weights and data; default: 0")
@@ -109,7 +111,7 @@ def network_from(arguments: argparse.Namespace) -> "Description":
     """The network that the arguments describe."""
     from manual.article.description import DescriptionError, drawn_network, the_article
 
-    from ..explaining.description import activation_named, read_description
+    from ..explaining.description import read_description
 
     if arguments.what is not None:
         return read_description(Path(arguments.what))
@@ -120,15 +122,9 @@ def network_from(arguments: argparse.Namespace) -> "Description":
                     f"--{name} needs --layers: the article's network is as it is"
                 )
         return the_article()
-    try:
-        sizes = [int(size) for size in arguments.layers.split("-")]
-    except ValueError:
-        raise DescriptionError(
-            f"--layers {arguments.layers}: expected widths, as in 3-4-2"
-        ) from None
     return drawn_network(
-        sizes,
-        arguments.activation and activation_named(arguments.activation),
+        arguments.layers,
+        arguments.activation,
         arguments.loss or "mse",
         arguments.seed or 0,
         1 if arguments.samples is None else arguments.samples,

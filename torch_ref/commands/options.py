@@ -5,9 +5,9 @@ import math
 
 
 def widths(text: str) -> tuple[int, ...]:
-    """'128,64' -> (128, 64)."""
+    """'128,64' or '128-64' -> (128, 64)."""
     try:
-        return tuple(int(width) for width in text.split(","))
+        return tuple(int(width) for width in text.replace("-", ",").split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected widths, as in 128,64, not {text!r}") from None
 
@@ -32,7 +32,7 @@ def learning_rate(text: str) -> float:
 
 def add_reference(command: argparse.ArgumentParser) -> None:
     """What describes a reference and what it is run on; inputs.py reads it."""
-    from manual.article.description import LOSSES
+    from manual.article.description import LOSSES, loss_named
 
     command.add_argument(
         "--args",
@@ -49,7 +49,9 @@ def add_reference(command: argparse.ArgumentParser) -> None:
         help="sizes 5,3 (normal), 5,3:uniform, '5:int<4', or a .npy file; once for each input, in "
         "order or by name, x=5,3; a tuple of two: '(5,4 5,4)'",
     )
-    command.add_argument("--loss", choices=tuple(LOSSES), help="gives the upstream gradient")
+    command.add_argument(
+        "--loss", type=loss_named, choices=tuple(LOSSES), help="gives the upstream gradient"
+    )
     command.add_argument("--lr", type=learning_rate, help="learning rate")
     command.add_argument("--steps", type=count, default=0, help="of gradient descent; default: 0")
     command.add_argument(

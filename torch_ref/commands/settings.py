@@ -4,6 +4,8 @@ import argparse
 from dataclasses import fields, replace
 from functools import partial
 
+from manual.names import name_meant
+
 from ..training.experiment import Experiment
 from ..training.experiments import EXPERIMENTS
 from ..training.own import Own
@@ -26,8 +28,8 @@ def experiment_of(name: str) -> Experiment:
     Raises:
         InputError: there is none of that name.
     """
-    if name in EXPERIMENTS:
-        return EXPERIMENTS[name]
+    if meant := name_meant(name, EXPERIMENTS):
+        return EXPERIMENTS[meant]
     if ".py:" in name:
         from .networks import network_of
 

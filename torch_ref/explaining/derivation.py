@@ -10,6 +10,7 @@ import torch
 
 import manual
 from manual.article.description import DescriptionError
+from manual.names import name_meant
 
 from .. import models as own
 from ..parity.distance import compare
@@ -33,13 +34,15 @@ def class_named(name: str) -> type:
     Raises:
         DescriptionError: there is none.
     """
-    cls = getattr(manual, name, None)
     public = sorted(n for n in manual.__all__ if isinstance(getattr(manual, n), type))
-    if name not in public or not isinstance(cls, type):
-        lower = {n.lower(): n for n in public}
+    meant = name_meant(name, public)
+    if meant is None:
+        lower = dict.fromkeys(n.lower() for n in public)
         close = get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
-        hint = f"; is it {' or '.join(lower[n] for n in close)}?" if close else ""
+        like = [n for each in close for n in public if n.lower() == each]
+        hint = f"; is it {' or '.join(like)}?" if like else ""
         raise DescriptionError(f"there is no class {name}{hint}")
+    cls: type = getattr(manual, meant)
     return cls
 
 
@@ -79,7 +82,7 @@ def class_text(name: str) -> str:
         DescriptionError: there is no public class of that name.
     """
     cls = class_named(name)
-    lines = [name, "=" * len(name), ""]
+    lines = [cls.__name__, "=" * len(cls.__name__), ""]
     for place, text in derivations_of(cls):
         lines += [*([f"From {place}:", ""] if place else []), text, ""]
     for place, code in sources_of(cls):
@@ -123,7 +126,7 @@ def input_names(run: Run) -> list[str]:
 def example_lines(run: Run) -> list[str]:
     """A module and its twin on a few numbers: what goes in, what comes out, forward and backward;
     and how far the two are apart."""
-    lines = wrapped(f"An example: {run.module!r}", 12)
+    lines = wrapped(f"An example: {run.module.one_line()}", 12)
     named = dict(zip(input_names(run), run.inputs, strict=True))
     shown = [*named.items(), *((name, p.data) for name, p in run.module.named_parameters())]
     for side, values in (("output", run.mine.outputs), ("∂L/∂output", run.upstream)):

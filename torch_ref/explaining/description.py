@@ -14,8 +14,8 @@ from manual.article.description import (
     DescriptionError,
     activations_of,
     check_description,
+    loss_named,
 )
-from manual.models.mlp import ACTIVATIONS
 
 from ..safe_files import InputError, read_json, write_whole
 from .quantities import given_numbers
@@ -54,6 +54,7 @@ def read_description(path: Path) -> Description:
     loss = entries.get("loss", "mse")
     if not isinstance(loss, str):
         raise DescriptionError(f"{path}: loss: expected a name, not {loss!r}")
+    loss = loss_named(loss)
     names = entries.get("activation")
     if names is None or isinstance(names, str):
         names = list(activations_of(len(weights), names))
@@ -72,7 +73,7 @@ def read_description(path: Path) -> Description:
             Description(
                 tuple(weights),
                 tuple(biases),
-                tuple(map(activation_named, names)),
+                tuple(names),
                 loss,
                 x,
                 t,
@@ -92,14 +93,6 @@ def array(numbers: Any, name: str, whole: bool = False) -> np.ndarray:
     except ValueError:
         raise DescriptionError(f"{name}: expected numbers in lists of equal length") from None
     return values if whole else values.astype(np.float64)
-
-
-def activation_named(name: str) -> str:
-    """The class's name from one in any case."""
-    known = {known.lower(): known for known in ACTIVATIONS}
-    if name.lower() not in known:
-        raise DescriptionError(f"activation {name!r}: expected one of {', '.join(sorted(known))}")
-    return known[name.lower()]
 
 
 def with_numbers(d: Description, changes: Sequence[str]) -> Description:

@@ -32,7 +32,6 @@ class ScaledDotProductAttention(nn.Module):
         is_causal: bool = False,
         scale: float | None = None,
         enable_gqa: bool = False,
-        *,
         generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__()

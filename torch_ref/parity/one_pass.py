@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from manual import Module, Optimizer
+from manual import Module
 from manual.arrays import FLOATS, as_tuple, is_floating
 from manual.passes import observe_calls
 
@@ -207,10 +207,10 @@ def note_parts(module: torch.nn.Module, parts: dict[str, torch.Tensor]) -> Itera
 def carried(parameters: Iterable[tuple[str, Any]], optimizer: Any) -> Quantities:
     """What a side carries from step to step: weights, and the optimizer's arrays beside them."""
     quantities: Quantities = {}
-    by_hand = isinstance(optimizer, Optimizer)
+    states = optimizer.state
     for name, parameter in parameters:
         quantities["weight", name] = parameter.data
-        state = optimizer.state_of(parameter) if by_hand else optimizer.state.get(parameter, {})
+        state = states.get(parameter, {})
         for moment in sorted(state):
             if np.ndim(to_numpy(state[moment])):
                 quantities["state", f"{moment} {name}"] = state[moment]

@@ -14,6 +14,7 @@ import manual
 from manual import Embedding, Flatten, Linear, Module, Sequential
 from manual.arrays import float_dtype
 from manual.models.mlp import make_activation
+from manual.names import name_meant
 
 from .data import Data
 from .preparing import OnData, check_fit, count_held_out, prepare
@@ -50,6 +51,16 @@ class OwnSettings(Settings):
     drop: str | None = option(None, str, f"{COLUMNS} to leave out")
     categories: str | None = option(None, str, f"{COLUMNS} whose numbers are names")
     header: str = choice("auto", "yes", "no")
+
+    def known(self) -> dict[str, tuple[Any, ...]]:
+        """With the losses; of the activations there may be several."""
+        known = super().known() | {"loss": (*LOSSES, None)}
+        return {name: values for name, values in known.items() if name != "activation"}
+
+    def meant(self) -> "OwnSettings":
+        """With every name as it is, however it was typed."""
+        chosen = [name_meant(name, ACTIVATION_NAMES) or name for name in self.activation.split(",")]
+        return replace(super().meant(), activation=",".join(chosen))
 
     def check_network(self) -> None:
         """No hidden layer, or an activation for each, are right as well."""
@@ -90,10 +101,11 @@ class Own(OnData):
 
     def resolve(self, settings: OwnSettings) -> OwnSettings:
         """Reads the data: the target, the loss and the number of steps follow from it."""
+        settings = settings.meant()
         self.check_layers(settings)
         settings.require("hold_out", 0 <= settings.hold_out < 1, "a share from 0, below 1")
-        for name, values in {"loss": (*LOSSES, None), **settings.choices()}.items():
-            settings.require_known(name, values)
+        for name in ("loss", *settings.choices()):
+            settings.require_known(name, settings.known()[name])
         self.samples = read_samples(
             settings.data or self.name,
             settings.target,

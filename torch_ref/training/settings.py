@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import manual
 from manual.models.mlp import ACTIVATIONS
+from manual.names import name_meant
 
 from ..safe_files import InputError
 
@@ -167,7 +168,6 @@ class Settings:
         if not self.hidden or min(self.hidden) < 1:
             widths = ",".join(map(str, self.hidden))
             raise SettingError(f"--hidden {widths}: expected widths of at least 1, as in 128,64")
-        self.require_known("activation", tuple(ACTIVATION_NAMES))
 
     def require_one_width(self, of: str, example: str) -> None:
         """Raise SettingError unless all hidden widths, of these things, are the same."""
@@ -175,12 +175,31 @@ class Settings:
             widths = ",".join(map(str, self.hidden))
             raise SettingError(f"--hidden {widths}: expected {of} of one width, as in {example}")
 
+    def known(self) -> dict[str, tuple[Any, ...]]:
+        """The settings that are names, and those that there are."""
+        return {
+            "optimizer": (*OPTIMIZERS,),
+            "activation": (*ACTIVATION_NAMES,),
+            "schedule": (*SCHEDULES, None),
+            "compare": (*COMPARISONS, None),
+            **self.choices(),
+        }
+
+    def meant(self) -> Self:
+        """With every name as it is, however it was typed."""
+        names: dict[str, Any] = {
+            name: name_meant(str(getattr(self, name)), filter(None, values))
+            for name, values in self.known().items()
+        }
+        return replace(self, **{name: value for name, value in names.items() if value})
+
     def resolve(self) -> Self:
         """These settings, checked, and what follows from others filled in.
 
         Raises:
             SettingError: one has no meaning; the message names it and what was wanted.
         """
+        self = self.meant()
         require = self.require
         require("steps", self.steps >= 1, "at least 1")
         require("lr", 0 <= self.lr < math.inf, "a number from 0 up")
@@ -188,13 +207,7 @@ class Settings:
         require("seed", self.seed >= 0, "0 or more")
         require("dtype", self.dtype in ("float32", "float64"), "float32 or float64")
         self.check_network()
-        known: dict[str, tuple[Any, ...]] = {
-            "optimizer": (*OPTIMIZERS,),
-            "schedule": (*SCHEDULES, None),
-            "compare": (*COMPARISONS, None),
-            **self.choices(),
-        }
-        for name, values in known.items():
+        for name, values in self.known().items():
             self.require_known(name, values)
         compare = self.compare or ("steps" if self.dtype == "float32" else "trajectory")
         return replace(self, compare=compare)

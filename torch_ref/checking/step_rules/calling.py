@@ -194,10 +194,8 @@ class Part:
         """What it keeps under one of the names of a moment; None where there is no such."""
         code, held = self.code, self.held
         places: list[Any] = [*self.memory.values(), self.memory]
-        if isinstance(code, torch.optim.Optimizer):
+        if isinstance(code, torch.optim.Optimizer | Optimizer):
             places.append({name: [code.state[p].get(name) for p in held]})
-        elif isinstance(code, Optimizer):
-            places.append({name: [code.state_of(p).get(name) for p in held]})
         elif alone and hasattr(code, "__dict__"):
             places.append(vars(code))
         if self.way.held == "layer":
