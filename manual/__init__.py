@@ -2,7 +2,8 @@
 
 Read it in this order; what stands below sees only what stands above:
 
-    arrays, parameter   what an array may be; a trainable one, with its gradient
+    arrays, reductions  what an array may be; sums and maxima of rows and columns
+    parameter           a trainable array, with its gradient
     passes, module      what a layer is: it runs forward and backward; what waits between
     containers          Sequential, ModuleList, ModuleDict
     special             sigmoid, softplus, erf, log softmax: special functions

@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike
 
 from .arrays import FLOATS, Array, as_tuple, float_dtype, is_plain_array, plain_array
 from .parameter import Parameter
-from .passes import Pass, Saved, _pass, _saving, shapes_and_dtypes
+from .passes import LOOKING, Pass, Saved, _pass, shapes_and_dtypes
 
 
 class Module:
@@ -92,36 +92,38 @@ class Module:
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         """`forward`, its arguments by position or by name; see passes.py."""
-        if not _saving.get():
-            return self.forward(*inputs, **named)
         within = _pass.get()
-        if within is not None:
-            return self._run(within, inputs, named)
+        if within is None:
+            return self._begin(inputs, named)
+        outputs = self.forward(*inputs, **named)
+        if within is not LOOKING and self._saved and self._saved[-1].outputs is None:
+            if type(outputs) is np.ndarray:
+                self._saved[-1].outputs = [(outputs.shape, outputs.dtype)]
+            else:
+                self._saved[-1].outputs = shapes_and_dtypes(as_tuple(outputs))
+            for observe in within.observers:
+                outputs = observe(self, inputs, named, outputs)
+        return outputs
+
+    def _begin(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Be called from outside: a pass of its own."""
         within = Pass(self, (*inputs, *named.values()))
         token = _pass.set(within)
         try:
-            return self._run(within, inputs, named)
+            return self(*inputs, **named)
         except BaseException:
             within.forget()
             raise
         finally:
             _pass.reset(token)
 
-    def _run(self, within: Pass, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        outputs = self.forward(*inputs, **named)
-        if self._saved and self._saved[-1].outputs is None:
-            self._saved[-1].outputs = shapes_and_dtypes(as_tuple(outputs))
-            for observe in within.observers:
-                outputs = observe(self, inputs, named, outputs)
-        return outputs
-
     # What forward hands to backward
 
     def save_for_backward(self, *values: Any) -> None:
         """Called at the end of `forward`. Under `no_grad` nothing is kept."""
-        if not _saving.get():
-            return
         within = _pass.get() or Pass(self, ())  # where `forward` was called by itself
+        if within is LOOKING:
+            return
         if self._saved:
             before = self._saved[-1].within
             if before is not within and not (before.kept and within.kept):
@@ -158,6 +160,10 @@ class Module:
                 "keep_passes()"
             )
         if saved.outputs is not None and grad_outputs:
+            first = grad_outputs[0]
+            fits = type(first) is np.ndarray and saved.outputs == [(first.shape, first.dtype)]
+            if fits and len(grad_outputs) == 1:  # as it nearly always is
+                return self._saved.pop().values
             if all(gradient is None for gradient in grad_outputs):
                 raise ValueError(f"{self!r}: there is no upstream gradient")
             self._check_upstream(grad_outputs, saved.outputs)
@@ -184,7 +190,7 @@ class Module:
                 wanted = f"{len(output)} of them" if isinstance(output, list) else "a plain array"
                 raise TypeError(f"{self!r}: upstream gradient is a {kind}, expected {wanted}")
             shape, dtype = output
-            if np.shape(gradient) != shape:
+            if getattr(gradient, "shape", ()) != shape:
                 raise ValueError(
                     f"{self!r}: upstream gradient of shape {np.shape(gradient)}, "
                     f"expected the output's {shape}"
@@ -209,6 +215,8 @@ class Module:
 
     def check_input(self, x: Any, dtype: DTypeLike | None = None, name: str = "input") -> Array:
         """`x`, if it is a floating array, of that dtype if one is given; else TypeError."""
+        if type(x) is np.ndarray and (x.dtype is dtype or dtype is None) and x.dtype in FLOATS:
+            return x
         self.check_array(x, name)
         if dtype is not None and x.dtype != dtype:
             raise TypeError(f"{self!r}: {name} is {x.dtype}, expected {dtype}")
@@ -269,10 +277,11 @@ class Module:
         return (parameter for _, parameter in self.named_parameters())
 
     def zero_grad(self) -> None:
-        for module in self.modules():
-            for value in vars(module).values():
-                if isinstance(value, Parameter):
-                    value.grad = None
+        for value in vars(self).values():
+            if isinstance(value, Parameter):
+                value.grad = None
+        for _, child in self.children():
+            child.zero_grad()
 
     def train(self, mode: bool = True) -> "Module":
         for module in self.modules():

@@ -54,10 +54,10 @@ class Saved:
         self.outputs: list[Any] | None = None
 
 
-_saving: ContextVar[bool] = ContextVar("saving", default=True)
 _keeping: ContextVar[bool] = ContextVar("keeping", default=False)
-_pass: ContextVar[Pass | None] = ContextVar("pass", default=None)
 _observers: ContextVar[tuple[Observer, ...]] = ContextVar("observers", default=())
+_pass: ContextVar[Pass | None] = ContextVar("pass", default=None)
+LOOKING = Pass(None, ())  # stands for every pass under `no_grad`, of which nothing is kept
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def no_grad() -> AbstractContextManager[Any]:
 
     A network that is only to be looked at, not trained, belongs inside.
     """
-    return _within(_saving, False)
+    return _within(_pass, LOOKING)
 
 
 def keep_passes() -> AbstractContextManager[Any]:

@@ -11,6 +11,7 @@ from ..arrays import Array, float_dtype
 from ..initializers import kaiming_uniform_, normal_, uniform_
 from ..module import Module, check_axis, check_positive, refuse
 from ..parameter import Parameter
+from ..reductions import column_sums
 
 
 class Linear(Module):
@@ -73,10 +74,10 @@ class Linear(Module):
         (x,) = self.take_saved(g)
         samples_g = g.reshape(-1, self.out_features)  # (N, out)
         # y = x @ W.T
-        self.weight.accumulate(samples_g.T @ x.reshape(-1, self.in_features))  # (out, in)
+        self.weight.accumulate_product(samples_g.T, x.reshape(-1, self.in_features))  # (out, in)
         # y += b
         if self.bias is not None:
-            self.bias.accumulate(samples_g.sum(axis=0))  # (out,)
+            self.bias.accumulate(column_sums(samples_g))  # (out,)
         if not self.input_gradient:
             return None
         W = self.weight.data
@@ -125,8 +126,8 @@ class Conv1D(Module):
         (x,) = self.take_saved(g)
         g_rows = g.reshape(-1, self.nf)
         # y = x W + b
-        self.weight.accumulate(x.reshape(-1, self.nx).T @ g_rows)  # (nx, n) x (n, nf)
-        self.bias.accumulate(g_rows.sum(axis=0))
+        self.weight.accumulate_product(x.reshape(-1, self.nx).T, g_rows)  # (nx, n) x (n, nf)
+        self.bias.accumulate(column_sums(g_rows))
         return (g_rows @ self.weight.data.T).reshape(x.shape)
 
 
@@ -209,7 +210,7 @@ class Bilinear(Module):
         W_rows = samples_g.T @ pairs.reshape(len(samples_g), W[0].size)  # (out, N) x (N, in1 in2)
         self.weight.accumulate(W_rows.reshape(W.shape))
         if self.bias is not None:
-            self.bias.accumulate(samples_g.sum(axis=0))
+            self.bias.accumulate(column_sums(samples_g))
         return grad_x1, grad_x2
 
 

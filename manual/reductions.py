@@ -1,0 +1,37 @@
+"""Sums and maxima of matrices, by the way that is fastest in NumPy.
+
+Its own go through short rows one by one, which costs more than their numbers do. A matrix product
+with ones adds up all rows at once; for the largest of each row, the rows are laid side by side
+first.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .arrays import Array
+
+
+@lru_cache
+def ones(n: int, dtype: np.dtype[Any]) -> Array:
+    """n ones, not to be written to."""
+    array = np.ones(n, dtype)
+    array.flags.writeable = False
+    return array
+
+
+def row_sums(x: Array) -> Array:
+    """The sum over the last axis, (*, C) -> (*)."""
+    return x @ ones(x.shape[-1], x.dtype)
+
+
+def column_sums(x: Array) -> Array:
+    """The sum over the samples, (N, C) -> (C,)."""
+    return ones(len(x), x.dtype) @ x
+
+
+def row_maxima(x: Array) -> Array:
+    """The largest of the last axis, which stays as one, (*, C) -> (*, 1); −∞ of nothing."""
+    columns = np.ascontiguousarray(x.transpose(-1, *range(x.ndim - 1)))
+    return np.maximum.reduce(columns, axis=0, initial=-np.inf)[..., np.newaxis]
