@@ -19,6 +19,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..arrays import Array
+from ..reductions import column_sums, row_sums
 from .padding import bordered
 from .windows import Part, Sizes, blocks, count, scratch, span, taps
 
@@ -44,11 +45,15 @@ def side_by_side(x: Array, kernel: int, stride: int, memory: Array) -> Array:
 
 def groups_first(x: Array) -> Array:
     """(*S, G, C, N) -> (G, *S, C, N): a view."""
+    if x.shape[-3] == 1:
+        return x[..., 0, :, :][np.newaxis]
     return x.transpose(-3, *range(x.ndim - 3), -2, -1)
 
 
 def groups_inside(x: Array) -> Array:
     """(G, *S, C, N) -> (*S, G, C, N): a view, contiguous where `groups_first` was handed such."""
+    if len(x) == 1:
+        return x[0][..., np.newaxis, :, :]
     return x.transpose(*range(1, x.ndim - 2), 0, -2, -1)
 
 
@@ -139,24 +144,11 @@ def correlate(
     return y
 
 
-def sum_in_pairs(terms: Array) -> Array:
-    """The sum over the first axis, halves added to each other: rounding grows with log n, not n.
-
-    Args:
-        terms: overwritten; the sum is a part of it.
-    """
-    rest = len(terms)
-    while rest > 1:
-        half = rest // 2
-        np.add(terms[:half], terms[rest - half : rest], out=terms[:half])
-        rest -= half
-    return terms[0]
-
-
 def summed_over_places(g: Array) -> Array:
-    """(*P, O, N) -> (O,)."""
-    over_samples = g @ np.ones(g.shape[-1], g.dtype)  # a product is the fastest sum
-    return sum_in_pairs(over_samples.reshape(-1, g.shape[-2]))
+    """(*P, O, N) -> (O,), g contiguous."""
+    *_, outputs, samples = g.shape
+    over_samples = row_sums(g.reshape(-1, samples))
+    return column_sums(over_samples.reshape(-1, outputs))
 
 
 def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
@@ -183,7 +175,7 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
             turned = contiguous
         each = scratch("each", (*seen.shape[:-1], outputs), g.dtype)
         np.matmul(seen, turned, out=each)  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
-        total += sum_in_pairs(each.reshape(groups, -1, terms, outputs).swapaxes(0, 1))
+        total += np.add.reduce(each.reshape(groups, -1, terms, outputs), axis=1)
     return total.swapaxes(-1, -2)
 
 
