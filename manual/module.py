@@ -234,8 +234,8 @@ class Module:
         self.check_array(x, name)
         if x.dtype.kind not in "iu":
             raise TypeError(f"{self!r}: {name} is {x.dtype}, expected integers")
-        wrong = (x < low) | (x > high)
-        if wrong.any():
+        if x.size and (x.min() < low or x.max() > high):
+            wrong = (x < low) | (x > high)
             place = tuple(int(i) for i in np.argwhere(wrong)[0])
             raise IndexError(
                 f"{self!r}: {name} has {x[place]} at {list(place)}, expected {low} to {high}"

@@ -63,9 +63,9 @@ class Parameter:
             return
         if not self._has_grad:
             self.grad = gradient
-        else:
-            self._check("gradient", gradient)
-            np.add(self._grad, gradient, out=self._grad)
+            return
+        self._check("gradient", gradient)
+        np.add(self._grad, gradient, out=self._grad)
 
     def accumulate_product(self, a: Array, b: Array) -> None:
         """grad += a b, of two matrices: the first one is written where it belongs at once."""

@@ -5,6 +5,7 @@ with ones adds up all rows at once; for the largest of each row, the rows are la
 first.
 """
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -23,7 +24,10 @@ def ones(n: int, dtype: np.dtype[Any]) -> Array:
 
 def row_sums(x: Array) -> Array:
     """The sum over the last axis, (*, C) -> (*)."""
-    return x @ ones(x.shape[-1], x.dtype)
+    *others, n = x.shape
+    if len(others) == 1:
+        return x @ ones(n, x.dtype)
+    return (x.reshape(math.prod(others), n) @ ones(n, x.dtype)).reshape(others)
 
 
 def column_sums(x: Array) -> Array:

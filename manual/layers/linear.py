@@ -64,26 +64,28 @@ class Linear(Module):
                 f"{self!r}: input's last axis is {x.shape[-1] if x.ndim else 'missing'}, "
                 f"expected {self.in_features}"
             )
-        self.save_for_backward(x)
-        y = x @ self.weight.data.T  # (*, in) x (in, out) -> (*, out)
+        samples = x if x.ndim == 2 else x.reshape(-1, self.in_features)  # one product for all
+        self.save_for_backward(samples, x.shape)
+        y = samples @ self.weight.data.T  # (N, in) x (in, out) -> (N, out)
         if self.bias is not None:
             y += self.bias.data
-        return y
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], self.out_features)
 
     def backward(self, g: Array) -> Any:
-        (x,) = self.take_saved(g)
-        samples_g = g.reshape(-1, self.out_features)  # (N, out)
+        x, shape = self.take_saved(g)
+        if len(shape) != 2:
+            g = g.reshape(-1, self.out_features)
         # y = x @ W.T
-        self.weight.accumulate_product(samples_g.T, x.reshape(-1, self.in_features))  # (out, in)
+        self.weight.accumulate_product(g.T, x)  # (out, N) x (N, in)
         # y += b
         if self.bias is not None:
-            self.bias.accumulate(column_sums(samples_g))  # (out,)
+            self.bias.accumulate(column_sums(g))  # (out,)
         if not self.input_gradient:
             return None
         W = self.weight.data
-        if x.ndim == 2 and x.flags.f_contiguous:  # g W, laid out in memory as x is
+        if x.flags.f_contiguous and len(shape) == 2:  # g W, laid out in memory as x is
             return (W.T @ g.T).T
-        return g @ W  # (*, out) x (out, in) -> (*, in)
+        return (g @ W).reshape(shape)  # (N, out) x (out, in)
 
 
 class Conv1D(Module):

@@ -35,6 +35,7 @@ from numpy.typing import DTypeLike
 from ..arrays import Array, float_dtype
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
+from ..reductions import row_sums
 
 Axes = tuple[int, ...]
 
@@ -46,7 +47,7 @@ def summed(x: Array, axes: Axes) -> Array:
     product; first the one that lies closest in memory.
     """
     if axes == (x.ndim - 1,):
-        return x @ np.ones((x.shape[-1], 1), x.dtype)
+        return row_sums(x)[..., np.newaxis]
     for axis in sorted(axes, key=lambda axis: x.strides[axis]):
         x = x.sum(axis=axis, keepdims=True)
     return x
