@@ -61,11 +61,12 @@ class Parameter:
         """grad += gradient. A parameter that was used several times gets the sum of its uses."""
         if not self.requires_grad:
             return
-        if not self._has_grad:
+        total = self.grad
+        if total is None:
             self.grad = gradient
-            return
-        self._check("gradient", gradient)
-        np.add(self._grad, gradient, out=self._grad)
+        else:
+            self._check("gradient", gradient)
+            np.add(total, gradient, out=total)
 
     def accumulate_product(self, a: Array, b: Array) -> None:
         """grad += a b, of two matrices: the first one is written where it belongs at once."""

@@ -41,7 +41,12 @@ ARROWS = {
         *("manual", "torch_ref.models", "torch_ref.twin", "torch_ref.safe_files"),
         *("torch_ref.parity", "torch_ref.diagnosis"),
     ],
-    "torch_ref.benchmarks": ["manual", "torch_ref.twin", "torch_ref.safe_files", "torch_ref.parity"],
+    "torch_ref.benchmarks": [
+        "manual",
+        "torch_ref.twin",
+        "torch_ref.safe_files",
+        "torch_ref.parity",
+    ],
     "torch_ref.explaining": [
         *("manual", "torch_ref.models", "torch_ref.twin", "torch_ref.safe_files"),
         "torch_ref.parity",

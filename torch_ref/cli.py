@@ -19,6 +19,7 @@ COMMANDS = (
     "explain",
     "check",
     "bundle",
+    "bench",
 )  # a file each in commands/
 AGREE, DISAGREE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

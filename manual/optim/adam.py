@@ -73,13 +73,13 @@ class Adam(Optimizer):
         g = self.decay(stretch, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
         (beta1, beta2), t = s.betas, stretch.step
         means = stretch.state("exp_avg"), stretch.state("exp_avg_sq")
-        largest = stretch.state("max_exp_avg_sq") if s.amsgrad else means[1]
+        flat = (stretch.w, g, *means, stretch.state("max_exp_avg_sq") if s.amsgrad else means[1])
         # η m̂/(√v̂ + ε) = η √(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε √(1 − β₂ᵗ))
         of_root = math.sqrt(1 - beta2**t)
         lr, eps = s.lr * of_root / (1 - beta1**t), s.eps * of_root
-        for w, g, m, v, largest in in_blocks(stretch.w, g, *means, largest):
+        for w, part, m, v, largest in in_blocks(*flat):
             tmp = stretch.scratch[1, : w.size]  # the same for all blocks: it stays in the cache
-            bring_up_to_date(m, v, g, s.betas, tmp)
+            bring_up_to_date(m, v, part, s.betas, tmp)
             if s.amsgrad:
                 np.maximum(largest, v, out=largest)
             root = np.sqrt(largest, out=tmp)

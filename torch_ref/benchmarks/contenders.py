@@ -28,6 +28,10 @@ class Contender:
     step: Callable[[], Any]
     gradients: Callable[[], dict[str, Array]]
 
+    def results(self) -> dict[str, Any]:
+        """Take a step: its "loss", and the gradients."""
+        return {"loss": plain(self.step()), **self.gradients()}
+
 
 def endless(batches: list[Any]) -> Iterator[Any]:
     while True:
@@ -36,7 +40,12 @@ def endless(batches: list[Any]) -> Iterator[Any]:
 
 def gradients_of(network: Any) -> dict[str, Array]:
     """Of either side, where there are any, by the parameters' names."""
-    return {n: np.array(p.grad) for n, p in network.named_parameters() if p.grad is not None}
+    return {n: plain(p.grad) for n, p in network.named_parameters() if p.grad is not None}
+
+
+def plain(value: Any) -> Array:
+    """A number or an array of either side, as NumPy's."""
+    return np.array(value.detach().numpy() if hasattr(value, "detach") else value)
 
 
 def by_hand(task: Task) -> Contender:
@@ -80,7 +89,8 @@ def by_autograd(
 
     from ..twin import to_torch, twin_of
 
-    network, loss = twin_of(task.network), twin_of(task.loss)
+    network: Any = twin_of(task.network)
+    loss = twin_of(task.loss)
     optimizer = task.optimizer and twin_of(task.optimizer, list(network.parameters()))
     for group in optimizer.param_groups if optimizer else ():
         group["fused"] = fused or None

@@ -11,13 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from ..parity.distance import Report, compare
 from ..parity.one_pass import Criterion, Quantities, one_pass
@@ -85,7 +85,7 @@ class Racer:
             "results": str(results),
             "manual": str(conditions.before) if name == BEFORE else "",
         }
-        self.errors = tempfile.TemporaryFile("w+")
+        self.errors = results.with_suffix(".err").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "torch_ref.benchmarks.worker", json.dumps(asked)],
             stdin=subprocess.PIPE,
@@ -143,32 +143,36 @@ def compared(workload: str, results: Path) -> Report:
     return compare(mine, read(results), passed.allowed, upstream)
 
 
-def race(workload: str, conditions: Conditions) -> Iterator[Lane]:
+def race(workload: str, conditions: Conditions) -> list[Lane]:
     """Every contender of a workload: those that could not run, or disagree, have no times."""
-    names = contenders_of(
-        WORKLOADS[workload], conditions.before is not None, conditions.compiled
-    )
+    names = contenders_of(WORKLOADS[workload], conditions.before is not None, conditions.compiled)
     lanes = [Lane(name) for name in names]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        racers: list[tuple[Lane, Racer, int]] = []
-        for i, lane in enumerate(lanes):
-            results = folder / f"{i}.npz"
-            racer = stack.enter_context(Racer(workload, lane.name, conditions, results))
+        files = [folder / f"{i}.npz" for i in range(len(lanes))]
+        started = [  # all at once: PyTorch takes seconds to load
+            stack.enter_context(Racer(workload, lane.name, conditions, results))
+            for lane, results in zip(lanes, files, strict=True)
+        ]
+        for lane, racer, results in zip(lanes, started, files, strict=True):
             try:
                 racer.hear()
             except InputError as error:
                 lane.failure = str(error)
-                continue
-            lane.report = compared(workload, results)
-            if lane.report.agrees:
-                racers.append((lane, racer, warmed_up(racer, conditions)))
-        for _ in range(conditions.rounds):
+            else:
+                lane.report = compared(workload, results)
+        racers = [
+            (lane, racer, warmed_up(racer, conditions))
+            for lane, racer in zip(lanes, started, strict=True)
+            if lane.report.agrees and not lane.failure
+        ]
+        rounds = tqdm(range(conditions.rounds), desc=workload, disable=None, leave=False)
+        for _ in rounds:
             for lane, racer, steps in racers:
                 lane.seconds.append(racer.ask(steps) / steps)
         for lane, racer, _ in racers:
             lane.memory = racer.ask("memory")
-    yield from lanes
+    return lanes
 
 
 def warmed_up(racer: Racer, conditions: Conditions) -> int:

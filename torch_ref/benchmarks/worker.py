@@ -1,8 +1,8 @@
 """One contender in a process of its own: `python -m torch_ref.benchmarks.worker JSON`.
 
 It is told what to do by lines on its standard input, and answers each with a line of JSON: a number
-of steps to run, timed, or "memory". Before that it takes one step, and writes its loss and gradients
-to a file.
+of steps to run, timed, or "memory". Before that it takes one step, and writes the loss and the
+gradients to a file.
 
 With one thread the time is the processor's: what other processes take of a shared machine does not
 count. With several it is the clock's on the wall, for they all run at once.
@@ -62,9 +62,7 @@ def serve(asked: dict[str, Any]) -> None:
     idle = memory("VmRSS")
     contender = make(asked["contender"], WORKLOADS[asked["workload"]].task())
     forget_peak()
-    loss = contender.step()
-    loss = loss.detach().numpy() if hasattr(loss, "detach") else np.asarray(loss)
-    np.savez(asked["results"], loss=loss, **contender.gradients())
+    np.savez(asked["results"], **contender.results())
     answer({"ready": True})
     step, clock = contender.step, process_time if asked["threads"] == 1 else perf_counter
     for line in sys.stdin:
