@@ -6,7 +6,6 @@ first.
 """
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,16 @@ import numpy as np
 from .arrays import Array
 
 
-@lru_cache
+_ones: dict[np.dtype[Any], Array] = {}  # the longest that was asked for
+
+
 def ones(n: int, dtype: np.dtype[Any]) -> Array:
     """n ones, not to be written to."""
-    array = np.ones(n, dtype)
-    array.flags.writeable = False
-    return array
+    known = _ones.get(dtype)
+    if known is None or len(known) < n:
+        known = _ones[dtype] = np.ones(n, dtype)
+        known.flags.writeable = False
+    return known[:n]
 
 
 def row_sums(x: Array) -> Array:

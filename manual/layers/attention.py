@@ -19,6 +19,7 @@ which would leave the softmax nearly all on one key.
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,12 @@ def through_softmax(A: Array, dA: Array) -> Array:
     return dA
 
 
+@lru_cache(4)  # each may be large
 def causal(queries: int, keys: int) -> Array:
-    """(queries, keys): True where a key comes after the query."""
-    return np.arange(keys) > np.arange(queries)[:, np.newaxis]
+    """(queries, keys): True where a key comes after the query. Not to be written to."""
+    mask: Array = np.arange(keys) > np.arange(queries)[:, np.newaxis]
+    mask.flags.writeable = False
+    return mask
 
 
 def to_heads(x: Array, heads: int) -> Array:

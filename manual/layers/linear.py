@@ -64,17 +64,18 @@ class Linear(Module):
                 f"{self!r}: input's last axis is {x.shape[-1] if x.ndim else 'missing'}, "
                 f"expected {self.in_features}"
             )
+        self.save_for_backward(x)
         samples = x if x.ndim == 2 else x.reshape(-1, self.in_features)  # one product for all
-        self.save_for_backward(samples, x.shape)
         y = samples @ self.weight.data.T  # (N, in) x (in, out) -> (N, out)
         if self.bias is not None:
             y += self.bias.data
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], self.out_features)
 
     def backward(self, g: Array) -> Any:
-        x, shape = self.take_saved(g)
-        if len(shape) != 2:
-            g = g.reshape(-1, self.out_features)
+        (x,) = self.take_saved(g)
+        shape = x.shape
+        if x.ndim != 2:
+            x, g = x.reshape(-1, self.in_features), g.reshape(-1, self.out_features)
         # y = x @ W.T
         self.weight.accumulate_product(g.T, x)  # (out, N) x (N, in)
         # y += b

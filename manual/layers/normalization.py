@@ -55,7 +55,8 @@ def summed(x: Array, axes: Axes) -> Array:
 
 def mean_over(x: Array, axes: Axes) -> Array:
     """The mean over these axes, kept as axes of one."""
-    return summed(x, axes) / math.prod(x.shape[axis] for axis in axes)
+    count = x.shape[axes[0]] if len(axes) == 1 else math.prod(x.shape[axis] for axis in axes)
+    return summed(x, axes) / count
 
 
 def normalized(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array, Array]:

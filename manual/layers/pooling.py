@@ -180,17 +180,16 @@ class MaxPool(Pooling):
             values: what each place of the window sees, (*P, C, N).
         """
         largest = np.empty_like(values[0])
-        number = np.dtype(np.uint8 if len(values) <= 256 else np.uint64)
-        taken = np.empty_like(largest, number)
+        number = np.min_scalar_type(len(values))
+        taken = np.zeros_like(largest, number)
         for rows in blocks(len(largest), len(values) * largest[:1].size):
             so_far, which = values[0][rows], taken[rows]
-            which.fill(0)
             for i, value in enumerate(values[1:], 1):
                 larger = value[rows] > so_far  # of equal ones the first stays
                 so_far = np.maximum(so_far, value[rows], out=largest[rows])
                 if i == 1:
                     which[...] = larger
-                else:
+                else:  # a later one has a higher number
                     np.maximum(which, larger * number.type(i), out=which)
         if len(values) == 1:
             largest[...] = values[0]

@@ -38,6 +38,17 @@ def endless(batches: list[Any]) -> Iterator[Any]:
         yield from batches
 
 
+def gradients_dropped(network: Any, optimizer: Any) -> Callable[[], None]:
+    """The optimizer's `zero_grad`, or of a network without one what that would do."""
+    parameters = list(network.parameters())
+
+    def zero_grad() -> None:
+        for parameter in parameters:
+            parameter.grad = None
+
+    return optimizer.zero_grad if optimizer else zero_grad
+
+
 def gradients_of(network: Any) -> dict[str, Array]:
     """Of either side, where there are any, by the parameters' names."""
     return {n: plain(p.grad) for n, p in network.named_parameters() if p.grad is not None}
@@ -51,11 +62,11 @@ def plain(value: Any) -> Array:
 def by_hand(task: Task) -> Contender:
     """This package's modules, loss and optimizer."""
     network, loss, optimizer = task.network.without_input_gradient(), task.loss, task.optimizer
-    batches = endless(task.batches)
+    zero_grad, batches = gradients_dropped(network, optimizer), endless(task.batches)
 
     def step() -> Any:
         x, t = next(batches)
-        (optimizer or network).zero_grad()
+        zero_grad()
         y = network(x)
         value = loss(y[0] if type(y) is tuple else y, t)
         network.backward(loss.backward())
@@ -99,11 +110,11 @@ def by_autograd(
         network = network.to(memory_format=torch.channels_last)
         pairs = [(x.contiguous(memory_format=torch.channels_last), t) for x, t in pairs]
     run: Any = torch.compile(network) if compiled else network
-    batches = endless(pairs)
+    zero_grad, batches = gradients_dropped(network, optimizer), endless(pairs)
 
     def step() -> Any:
         x, t = next(batches)
-        (optimizer or network).zero_grad()
+        zero_grad()
         y = run(x)
         value = loss(y[0] if type(y) is tuple else y, t)
         value.backward()
