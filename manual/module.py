@@ -296,8 +296,8 @@ class Module:
 
         For a network's first layer, whose input is data: nobody asks for that gradient, and it
         costs as much as the pass forward. The parameters' gradients stay what they are. Linear
-        layers and convolutions spare it, a network hands it on to its first layer, and where there
-        is little to spare the gradient is returned as before.
+        and recurrent layers and convolutions spare it, a network hands it on to its first layer,
+        and where there is little to spare the gradient is returned as before.
         """
         self.input_gradient = False
         return self

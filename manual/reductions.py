@@ -12,7 +12,6 @@ import numpy as np
 
 from .arrays import Array
 
-
 _ones: dict[np.dtype[Any], Array] = {}  # the longest that was asked for
 
 
