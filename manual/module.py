@@ -277,11 +277,10 @@ class Module:
         return (parameter for _, parameter in self.named_parameters())
 
     def zero_grad(self) -> None:
-        for value in vars(self).values():
-            if isinstance(value, Parameter):
-                value.grad = None
-        for _, child in self.children():
-            child.zero_grad()
+        for module in self.modules():
+            for value in vars(module).values():
+                if isinstance(value, Parameter):
+                    value.grad = None
 
     def train(self, mode: bool = True) -> "Module":
         for module in self.modules():

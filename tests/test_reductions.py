@@ -14,6 +14,7 @@ DTYPES = [np.float32, np.float64, np.longdouble]
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows(shape: tuple[int, ...], dtype: type) -> None:
+    x: np.ndarray
     for x in (G.normal(size=shape).astype(dtype), G.normal(size=shape[::-1]).astype(dtype).T):
         total, largest = reductions.row_sums(x), reductions.row_maxima(x)
         assert total.dtype == largest.dtype == dtype
@@ -24,7 +25,7 @@ def test_rows(shape: tuple[int, ...], dtype: type) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("samples", [0, 1, 5, 2000])
 def test_columns(samples: int, dtype: type) -> None:
-    x = G.normal(size=(samples, 3)).astype(dtype)
+    x: np.ndarray = G.normal(size=(samples, 3)).astype(dtype)
     total = reductions.column_sums(x)
     assert (total.dtype, total.shape) == (dtype, (3,))
     np.testing.assert_allclose(total, x.sum(axis=0), rtol=1e-4, atol=1e-4)
@@ -53,6 +54,7 @@ def test_a_product_is_the_gradient_then_adds_to_it() -> None:
     parameter.accumulate_product(a, b)
     np.testing.assert_array_equal(parameter.grad, a @ b)
     parameter.accumulate_product(2 * a, b)
+    assert parameter.grad is not None
     np.testing.assert_allclose(parameter.grad, 3 * a @ b, rtol=1e-14)
     parameter.grad = None
     parameter.accumulate_product(a, b)

@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..arrays import Array
-from ..reductions import column_sums, row_sums
+from ..reductions import row_sums
 from .padding import bordered
 from .windows import Part, Sizes, blocks, count, scratch, span, taps
 
@@ -45,15 +45,11 @@ def side_by_side(x: Array, kernel: int, stride: int, memory: Array) -> Array:
 
 def groups_first(x: Array) -> Array:
     """(*S, G, C, N) -> (G, *S, C, N): a view."""
-    if x.shape[-3] == 1:
-        return x[..., 0, :, :][np.newaxis]
     return x.transpose(-3, *range(x.ndim - 3), -2, -1)
 
 
 def groups_inside(x: Array) -> Array:
     """(G, *S, C, N) -> (*S, G, C, N): a view, contiguous where `groups_first` was handed such."""
-    if len(x) == 1:
-        return x[0][..., np.newaxis, :, :]
     return x.transpose(*range(1, x.ndim - 2), 0, -2, -1)
 
 
@@ -145,10 +141,9 @@ def correlate(
 
 
 def summed_over_places(g: Array) -> Array:
-    """(*P, O, N) -> (O,), g contiguous."""
-    *_, outputs, samples = g.shape
-    over_samples = row_sums(g.reshape(-1, samples))
-    return column_sums(over_samples.reshape(-1, outputs))
+    """(*P, O, N) -> (O,)."""
+    places_last = np.ascontiguousarray(row_sums(g).reshape(-1, g.shape[-2]).T)  # (O, places)
+    return np.add.reduce(places_last, axis=1)  # such are added in pairs: rounding grows with log n
 
 
 def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:

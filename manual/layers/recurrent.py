@@ -273,7 +273,6 @@ class Recurrent(Step):
 
         The data's is spared where nobody asks for it.
         """
-        below = not suffix.startswith("_l0")
         (before, whole, inside), (steps, samples, _) = kept, x.shape
         W_ih, W_hh, b_ih, b_hh, projection = self.of(suffix)
         W = W_hh.data.reshape(self.GATES, self.hidden_size, -1)
@@ -309,7 +308,7 @@ class Recurrent(Step):
         else:
             add_gradients(dzh, before, W_hh, b_hh)
             add_gradients(dzx, x, W_ih, b_ih)
-        if not (self.input_gradient or below):
+        if suffix.startswith("_l0") and not self.input_gradient:
             return None, carry
         return back_through_gates(dzx, x, W_ih), carry
 

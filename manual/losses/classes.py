@@ -75,7 +75,7 @@ class NLLLoss(Loss):
         classes = input.shape[min(1, input.ndim - 1)]
         if target.dtype.kind in "iu":
             if target.size and target.min() >= 0 and target.max() < classes:
-                return not (0 <= self.ignore_index < classes and self.ignore_index in target)
+                return not (target == self.ignore_index).any()
             target = np.where(target == self.ignore_index, 0, target)
         self.check_indices(target, "target", 0, classes - 1)
         return False
