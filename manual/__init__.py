@@ -3,6 +3,7 @@
 Read it in this order; what stands below sees only what stands above:
 
     arrays, names       what an array may be; names as people type them
+    reductions          sums and maxima of rows and columns
     parameter           a trainable array, with its gradient
     passes, hooks       what waits between forward and backward; who looks at them
     tree, module        what a layer is: what is in it; it runs forward and backward

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 
 from .arrays import FLOATS, Array, as_tuple, cure, is_plain_array
 from .hooks import Hook, RemovableHandle, register
-from .passes import Pass, Saved, _pass, _saving, shapes_and_dtypes
+from .passes import LOOKING, Pass, Saved, _pass, shapes_and_dtypes
 from .tree import Tree
 
 
@@ -61,36 +61,38 @@ class Module(Tree):
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         """`forward`, its arguments by position or by name; see passes.py."""
-        if not _saving.get():
-            return self.forward(*inputs, **named)
         within = _pass.get()
-        if within is not None:
-            return self._run(within, inputs, named)
+        if within is None:
+            return self._begin(inputs, named)
+        outputs = self.forward(*inputs, **named)
+        if within is not LOOKING and self._saved and self._saved[-1].outputs is None:
+            if type(outputs) is np.ndarray:
+                self._saved[-1].outputs = [(outputs.shape, outputs.dtype)]
+            else:
+                self._saved[-1].outputs = shapes_and_dtypes(as_tuple(outputs))
+            for observe in within.observers:
+                outputs = observe(self, inputs, named, outputs)
+        return outputs
+
+    def _begin(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Be called from outside: a pass of its own."""
         within = Pass(self, (*inputs, *named.values()))
         token = _pass.set(within)
         try:
-            return self._run(within, inputs, named)
+            return self(*inputs, **named)
         except BaseException:
             within.forget()
             raise
         finally:
             _pass.reset(token)
 
-    def _run(self, within: Pass, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        outputs = self.forward(*inputs, **named)
-        if self._saved and self._saved[-1].outputs is None:
-            self._saved[-1].outputs = shapes_and_dtypes(as_tuple(outputs))
-            for observe in within.observers:
-                outputs = observe(self, inputs, named, outputs)
-        return outputs
-
     # What forward hands to backward
 
     def save_for_backward(self, *values: Any) -> None:
         """Called at the end of `forward`. Under `no_grad` nothing is kept."""
-        if not _saving.get():
-            return
         within = _pass.get() or Pass(self, ())  # where `forward` was called by itself
+        if within is LOOKING:
+            return
         if self._saved:
             before = self._saved[-1].within
             if before is not within and not (before.kept and within.kept):
@@ -127,6 +129,10 @@ class Module(Tree):
                 "under keep_passes()"
             )
         if saved.outputs is not None and grad_outputs:
+            first = grad_outputs[0]
+            fits = type(first) is np.ndarray and saved.outputs == [(first.shape, first.dtype)]
+            if fits and len(grad_outputs) == 1:  # as it nearly always is
+                return self._saved.pop().values
             if all(gradient is None for gradient in grad_outputs):
                 raise ValueError(f"{self.one_line()}: there is no upstream gradient")
             self._check_upstream(grad_outputs, saved.outputs)
@@ -157,7 +163,7 @@ class Module(Tree):
                     f"{self.one_line()}: upstream gradient is a {kind}, expected {wanted}"
                 )
             shape, dtype = output
-            if np.shape(gradient) != shape:
+            if getattr(gradient, "shape", ()) != shape:
                 raise ValueError(
                     f"{self.one_line()}: upstream gradient of shape {np.shape(gradient)}, "
                     f"expected the output's {shape}"
@@ -183,6 +189,8 @@ class Module(Tree):
 
     def check_input(self, x: Any, dtype: DTypeLike | None = None, name: str = "input") -> Array:
         """`x`, if it is a floating array, of that dtype if one is given; else TypeError."""
+        if type(x) is np.ndarray and (x.dtype is dtype or dtype is None) and x.dtype in FLOATS:
+            return x
         self.check_array(x, name)
         if dtype is not None and x.dtype != dtype:
             raise TypeError(
@@ -209,8 +217,8 @@ class Module(Tree):
                 f"{self.one_line()}: {name} is {x.dtype}, expected integers"
                 + cure(name, x.dtype, np.int64)
             )
-        wrong = (x < low) | (x > high)
-        if wrong.any():
+        if x.size and (x.min() < low or x.max() > high):
+            wrong = (x < low) | (x > high)
             place = tuple(int(i) for i in np.argwhere(wrong)[0])
             raise IndexError(
                 f"{self.one_line()}: {name} has {x[place]} at {list(place)}, "
@@ -222,8 +230,8 @@ class Module(Tree):
 
         For a network's first layer, whose input is data: nobody asks for that gradient, and it
         costs as much as the pass forward. The parameters' gradients stay what they are. Linear
-        layers and convolutions spare it, a network hands it on to its first layer, and where there
-        is little to spare the gradient is returned as before.
+        and recurrent layers and convolutions spare it, a network hands it on to its first layer,
+        and where there is little to spare the gradient is returned as before.
         """
         self.input_gradient = False
         return self

@@ -96,6 +96,19 @@ class Parameter:
             self._check("gradient", gradient)
             np.add(total, gradient, out=total)
 
+    def accumulate_product(self, a: Array, b: Array) -> None:
+        """grad += a b, of two matrices: the first one is written where it belongs at once."""
+        if not self.requires_grad:
+            return
+        own = self._data.dtype
+        if self._has_grad or a.dtype is not own or b.dtype is not own:
+            self.accumulate(a @ b)
+            return
+        if self._grad is None:
+            self._grad = np.empty_like(self._data)
+        np.matmul(a, b, out=self._grad)
+        self._has_grad = True
+
     def move_to(self, data: Array, grad: Array) -> None:
         """Live in these arrays from now on, taking the present values along."""
         data[...] = self._data
@@ -110,6 +123,9 @@ class Parameter:
 
     def _check(self, name: str, values: Array) -> None:
         # NumPy would broadcast and cast to float32 without a word; a wrong gradient must not pass.
+        fits = type(values) is np.ndarray and values.shape == self._data.shape
+        if fits and values.dtype is self._data.dtype:
+            return
         if np.shape(values) != self._data.shape:
             raise ValueError(
                 f"{name} of shape {np.shape(values)} for a parameter of shape {self._data.shape}"

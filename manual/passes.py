@@ -55,10 +55,10 @@ class Saved:
         self.outputs: list[Any] | None = None
 
 
-_saving: ContextVar[bool] = ContextVar("saving", default=True)
 _keeping: ContextVar[bool] = ContextVar("keeping", default=False)
-_pass: ContextVar[Pass | None] = ContextVar("pass", default=None)
 _observers: ContextVar[tuple[Observer, ...]] = ContextVar("observers", default=())
+_pass: ContextVar[Pass | None] = ContextVar("pass", default=None)
+LOOKING = Pass(None, ())  # stands for every pass under `no_grad`, of which nothing is kept
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def _within(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
 
 def is_saving() -> bool:
     """Whether a forward pass that runs now keeps what its backward needs."""
-    return _saving.get()
+    return _pass.get() is not LOOKING
 
 
 class Saving(ContextDecorator):
@@ -81,13 +81,16 @@ class Saving(ContextDecorator):
 
     def __init__(self, saves: bool) -> None:
         self.saves = saves
-        self._tokens: list[Token[bool]] = []
+        self._tokens: list[Token[Pass | None]] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(_saving.set(self.saves))
+        within = _pass.get()
+        if self.saves:  # what was only looked at begins a pass of its own
+            within = None if within is LOOKING else within
+        self._tokens.append(_pass.set(within if self.saves else LOOKING))
 
     def __exit__(self, *error: object) -> None:
-        _saving.reset(self._tokens.pop())
+        _pass.reset(self._tokens.pop())
 
     def _recreate_cm(self) -> "Saving":  # a call within another enters one of its own
         return Saving(self.saves)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .arrays import Array
+from .reductions import row_maxima, row_sums
 
 PI = np.longdouble("3.14159265358979323846264338327950288")
 
@@ -70,10 +71,31 @@ def normal_cdf(z: Array) -> Array:
     return np.where(z < -2, tail, np.where(z > 2, 1 - tail, near))
 
 
-def log_softmax(x: Array, axis: int) -> Array:
-    """log(eˣᵢ / Σⱼ eˣⱼ). Taking the largest x off changes nothing and keeps e from overflow."""
+def exponentials(x: Array, axis: int) -> tuple[Array, Array, Array]:
+    """x less its largest along the axis, eˣ of that, and the sum of these, whose axis stays as one.
+
+    Of them softmax is made: taking the largest x off changes nothing in it, and keeps e from
+    overflow.
+    """
+    if x.ndim and axis in (-1, x.ndim - 1):
+        shifted = x - row_maxima(x)
+        e = np.exp(shifted)
+        return shifted, e, row_sums(e)[..., np.newaxis]
     shifted = x - x.max(axis=axis, keepdims=True, initial=-np.inf)
-    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    e = np.exp(shifted)
+    return shifted, e, e.sum(axis=axis, keepdims=True)
+
+
+def softmax(x: Array, axis: int) -> Array:
+    """eˣᵢ / Σⱼ eˣⱼ."""
+    _, e, total = exponentials(x, axis)
+    return e / total
+
+
+def log_softmax(x: Array, axis: int) -> Array:
+    """log(eˣᵢ / Σⱼ eˣⱼ)."""
+    shifted, _, total = exponentials(x, axis)
+    return shifted - np.log(total)
 
 
 def p_distance(x: Array, y: Array, p: float, eps: float) -> tuple[Array, Array]:

@@ -142,9 +142,16 @@ def starting(statement: str) -> Callable[[Any], Any]:
     return change
 
 
+def replacing(text: str, value: ast.expr) -> Callable[[Any], Any]:
+    """Put this expression of the value, E, in the node's place."""
+    return lambda node: expression(text, E=value)
+
+
 def accumulating(text: str, value: ast.expr) -> Callable[[Any], Any]:
-    """Accumulate this expression of the value, E, instead."""
-    return lambda node: ast.Call(node.func, [expression(text, E=value)], node.keywords)
+    """Accumulate this expression of the value, E, instead; of a product, of its first factor."""
+    return lambda node: ast.Call(
+        node.func, [expression(text, E=value), *node.args[1:]], node.keywords
+    )
 
 
 def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
@@ -221,21 +228,30 @@ def mistakes(node: ast.AST, method: str) -> Iterator[Change]:
                     over,
                     lambda node: expression("E.sum() + 0 * E[0]", E=inside),
                 )
-        if node.func.attr == "accumulate":
+        if node.func.attr in ("accumulate", "accumulate_product"):
+            parameter = node.func.value
             yield (
                 "no gradient",
                 kinds("not-a-gradient", "other-gradient"),
-                accumulating("E.data", node.func.value),
+                lambda node: expression("E.accumulate(E.data)", E=parameter),
             )
             yield "sign", kinds("sign"), accumulating("-(E)", node.args[0])
             yield "twice", kinds(FACTOR), accumulating("2 * (E)", node.args[0])
-        if node.func.attr == "at":
-            array, index, values = node.args
-            yield (
-                "assigned for added",
-                kinds("assigned-for-added"),
-                lambda node: expression("A.__setitem__(I, G)", A=array, I=index, G=values),
-            )
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "column_sums":
+        (columns,) = node.args
+        for name, kind, text in (
+            ("mean for sum", kinds(FACTOR), "column_sums(E) / len(E)"),
+            ("first sample only", kinds("dropped-index", "assigned-for-added"), "E[0]"),
+            ("summed over all", kinds("extra-axis"), "E.sum() + 0 * E[0]"),
+        ):
+            yield name, kind, replacing(text, columns)
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "at":
+        array, index, values = node.args
+        yield (
+            "assigned for added",
+            kinds("assigned-for-added"),
+            lambda node: expression("A.__setitem__(I, G)", A=array, I=index, G=values),
+        )
 
 
 def slips(node: ast.AST, method: str) -> Iterator[Change]:

@@ -116,9 +116,9 @@ EQUIVALENT: dict[Key, str] = {
     ): "both branches are β/2 there, but for the last bit",
     (
         "CrossEntropyLoss.forward",
-        "condition true",
-        "self.label_smoothing",
-        "True",
+        "condition false",
+        "not likely and (not self.label_smoothing)",
+        "False",
     ): "without smoothing 0 is added",
     (
         "CyclicLR.next",

@@ -16,8 +16,8 @@ LONGEST = 450  # lines; longer tables of tests are among tests/, longer files ar
 
 # A room is a package, or a file beside packages. It sees its own files and those of these rooms.
 BASE = [
-    *("manual.arrays", "manual.names", "manual.parameter", "manual.passes", "manual.hooks"),
-    *("manual.tree", "manual.module", "manual.containers", "manual.special"),
+    *("manual.arrays", "manual.names", "manual.reductions", "manual.parameter", "manual.passes"),
+    *("manual.hooks", "manual.tree", "manual.module", "manual.containers", "manual.special"),
     *("manual.generator", "manual.initializers"),
 ]
 ARROWS = {
@@ -43,14 +43,20 @@ ARROWS = {
         *("manual", "torch_ref.models", "torch_ref.twin", "torch_ref.safe_files"),
         *("torch_ref.parity", "torch_ref.diagnosis"),
     ],
+    "torch_ref.benchmarks": [
+        "manual",
+        "torch_ref.twin",
+        "torch_ref.safe_files",
+        "torch_ref.parity",
+    ],
     "torch_ref.explaining": [
         *("manual", "torch_ref.models", "torch_ref.twin", "torch_ref.safe_files"),
         *("torch_ref.parity", "torch_ref.training"),
     ],
     "torch_ref.commands": [
         *("manual", "torch_ref.models", "torch_ref.twin", "torch_ref.safe_files"),
-        "torch_ref.output",
-        *("torch_ref.training", "torch_ref.checking", "torch_ref.explaining"),
+        *("torch_ref.output", "torch_ref.training", "torch_ref.benchmarks"),
+        *("torch_ref.checking", "torch_ref.explaining"),
     ],
     # It finds the commands by their names.
     "torch_ref.cli": [

@@ -382,6 +382,20 @@ def test_the_gradient_of_the_data_can_be_spared(make: Any, shape: tuple[int, ...
         assert all(np.array_equal(a.grad, b.grad) for a, b in pairs)
 
 
+@pytest.mark.parametrize("kind", [manual.RNN, manual.LSTM, manual.GRU])
+def test_a_recurrent_layer_spares_the_data_s_gradient_and_no_other(kind: Any) -> None:
+    asked = kind(3, 4, num_layers=2, bidirectional=True, dtype=F64)
+    spared = copy.deepcopy(asked).without_input_gradient()
+    x, hx = np.random.default_rng(0).normal(size=(5, 2, 3)), np.ones((4, 2, 4))
+    state = (hx, 2 * hx) if kind is manual.LSTM else hx
+    of_asked, of_spared = (m.backward(np.cos(m(x, state)[0])) for m in (asked, spared))
+    assert of_spared[0] is None
+    np.testing.assert_array_equal(of_spared[1], of_asked[1])
+    for a, b in zip(asked.parameters(), spared.parameters(), strict=True):
+        np.testing.assert_array_equal(a.grad, b.grad)
+    assert spared.backward(np.cos(spared(x)[0])) is None
+
+
 def test_a_layer_that_stands_elsewhere_too_spares_nothing() -> None:
     """Its second place has a layer before it, which asks for the gradient."""
     layer = manual.Linear(3, 3)

@@ -10,6 +10,7 @@ Read it in this order; what stands below sees only what stands above:
     diagnosis/     name the mistake in someone's gradient
     training/      both sides on the same batches: experiments, dashboard
     checking/      someone's own backward pass against PyTorch
+    benchmarks/    how fast a step is by hand, beside PyTorch
     explaining/    one step written out beside autograd, on the terminal and as a page
     commands/      one file a command
     cli            the command `backprop`

@@ -22,6 +22,7 @@ COMMANDS = (
     "explain",
     "check",
     "bundle",
+    "bench",
 )  # a file each in commands/
 AGREE, DISAGREE, BAD_INPUT, DIVERGED = 0, 1, 2, 3
 FAULT, NOT_WRITTEN, INTERRUPTED = 70, 74, 130  # the latter 128 and the signal's number

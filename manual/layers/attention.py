@@ -19,6 +19,7 @@ which would leave the softmax nearly all on one key.
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,19 +27,20 @@ import numpy as np
 from ..arrays import FLOATS, Array, summed_to
 from ..generator import given_or_new
 from ..module import Module
+from ..reductions import row_maxima, row_sums
 from .dropout import Dropout
 
 
 def weights_of(scores: Array, nothing: float) -> Array:
     """The softmax of each row, in place; `nothing` in a row that is −∞ throughout."""
-    largest = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+    largest = row_maxima(scores)
     empty = largest == -np.inf
     some_empty = empty.any()
     if some_empty:
         largest[empty] = 0
     scores -= largest
     np.exp(scores, out=scores)
-    total = scores @ np.ones((scores.shape[-1], 1), scores.dtype)  # by row
+    total = row_sums(scores)[..., np.newaxis]
     if some_empty:
         total[empty] = 1
     scores /= total
@@ -54,9 +56,12 @@ def through_softmax(A: Array, dA: Array) -> Array:
     return dA
 
 
+@lru_cache(4)  # each may be large
 def causal(queries: int, keys: int) -> Array:
-    """(queries, keys): True where a key comes after the query."""
-    return np.arange(keys) > np.arange(queries)[:, np.newaxis]
+    """(queries, keys): True where a key comes after the query. Not to be written to."""
+    mask: Array = np.arange(keys) > np.arange(queries)[:, np.newaxis]
+    mask.flags.writeable = False
+    return mask
 
 
 def to_heads(x: Array, heads: int) -> Array:

@@ -106,11 +106,15 @@ class Convolution(Module):
 
     def in_groups(self, x: Array) -> Array:
         """(*S, G·C, N) -> (G, *S, C, N): a view."""
+        if self.groups == 1:
+            return x[np.newaxis]
         grouped = x.reshape(*x.shape[:-2], self.groups, x.shape[-2] // self.groups, x.shape[-1])
         return groups_first(grouped)
 
     def all_channels(self, y: Array) -> Array:
         """(G, *P, O, N) -> (*P, G·O, N)."""
+        if self.groups == 1:
+            return y[0]
         return groups_inside(y).reshape(*y.shape[1:-2], len(y) * y.shape[-2], y.shape[-1])
 
     def lengths(self, inputs: int, outputs: int, places: int) -> dict[str, int]:

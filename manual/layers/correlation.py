@@ -19,6 +19,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..arrays import Array
+from ..reductions import row_sums
 from .padding import bordered
 from .windows import Part, Sizes, blocks, count, scratch, span, taps
 
@@ -139,24 +140,10 @@ def correlate(
     return y
 
 
-def sum_in_pairs(terms: Array) -> Array:
-    """The sum over the first axis, halves added to each other: rounding grows with log n, not n.
-
-    Args:
-        terms: overwritten; the sum is a part of it.
-    """
-    rest = len(terms)
-    while rest > 1:
-        half = rest // 2
-        np.add(terms[:half], terms[rest - half : rest], out=terms[:half])
-        rest -= half
-    return terms[0]
-
-
 def summed_over_places(g: Array) -> Array:
     """(*P, O, N) -> (O,)."""
-    over_samples = g @ np.ones(g.shape[-1], g.dtype)  # a product is the fastest sum
-    return sum_in_pairs(over_samples.reshape(-1, g.shape[-2]))
+    places_last = np.ascontiguousarray(row_sums(g).reshape(-1, g.shape[-2]).T)  # (O, places)
+    return np.add.reduce(places_last, axis=1)  # such are added in pairs: rounding grows with log n
 
 
 def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
@@ -183,7 +170,7 @@ def weight_gradient(x: Array, g: Array, kernel: Sizes, stride: Sizes, dilation: 
             turned = contiguous
         each = scratch("each", (*seen.shape[:-1], outputs), g.dtype)
         np.matmul(seen, turned, out=each)  # (G, p, *P, K·C, N) x (G, p, *P, N, O)
-        total += sum_in_pairs(each.reshape(groups, -1, terms, outputs).swapaxes(0, 1))
+        total += np.add.reduce(each.reshape(groups, -1, terms, outputs), axis=1)
     return total.swapaxes(-1, -2)
 
 

@@ -11,6 +11,7 @@ from ..arrays import Array, float_dtype
 from ..initializers import kaiming_uniform_, normal_, uniform_
 from ..module import Module, check_axis, check_positive, refuse
 from ..parameter import Parameter
+from ..reductions import column_sums
 
 
 class Linear(Module):
@@ -68,25 +69,28 @@ class Linear(Module):
                 f"expected {self.in_features}"
             )
         self.save_for_backward(x)
-        y = x @ self.weight.data.T  # (*, in) x (in, out) -> (*, out)
+        samples = x if x.ndim == 2 else x.reshape(-1, self.in_features)  # one product for all
+        y = samples @ self.weight.data.T  # (N, in) x (in, out) -> (N, out)
         if self.bias is not None:
             y += self.bias.data
-        return y
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], self.out_features)
 
     def backward(self, g: Array) -> Any:
         (x,) = self.take_saved(g)
-        samples_g = g.reshape(-1, self.out_features)  # (N, out)
+        shape = x.shape
+        if x.ndim != 2:
+            x, g = x.reshape(-1, self.in_features), g.reshape(-1, self.out_features)
         # y = x @ W.T
-        self.weight.accumulate(samples_g.T @ x.reshape(-1, self.in_features))  # (out, in)
+        self.weight.accumulate_product(g.T, x)  # (out, N) x (N, in)
         # y += b
         if self.bias is not None:
-            self.bias.accumulate(samples_g.sum(axis=0))  # (out,)
+            self.bias.accumulate(column_sums(g))  # (out,)
         if not self.input_gradient:
             return None
         W = self.weight.data
-        if x.ndim == 2 and x.flags.f_contiguous:  # g W, laid out in memory as x is
+        if x.flags.f_contiguous and len(shape) == 2:  # g W, laid out in memory as x is
             return (W.T @ g.T).T
-        return g @ W  # (*, out) x (out, in) -> (*, in)
+        return (g @ W).reshape(shape)  # (N, out) x (out, in)
 
 
 class Conv1D(Module):
@@ -133,8 +137,8 @@ class Conv1D(Module):
         (x,) = self.take_saved(g)
         g_rows = g.reshape(-1, self.nf)
         # y = x W + b
-        self.weight.accumulate(x.reshape(-1, self.nx).T @ g_rows)  # (nx, n) x (n, nf)
-        self.bias.accumulate(g_rows.sum(axis=0))
+        self.weight.accumulate_product(x.reshape(-1, self.nx).T, g_rows)  # (nx, n) x (n, nf)
+        self.bias.accumulate(column_sums(g_rows))
         return (g_rows @ self.weight.data.T).reshape(x.shape)
 
 
@@ -217,7 +221,7 @@ class Bilinear(Module):
         W_rows = samples_g.T @ pairs.reshape(len(samples_g), W[0].size)  # (out, N) x (N, in1 in2)
         self.weight.accumulate(W_rows.reshape(W.shape))
         if self.bias is not None:
-            self.bias.accumulate(samples_g.sum(axis=0))
+            self.bias.accumulate(column_sums(samples_g))
         return grad_x1, grad_x2
 
 

@@ -44,6 +44,7 @@ from numpy.typing import DTypeLike
 from ..arrays import Array, float_dtype
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
+from ..reductions import row_sums
 
 Axes = tuple[int, ...]
 
@@ -55,7 +56,7 @@ def summed(x: Array, axes: Axes) -> Array:
     product; first the one that lies closest in memory.
     """
     if axes == (x.ndim - 1,):
-        return x @ np.ones((x.shape[-1], 1), x.dtype)
+        return row_sums(x)[..., np.newaxis]
     for axis in sorted(axes, key=lambda axis: x.strides[axis]):
         x = x.sum(axis=axis, keepdims=True)
     return x
@@ -63,7 +64,8 @@ def summed(x: Array, axes: Axes) -> Array:
 
 def mean_over(x: Array, axes: Axes) -> Array:
     """The mean over these axes, kept as axes of one."""
-    return summed(x, axes) / math.prod(x.shape[axis] for axis in axes)
+    count = x.shape[axes[0]] if len(axes) == 1 else math.prod(x.shape[axis] for axis in axes)
+    return summed(x, axes) / count
 
 
 def normalized(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array, Array]:

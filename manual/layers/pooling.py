@@ -174,18 +174,20 @@ class MaxPool(Pooling):
         Args:
             values: what each place of the window sees, (*P, C, N).
         """
-        first, *others = values
-        largest = np.empty_like(first)
+        largest = np.empty_like(values[0])
         number = np.min_scalar_type(len(values))
         taken = np.zeros_like(largest, number)
-        for rows in blocks(len(first), len(values) * first[:1].size):
-            so_far, which = first[rows], taken[rows]
-            for i, value in enumerate(others, 1):
+        for rows in blocks(len(largest), len(values) * largest[:1].size):
+            so_far, which = values[0][rows], taken[rows]
+            for i, value in enumerate(values[1:], 1):
                 larger = value[rows] > so_far  # of equal ones the first stays
                 so_far = np.maximum(so_far, value[rows], out=largest[rows])
-                np.maximum(which, larger * number.type(i), out=which)
-        if not others:
-            largest[...] = first
+                if i == 1:
+                    which[...] = larger
+                else:  # a later one has a higher number
+                    np.maximum(which, larger * number.type(i), out=which)
+        if len(values) == 1:
+            largest[...] = values[0]
         if max(self._padding):
             before = self.first_inside(largest.shape[: self.AXES]).astype(number)
             np.maximum(taken, before, out=taken)

@@ -261,11 +261,11 @@ class Recurrent(Step):
                 dy = delta[..., k * out : (k + 1) * out]
                 after = tuple(values[place] for values in last)
                 dx, before = self.back_through_time(x, kept, dy, after, suffix, going)
-                below = dx + below
+                below = None if dx is None else dx + below
                 for values, gradient in zip(first, before, strict=True):
                     values[place] = gradient
             delta = self.between.backward(below) if layer and self.dropout else below
-        dx = self.as_given(delta, unbatched)
+        dx = None if delta is None else self.as_given(delta, unbatched)
         if not given:
             return dx
         if unbatched:
@@ -274,8 +274,11 @@ class Recurrent(Step):
 
     def back_through_time(
         self, x: Array, kept: Any, dy: Array, carry: State, suffix: str, going: Array | None
-    ) -> tuple[Array, State]:
-        """Back through `through_time`: the gradients of its input and of its first state."""
+    ) -> tuple[Any, State]:
+        """Back through `through_time`: the gradients of its input and of its first state.
+
+        The data's is spared where nobody asks for it.
+        """
         (before, whole, inside), (steps, samples, _) = kept, x.shape
         W_ih, W_hh, b_ih, b_hh, projection = self.of(suffix)
         W = W_hh.data.reshape(self.GATES, self.hidden_size, -1)
@@ -307,9 +310,13 @@ class Recurrent(Step):
             projection.accumulate(rows.T @ whole.reshape(-1, self.hidden_size))
         if self.SUMMED:  # both biases were added to the same sum
             add_gradients(dzh, before, W_hh)
-            return back_through_gates(dzx, x, W_ih, b_ih, b_hh), carry
-        add_gradients(dzh, before, W_hh, b_hh)
-        return back_through_gates(dzx, x, W_ih, b_ih), carry
+            add_gradients(dzx, x, W_ih, b_ih, b_hh)
+        else:
+            add_gradients(dzh, before, W_hh, b_hh)
+            add_gradients(dzx, x, W_ih, b_ih)
+        if suffix.startswith("_l0") and not self.input_gradient:
+            return None, carry
+        return back_through_gates(dzx, x, W_ih), carry
 
 
 class RNN(RNNStep, Recurrent):

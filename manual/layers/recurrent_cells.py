@@ -10,6 +10,7 @@ from ..arrays import Array, as_tuple, float_dtype
 from ..initializers import uniform_
 from ..module import Module, check_positive, refuse
 from ..parameter import Parameter
+from ..reductions import ones
 from .recurrent_steps import GRUStep, LSTMStep, RNNStep, State, Step, by_gate
 
 
@@ -46,9 +47,8 @@ def through_gates(x: Array, weight: Parameter, bias: Parameter | None, gates: in
     return z.reshape(gates, *x.shape[:-1], z.shape[-1])
 
 
-def back_through_gates(dz: Array, x: Array, weight: Parameter, *biases: Parameter | None) -> Array:
-    """∂L/∂x, back through `through_gates`; adds to the gradients of W and b."""
-    add_gradients(dz, x, weight, *biases)
+def back_through_gates(dz: Array, x: Array, weight: Parameter) -> Array:
+    """∂L/∂x, back through `through_gates`."""
     gates, H = len(dz), dz.shape[-1]
     W = weight.data.reshape(gates, H, -1)
     dx = (dz.reshape(gates, -1, H) @ W).sum(axis=0)  # (gates, n, H) x (gates, H, in)
@@ -66,8 +66,7 @@ def add_gradients(dz: Array, x: Array, weight: Parameter, *biases: Parameter | N
     weight.accumulate((rows.swapaxes(1, 2) @ x.reshape(-1, x.shape[-1])).reshape(weight.shape))
     added = [bias for bias in biases if bias is not None]
     if added:
-        ones = np.ones(rows.shape[1], dz.dtype)
-        total = (ones @ rows).reshape(-1)  # (n,) x (gates, n, H) -> (gates, H)
+        total = (ones(rows.shape[1], dz.dtype) @ rows).reshape(-1)  # (n,) x (gates, n, H)
         for bias in added:
             bias.accumulate(total)
 
@@ -147,8 +146,10 @@ class Cell(Step):
             kept, tuple(np.zeros_like(h) if d is None else d for d in delta)
         )
         # zx = through_gates(x, W_ih, b_ih), zh = through_gates(h, W_hh, b_hh)
-        dx = back_through_gates(dzx, x, self.weight_ih, self.bias_ih)
-        dh = back_through_gates(dzh, h, self.weight_hh, self.bias_hh)
+        add_gradients(dzx, x, self.weight_ih, self.bias_ih)
+        add_gradients(dzh, h, self.weight_hh, self.bias_hh)
+        dx = back_through_gates(dzx, x, self.weight_ih)
+        dh = back_through_gates(dzh, h, self.weight_hh)
         if not given:
             return dx
         before = (dh if direct[0] is None else dh + direct[0], *direct[1:])

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..module import Module, check_axis
-from ..special import log_softmax, sigmoid
+from ..special import log_softmax, sigmoid, softmax
 
 
 class GLU(Module):
@@ -68,9 +68,7 @@ class Softmax(Module):
     def forward(self, input: Array) -> Array:
         x = self.check_input(input)
         check_axis(self, x, self.dim)
-        x = self.SIGN * x
-        e = np.exp(x - x.max(axis=self.dim, keepdims=True, initial=-np.inf))
-        y = e / e.sum(axis=self.dim, keepdims=True)
+        y = softmax(self.SIGN * x, self.dim)
         self.save_for_backward(y)
         return y
 

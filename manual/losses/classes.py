@@ -6,12 +6,13 @@ ignored. Where only the true class has a weight, it stands by itself. NLLLoss is
 CrossEntropyLoss takes it from the scores by log softmax.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
-from ..special import log_softmax
+from ..special import exponentials
 from .loss import Loss, check_within
 
 
@@ -58,8 +59,12 @@ class NLLLoss(Loss):
             )
         return self.weight
 
-    def check_classes(self, input: Array, target: Array) -> None:
-        """Raise unless the target has a class for each of the input's samples."""
+    def check_classes(self, input: Array, target: Array) -> bool:
+        """Raise unless the target has a class for each of the input's samples.
+
+        Returns:
+            Whether every sample counts.
+        """
         self.check_input(input)
         if input.ndim == 0:
             raise ValueError(f"{self!r}: input is a number, expected (C,), (N, C) or (N, C, …)")
@@ -69,29 +74,37 @@ class NLLLoss(Loss):
             raise ValueError(f"{self!r}: target has shape {target.shape}, expected {samples}")
         classes = input.shape[min(1, input.ndim - 1)]
         if target.dtype.kind in "iu":
+            if target.size and target.min() >= 0 and target.max() < classes:
+                return not (target == self.ignore_index).any()
             target = np.where(target == self.ignore_index, 0, target)
         self.check_indices(target, "target", 0, classes - 1)
+        return False
 
-    def of_true_class(self, x: Array, target: Array) -> tuple[Any, Array, Any]:
-        """Where in x (*, C) the true classes stand, their weights (*), what mean divides by."""
+    def of_true_class(self, x: Array, target: Array, all_count: bool) -> tuple[Any, Any, Any]:
+        """Where in x (*, C) the true classes stand, their weights (*), what mean divides by.
+
+        The weights are None where all of them are 1.
+        """
+        if all_count and self.weight is None:
+            return (*places(target.shape), target), None, x.dtype.type(target.size)
         w = self.class_weight(x.shape[-1], x)
         counts = target != self.ignore_index
         true = np.where(counts, target, 0)
-        place = (*np.indices(true.shape, sparse=True), true)
+        place = (*places(true.shape), true)
         weight = w[true] * counts
         return place, weight, weight.sum()
 
     def forward(self, input: Array, target: Array) -> Any:
-        self.check_classes(input, target)
+        all_count = self.check_classes(input, target)
         x = classes_last(input)
-        place, weight, count = self.of_true_class(x, target)
-        self.save_for_backward(x.shape, place, weight, count)
+        place, weight, count = self.of_true_class(x, target, all_count)
+        self.save_for_backward(x.shape, x.dtype, place, weight, count)
         return self.reduced(-weighted(weight, x[place]), count)
 
     def backward(self, grad_output: Any = 1) -> Array:
-        shape, place, weight, count = self.take_saved(grad_output)
-        slopes = np.zeros(shape, weight.dtype)
-        slopes[place] = -weight
+        shape, dtype, place, weight, count = self.take_saved(grad_output)
+        slopes = np.zeros(shape, dtype)
+        slopes[place] = -1 if weight is None else -weight
         return self.to_classes(grad_output, count, slopes)
 
     def to_classes(self, grad_output: Any, count: Any, slopes: Array) -> Array:
@@ -102,13 +115,21 @@ class NLLLoss(Loss):
         return np.ascontiguousarray(np.moveaxis(gradient, -1, 1))
 
 
+@lru_cache
+def places(shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """Indices of every sample, on each axis."""
+    return np.indices(shape, sparse=True)
+
+
 def classes_last(x: Array) -> Array:
     """(N, C, …) -> (N, …, C): a view."""
     return x if x.ndim <= 2 else np.moveaxis(x, 1, -1)
 
 
-def weighted(W: Array, log_p: Array) -> Any:
-    """W log p, where a class of no weight counts 0 even if log p is −∞."""
+def weighted(W: Array | None, log_p: Array) -> Any:
+    """W log p, where a class of no weight counts 0 even if log p is −∞; None for weights of 1."""
+    if W is None:
+        return log_p
     with np.errstate(invalid="ignore"):
         terms = np.asarray(W * log_p)
     terms[W == 0] = 0
@@ -177,26 +198,26 @@ class CrossEntropyLoss(NLLLoss):
                     f"{self!r}: ignore_index is {self.ignore_index}, which names a class, and the "
                     "target has probabilities"
                 )
-        else:
-            self.check_classes(input, target)
-        log_p = log_softmax(classes_last(input), axis=-1)
-        w: Any = self.class_weight(log_p.shape[-1], log_p)
-        place = None
+        all_count = not likely and self.check_classes(input, target)
+        shifted, e, total = exponentials(classes_last(input), axis=-1)
+        p = e / total
+        if not likely and not self.label_smoothing:  # only the true class has a weight
+            place, W, count = self.of_true_class(p, target, all_count)
+            self.save_for_backward(p, place, W, count, None, None)
+            return self.reduced(-weighted(W, shifted[place] - np.log(total[..., 0])), count)
+        log_p = shifted - np.log(total)
+        w = self.class_weight(p.shape[-1], p)
         if likely:
             W = w * self.smoothed(classes_last(target))
             count = self.count(log_p[..., 0])
         else:
-            place, W, count = self.of_true_class(log_p, target)
-            if self.label_smoothing:  # then the others have a weight as well
-                onehot = np.zeros_like(log_p)
-                onehot[place] = 1
-                counts = (target != self.ignore_index)[..., np.newaxis]
-                place, W = None, w * self.smoothed(onehot) * counts
-            w = None
-        self.save_for_backward(log_p, place, W, count, w)
-        if place is None:
-            return self.reduced(-weighted(W, log_p).sum(axis=-1), count)
-        return self.reduced(-weighted(W, log_p[place]), count)
+            place, _, count = self.of_true_class(p, target, all_count)
+            onehot = np.zeros_like(p)
+            onehot[place] = 1
+            counts = (target != self.ignore_index)[..., np.newaxis]
+            W = w * self.smoothed(onehot) * counts
+        self.save_for_backward(p, None, W, count, w if likely else None, log_p)
+        return self.reduced(-weighted(W, log_p).sum(axis=-1), count)
 
     def smoothed(self, q: Array) -> Array:
         """q ← (1 − ε) q + ε/C"""
@@ -204,13 +225,12 @@ class CrossEntropyLoss(NLLLoss):
         return q * (1 - smoothing) + q.dtype.type(smoothing / q.shape[-1])
 
     def backward(self, grad_output: Any = 1, with_target: bool = False) -> Any:
-        log_p, place, W, count, w = self.take_saved(grad_output)
-        by_x = np.exp(log_p)
+        p, place, W, count, w, log_p = self.take_saved(grad_output)
         if place is None:
-            by_x = by_x * W.sum(axis=-1, keepdims=True) - W
+            by_x = p * W.sum(axis=-1, keepdims=True) - W
         else:  # only the true class has a weight
-            by_x *= W[..., np.newaxis]
-            by_x[place] -= W
+            by_x = p if W is None else p * W[..., np.newaxis]
+            by_x[place] -= 1 if W is None else W
         grad_input = self.to_classes(grad_output, count, by_x)
         if with_target:
             return grad_input, self.to_target(grad_output, count, w, log_p)

@@ -50,8 +50,12 @@ class Loss(Module):
         total = losses.sum()
         if self.reduction == "sum":
             return total
+        if count is None:
+            count = self.count(losses)
+        if count:
+            return total / count
         with np.errstate(invalid="ignore"):  # the mean of nothing is NaN
-            return total / (self.count(losses) if count is None else count)
+            return total / count
 
     def expand(self, g: Any, count: Any) -> Any:
         """The upstream gradient of each single loss, from that of L; `count` is K."""

@@ -82,17 +82,20 @@ class Adam(Optimizer):
         g = self.decay(stretch, s.lr, s.weight_decay, s.maximize, s.decoupled_weight_decay)
         (beta1, beta2), t = s.betas, stretch.step
         means = stretch.state("exp_avg"), stretch.state("exp_avg_sq")
-        largest = stretch.state("max_exp_avg_sq") if s.amsgrad else means[1]
-        flat = (stretch.w, g, *means, largest, stretch.scratch[1])
-        for w, g, m, v, largest, tmp in in_blocks(*flat):
-            bring_up_to_date(m, v, g, s.betas, tmp)
+        flat = (stretch.w, g, *means, stretch.state("max_exp_avg_sq") if s.amsgrad else means[1])
+        # η m̂/(√v̂ + ε) = η √(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε √(1 − β₂ᵗ))
+        of_root = math.sqrt(1 - beta2**t)
+        lr, eps = s.lr * of_root / (1 - beta1**t), s.eps * of_root
+        for w, part, m, v, largest in in_blocks(*flat):
+            tmp = stretch.scratch[1, : w.size]  # the same for all blocks: it stays in the cache
+            bring_up_to_date(m, v, part, s.betas, tmp)
             if s.amsgrad:
                 np.maximum(largest, v, out=largest)
             root = np.sqrt(largest, out=tmp)
-            root *= 1 / math.sqrt(1 - beta2**t)
-            root += s.eps
+            root += eps
             step = np.divide(m, root, out=tmp)
-            w -= np.multiply(step, s.lr / (1 - beta1**t), out=tmp)
+            step *= lr
+            w -= step
 
 
 class AdamW(Adam):

@@ -81,6 +81,7 @@ class Flat:
         """Be as before the first step."""
         self.progress: list[Progress] = [({}, frozenset()) for _ in self.parameters]
         self.state: dict[str, Array] = {}
+        self.forget_stretches()
 
     def adopt(self) -> None:
         """Gather every parameter's values and gradient into this group's arrays."""
@@ -93,7 +94,12 @@ class Flat:
             if parameter.data.dtype != dtype:
                 raise ValueError(f"a group mixes the dtypes {dtype} and {parameter.data.dtype}")
             parameter.move_to(self.split(self.data, i), self.split(self.grad, i))
-        self._stretches: dict[tuple[int, int], Stretch] = {}
+        self.forget_stretches()
+
+    def forget_stretches(self) -> None:
+        """Whoever is how far on has changed."""
+        self._reached: list[bool] | None = None
+        self._stretches: list[Stretch] = []
 
     def array(self, name: str) -> Array:
         """The optimizer's own array of this name, beside `data`."""
@@ -118,28 +124,37 @@ class Flat:
         for name in begun:
             self.split(self.array(name), i)[...] = state[name]
         self.progress[i] = numbers, frozenset(begun)
+        self.forget_stretches()
 
     def stretches(self) -> Iterator[Stretch]:
-        """The longest stretches that can be updated as one, of the parameters with a gradient."""
+        """The longest stretches that can be updated as one, of the parameters with a gradient.
+
+        They stay the same as long as the same parameters have one: all of a stretch go on alike.
+        """
         for parameter in self.parameters:
             if parameter.data.base is not self.data:  # cast, copied, or another optimizer's since
                 self.adopt()
                 break
-
-        def how_far(i: int) -> Progress | None:
-            return self.progress[i] if self.parameters[i].grad is not None else None
-
-        for progress, neighbours in groupby(range(len(self.parameters)), key=how_far):
-            if progress is None:
-                continue
-            members = list(neighbours)
-            first, last = members[0], members[-1] + 1
-            if (first, last) not in self._stretches:
-                self._stretches[first, last] = Stretch(self, first, last)
-            stretch = self._stretches[first, last]
-            stretch.scalars, stretch.begun = {**progress[0]}, progress[1]
+        reached = [parameter.grad is not None for parameter in self.parameters]
+        if reached != self._reached:
+            self._reached, self._stretches = reached, list(self.cut(reached))
+        for stretch in self._stretches:
+            first, last = stretch.first, stretch.last
+            scalars, stretch.begun = self.progress[first]
+            stretch.scalars = {**scalars}
             yield stretch
             self.progress[first:last] = [(stretch.scalars, stretch.begun)] * (last - first)
+
+    def cut(self, reached: list[bool]) -> Iterator[Stretch]:
+        """The parameters that a gradient has reached, cut where one is further on than the next."""
+
+        def how_far(i: int) -> Progress | None:
+            return self.progress[i] if reached[i] else None
+
+        for progress, neighbours in groupby(range(len(self.parameters)), key=how_far):
+            if progress is not None:
+                members = list(neighbours)
+                yield Stretch(self, members[0], members[-1] + 1)
 
 
 class Optimizer:

@@ -13,4 +13,5 @@ sample      text from a network that was trained on some
 explain     write out one step, or one layer
 check       check a backward pass of one's own
 bundle      write a reference's pass as .npy files
+bench       time a step by hand beside PyTorch's
 """
