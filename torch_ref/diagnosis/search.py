@@ -50,7 +50,8 @@ def diagnose(
     if not evidence.wrong:
         return diagnosis
     name = evidence.wrong[0]
-    diagnosis.where = where(name, evidence.mine[name], first.right[name], evidence.allowed)
+    mine = evidence.mine[name].sum_to_size(first.shapes_of_mine[name])
+    diagnosis.where = where(name, mine, first.right[name], evidence.allowed)
     suspects = Suspects(evidence, lr, previous, gates or {})
     firsts = explaining_one(evidence, suspects, name)
     fitting = fits(evidence, firsts)

@@ -6,11 +6,14 @@ asks which numbers a given mistake would produce.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .operations import Above, Edits, Gradients, Op, Tensor, Value, total
+
+if TYPE_CHECKING:
+    from .calls import Call
 
 
 @dataclass(eq=False)
@@ -83,6 +86,7 @@ class Tape:
         outputs: the values returned.
         took_apart: whether an operation was noted as what it consists of that may be noted whole.
         spans: the modules that turn one tensor into one of its shape, without parameters.
+        calls: the functions that it called whose derivative people write as one formula.
     """
 
     def __init__(self) -> None:
@@ -90,6 +94,7 @@ class Tape:
         self.leaves: dict[str, Value] = {}
         self.outputs: list[Value] = []
         self.spans: list[Span] = []
+        self.calls: list[Call] = []
         self.took_apart = False
         self.at_leaf: dict[str, Op] = {}
         self.upstream: list[Op] = []
@@ -130,6 +135,9 @@ class Tape:
             span.ops = [op for op in span.ops if op in kept]
             span.find_edges()
         self.spans = [span for span in self.spans if span.is_function]
+        self.calls = [call for call in self.calls if call.last in kept]
+        for call in self.calls:
+            call.ops = [op for op in call.ops if op in kept]
 
     def gradient(self, value: Value, changed: Mapping[int, Gradients]) -> Tensor | None:
         """∂L/∂value: the sum over all that used it, in one replay or, else, in the right one."""

@@ -8,6 +8,7 @@ from .catalogue import Edges, edge_groups, mistakes_of
 from .evidence import Evidence
 from .factors import numbers_of
 from .kinds import KINDS
+from .planted.misprints import misprint_mistakes
 from .planted.slopes import slope_mistakes
 from .samples import LeafGradients, Sample
 from .suspects import Suspect
@@ -63,7 +64,8 @@ def consequences(
         on_tape = list({s.identity: s for s in suspects if s.tape == number}.values())
         plain = [suspect for suspect in on_tape if suspect.edges is None]
         wanted = {suspect.mistake.identity for suspect in plain}
-        for mistake in chain(mistakes_of(tape, gates), slope_mistakes(tape)) if plain else ():
+        sources = mistakes_of(tape, gates), slope_mistakes(tape), misprint_mistakes(tape)
+        for mistake in chain(*sources) if plain else ():
             if mistake.identity not in wanted:
                 continue
             planted = evidence.replay(tape, mistake.edits)

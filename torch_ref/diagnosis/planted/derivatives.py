@@ -50,6 +50,9 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     if number is not None:
         left_out, what = "number-forgotten", f"the number of {name}, {number:.6g}, is left out"
     yield left_out, "one", what, from_output(slot, lambda g: g)
+    if pointwise and op.short not in ("add", "sub", "rsub", "neg", "expand"):
+        what = f"the upstream gradient is left out where it comes through {name}"
+        yield "forgotten-upstream", "alone", what, at_slot(slot, partial(alone, slot))
     if not unary:
         return
     yield (
@@ -124,6 +127,12 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
             f"for the derivative of {name} stands {formula}",
             from_output(slot, lambda g, slope=slope: g * slope),
         )
+
+
+def alone(slot: int, op: Op, grad_outputs: Gradients, grad_input: Tensor) -> Tensor | None:
+    """The derivative by itself."""
+    ones = torch.ones_like(output_gradient(grad_outputs))
+    return op.vjp([ones, *[None] * (len(op.outputs) - 1)])[slot]
 
 
 def times_number(op: Op) -> float | None:
@@ -223,6 +232,9 @@ def span_changes(span: Span) -> Iterator[Mistake]:
             lambda g: span.run(g).detach(),
         ),
     }
+    if is_linear_map(span):
+        what = f"{name} is linear, and is applied to the gradient as it is, not transposed"
+        each["f(g)"] = "transpose", what, each["f(g)"][2]
     if span.is_pointwise:
         slope = diagonal_of(span.run, x)
         each["twice"] = (
@@ -244,6 +256,16 @@ def span_changes(span: Span) -> Iterator[Mistake]:
         yield Mistake(kind, what, span.place, on_span(span, change), span.input.reaches, 1)
     if span.is_pointwise:
         yield from at_the_upstream_gradient(span, name)
+
+
+def is_linear_map(span: Span) -> bool:
+    """Whether a function of several operations is W x, for some matrix W."""
+    x, y = span.input.tensor, span.output.tensor
+    size = float(y.abs().max()) if y.numel() else 0.0
+    halves = [span.run(x * part).detach() for part in (0.0, 0.25)]
+    mixed = span.run(x.flip(0) + 2 * x).detach() - span.run(x.flip(0)).detach() if x.dim() else y
+    apart = [halves[0], 4 * halves[1] - y, mixed - 2 * y]
+    return size > 0 and all(float(a.abs().max()) <= 1e-9 * size for a in apart)
 
 
 def diagonal_of(run: Callable[[Tensor], Tensor], x: Tensor, pointwise: bool = True) -> Tensor:
