@@ -2,7 +2,9 @@
 
 operations     one operation of a forward pass, its values, its backward
 tape           all of them, and the backward pass through them replayed
+calls          the functions of PyTorch that a forward pass calls
 regions        functions within a forward pass, each of several operations
+recognized     those of them that are a function of PyTorch's, written out
 formulas       recurrent layers and attention, written out
 steps          what is done again at every time step
 recording      a reference's forward pass -> its tape

@@ -56,9 +56,7 @@ class Calls(TorchFunctionMode):
         values: what a tensor stands for on the tape, by its `id`.
     """
 
-    def __init__(
-        self, names: frozenset[str], ops: list[Op], values: Mapping[int, Value]
-    ) -> None:
+    def __init__(self, names: frozenset[str], ops: list[Op], values: Mapping[int, Value]) -> None:
         super().__init__()
         self.names, self.ops, self.values = names, ops, values
         self.noted: list[Call] = []

@@ -61,7 +61,9 @@ class Sample:
         shapes = " and ".join(str(tuple(x.shape)) for x in tensors)
         judged = None
         if mine is not None:  # another dtype is told by the report; here only numbers count
-            judged = {n: whole(m.to(right[n].dtype), right[n]) for n, m in mine.items() if n in right}
+            judged = {
+                n: whole(m.to(right[n].dtype), right[n]) for n, m in mine.items() if n in right
+            }
         handed = {name: m.shape for name, m in (mine or {}).items()}
         return cls(tapes, right, judged, scale or 1.0, shapes, handed)
 
@@ -70,7 +72,7 @@ def whole(mine: Tensor, right: Tensor) -> Tensor:
     """An array that is broadcast where it is used, as it is then."""
     lacks = mine.numel() < right.numel() and mine.dim() in (0, right.dim())
     fits = all(a in (1, b) for a, b in zip(mine.shape, right.shape, strict=False))
-    return mine.expand_as(right) if lacks and fits else mine
+    return (mine.expand_as(right) if lacks and fits else mine).to(right.dtype)
 
 
 def gates_of(reference: Any) -> dict[int, str]:

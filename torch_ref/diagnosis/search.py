@@ -50,7 +50,8 @@ def diagnose(
     if not evidence.wrong:
         return diagnosis
     name = evidence.wrong[0]
-    mine = evidence.mine[name].sum_to_size(first.shapes_of_mine[name])
+    mine = evidence.mine[name]
+    mine = mine[tuple(slice(n) for n in first.shapes_of_mine.get(name, mine.shape))]
     diagnosis.where = where(name, mine, first.right[name], evidence.allowed)
     suspects = Suspects(evidence, lr, previous, gates or {})
     firsts = explaining_one(evidence, suspects, name)

@@ -136,8 +136,9 @@ class Suspects:
         tape = self.evidence.sample.tapes[number]
         if number not in self.functions:
             self.functions[number], self.misprints[number] = written(tape), misprints(tape)
-        alone = [one for one in self.misprints[number] if not one.is_step]
-        for function in (*self.functions[number], *alone):
+        written_here: list[Written | Misprint] = [*self.functions[number]]
+        written_here += [one for one in self.misprints[number] if not one.is_step]
+        for function in written_here:
             if self.evidence.is_spent:
                 return
             if not wanted <= function.span.input.reaches:

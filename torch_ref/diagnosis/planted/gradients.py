@@ -277,25 +277,48 @@ def exchanged(tape: Tape) -> Iterator[Mistake]:
 
 
 def overwritten(tape: Tape) -> Iterator[Mistake]:
-    """A value used several times keeps the gradient of one use only."""
+    """A value used several times keeps the gradient of one use only, or has one subtracted.
+
+    One value; and every value that is used in the same way, as the input of each layer is.
+    """
+    alike: dict[tuple[str, int, int], list[Value]] = defaultdict(list)
     for op in tape.ops:
         for value in op.outputs:
-            uses = value.consumers
-            if len(uses) < 2 or len({use.short for use, _ in uses}) > 1:
-                continue
-            for kept_use, which in ((0, "first"), (len(uses) - 1, "last")):
-                edits: dict[int, list[Edit]] = defaultdict(list)
-                for i, (use, slot) in enumerate(uses):
-                    if i != kept_use:
-                        edits[use.index].append(scaled(slot, 0))
-                yield Mistake(
-                    "overwritten",
-                    f"{name_of(value)} is used {len(uses)} times, and only the gradient of its "
-                    f"{which} use is kept",
-                    place_of(op),
-                    dict(edits),
-                    value.reaches,
-                )
+            shorts = {use.short for use, _ in value.consumers}
+            if len(value.consumers) > 1 and len(shorts) == 1:
+                group = op.index if op.step else 0  # every step: see `overwritten_at_every_step`
+                alike[shorts.pop(), len(value.consumers), group].append(value)
+    for values in alike.values():
+        sets = [[value] for value in values] + ([values] if len(values) > 1 else [])
+        for several in sets:
+            yield from kept_of(several)
+
+
+def kept_of(values: Sequence[Value]) -> Iterator[Mistake]:
+    """Of the uses of these values, the first or the last alone; or the last with a minus."""
+    count = len(values[0].consumers)
+    used = f"{name_of(values[0])} is used {count} times, and"
+    places = f"; and so in all {len(values)} places like it" if len(values) > 1 else ""
+    for kept, which in ((0, "first"), (count - 1, "last")):
+        factors = {i: 0.0 for i in range(count) if i != kept}
+        what = f"{used} only the gradient of its {which} use is kept{places}"
+        yield of_uses(values, "overwritten", what, factors)
+    if len(values) > 1:
+        what = f"{used} the gradient of its last use is subtracted{places}"
+        yield of_uses(values, "sign", what, {count - 1: -1.0})
+
+
+def of_uses(values: Sequence[Value], kind: str, what: str, factors: Mapping[int, float]) -> Mistake:
+    """A mistake that multiplies what comes back from some uses of values, by their number."""
+    edits: dict[int, list[Edit]] = defaultdict(list)
+    for value in values:
+        for i, factor in factors.items():
+            use, slot = value.consumers[i]
+            edits[use.index].append(scaled(slot, factor))
+    producer = values[0].producer
+    assert producer is not None
+    reaches = frozenset().union(*(value.reaches for value in values))
+    return Mistake(kind, what, place_of(producer), dict(edits), reaches, 3 * (len(values) > 1))
 
 
 def overwritten_at_every_step(tape: Tape) -> Iterator[Mistake]:

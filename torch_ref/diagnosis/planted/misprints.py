@@ -3,13 +3,13 @@
 import inspect
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
 from ..calls import Call
-from ..kinds import Mistake, rank_of
+from ..kinds import Mistake
 from ..operations import Edit, Op, Tensor, Value
+from ..recognized import recognized, tensor_of
 from ..tape import Tape
 from .derivatives import on_span
 from .pages import PAGES, Page
@@ -17,6 +17,7 @@ from .slips import Slip, read, slips_of, value_of, words
 
 CLOSE = 1e-6  # how near its gradient must be to what the formula gives
 LARGE = 20_000  # elements
+RANK = 3  # a mistake that people make says more than a slip
 
 
 class Misprint:
@@ -47,9 +48,11 @@ class Misprint:
             names = {**self.page.names, "g": self.page.upstream(g)}
             found = value_of(expression, names)
             found = found.expand(x.shape) if torch.is_tensor(found) else None
-        except (RuntimeError, TypeError, IndexError):
+        except (RuntimeError, TypeError, IndexError, ArithmeticError):
             return None
-        return found if found is not None and bool(torch.isfinite(found).all()) else None
+        if found is None or found.dtype != x.dtype or not bool(torch.isfinite(found).all()):
+            return None
+        return found
 
     def stacks(self, g: Tensor) -> Iterator[tuple[list[int], Tensor, Tensor | None]]:
         """The gradients that the slips give, one in a row, and which these are."""
@@ -57,7 +60,7 @@ class Misprint:
         numbers, rows = [], []
         for number, slip in enumerate(self.slips):
             found = self.gradient(slip, g)
-            if found is not None and not torch.equal(found, right):
+            if found is not None and (right is None or not torch.equal(found, right)):
                 numbers.append(number)
                 rows.append(found.reshape(-1))
         if rows:
@@ -78,18 +81,20 @@ class Misprint:
         )
         edits = on_span(self.span, change)
         reaches = self.value.reaches
-        return Mistake(slip.kind, what, self.span.place, edits, reaches, rank_of(self.last) + 1)
+        return Mistake(slip.kind, what, self.span.place, edits, reaches, RANK)
 
 
 def misprints(tape: Tape) -> list[Misprint]:
     """Every formula that there is for the calls of a forward pass, where it gives the gradient."""
     found = []
-    for call in tape.calls:
+    for call in (*tape.calls, *recognized(tape)):
         values = [*call.values]
         above = tape.at_outputs(call.last)[0]
         if above is None or sum(v.tensor.numel() for v in values) > LARGE:
             continue
-        page = PAGES[call.name](*map(tensor_of, call.args), **{n: tensor_of(a) for n, a in call.kwargs.items()})
+        page = PAGES[call.name](
+            *map(tensor_of, call.args), **{n: tensor_of(a) for n, a in call.kwargs.items()}
+        )
         arguments = inspect.signature(PAGES[call.name]).bind(*call.args, **call.kwargs).arguments
         for argument, formulas in page.formulas.items():
             value = arguments[argument]
@@ -100,10 +105,6 @@ def misprints(tape: Tape) -> list[Misprint]:
                 if gives(one, tape, above):
                     found.append(one)
     return found
-
-
-def tensor_of(argument: Any) -> Any:
-    return argument.tensor if isinstance(argument, Value) else argument
 
 
 def gives(one: Misprint, tape: Tape, above: Tensor) -> bool:

@@ -11,14 +11,8 @@ from typing import Any
 
 import torch
 
-from ..operations import Tensor
-
 Names = Mapping[str, Any]  # what stands for each name of a formula
 MOST = 400  # slips of one formula
-
-
-def cat(*parts: Tensor) -> Tensor:
-    return torch.cat(parts, -1)
 
 
 # What formulas are written with; of a sum it is said over what.
@@ -34,7 +28,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "cos": torch.cos,
     "softplus": torch.nn.functional.softplus,
     "where": torch.where,
-    "cat": cat,
 }
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
@@ -72,10 +65,9 @@ def value_of(node: ast.expr, names: Names) -> Any:
     assert isinstance(node, ast.Call)
     assert isinstance(node.func, ast.Name)
     function = FUNCTIONS.get(node.func.id) or names[node.func.id]
+    number = partial(torch.as_tensor, dtype=names["g"].dtype)  # of the gradient's precision
     arguments = [value_of(argument, names) for argument in node.args]
-    if node.func.id in FUNCTIONS:  # a number is one of the gradient's precision
-        number = partial(torch.as_tensor, dtype=names["g"].dtype)
-        arguments = [x if torch.is_tensor(x) else number(x) for x in arguments]
+    arguments = [x if torch.is_tensor(x) else number(x) for x in arguments]
     return function(*arguments)
 
 
@@ -88,7 +80,9 @@ class Slip:
     now: ast.expr
 
 
-Others = tuple[tuple[str, str, str], ...]  # a function, another one for it, what that is
+Others = tuple[
+    tuple[str, str, str, str], ...
+]  # kind, function, another one for it, how it is taken
 
 
 @cache
@@ -106,23 +100,23 @@ def all_slips(whole: ast.expr, others: Others) -> Iterator[Slip]:
     functions = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     names = [n for n in nodes if isinstance(n, ast.Name)]
     variables = sorted({n.id for n in names if id(n) not in functions})
-    for node in nodes:
-        if id(node) not in functions:
-            for kind, what, new in changes(node, variables):
-                yield Slip(kind, what, replaced(whole, node, new))
+    for part in nodes:
+        if id(part) not in functions:
+            for kind, what, new in changes(part, variables):
+                yield Slip(kind, what, replaced(whole, part, new))
     for node in names:
-        for name, other, what in others:
+        for kind, name, another, how in others:
             if id(node) in functions and node.id == name:
-                now = replaced(whole, node, ast.Name(other, ast.Load()))
-                yield Slip("wrong-axes", f"{name} is taken {what}", now)
+                now = replaced(whole, node, ast.Name(another, ast.Load()))
+                yield Slip(kind, f"{name} is taken {how}", now)
     for name in variables:
         turned = everywhere(whole, {name: minus(ast.Name(name, ast.Load()))})
         yield Slip("sign", f"stands -{name} for {name} everywhere", turned)
-        for other in variables:
-            now = everywhere(whole, {name: ast.Name(other, ast.Load())})
-            yield Slip("wrong-derivative", f"stands {other} for {name} everywhere", now)
-            both = {name: ast.Name(other, ast.Load()), other: ast.Name(name, ast.Load())}
-            what = f"{name} and {other} are exchanged"
+        for second in variables:
+            now = everywhere(whole, {name: ast.Name(second, ast.Load())})
+            yield Slip("wrong-derivative", f"stands {second} for {name} everywhere", now)
+            both = {name: ast.Name(second, ast.Load()), second: ast.Name(name, ast.Load())}
+            what = f"{name} and {second} are exchanged"
             yield Slip("wrong-derivative", what, everywhere(whole, both))
 
 
@@ -146,12 +140,12 @@ def changes(node: ast.expr, variables: list[str]) -> Iterator[Change]:
                 yield "wrong-derivative", f"stands {words(part)} for {text}", part
             turned_round: ast.expr = ast.Call(node.func, [condition, other, one], [])
             yield "wrong-derivative", f"stands {words(turned_round)} for {text}", turned_round
-        elif node.func.id != "cat":
+        else:
             yield "wrong-derivative", f"stands {words(node.args[0])} for {text}", node.args[0]
     elif isinstance(node, ast.Name):
-        for other in variables:
-            if other != node.id:
-                yield exchange(node, ast.Name(other, ast.Load()))
+        for name in variables:
+            if name != node.id:
+                yield exchange(node, ast.Name(name, ast.Load()))
         if node.id == "g":
             yield "forgotten-upstream", "g is left out", ast.Constant(1)
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
@@ -230,7 +224,7 @@ def replaced(tree: Any, target: ast.AST, new: ast.AST) -> Any:
     return type(tree)(**fields) if any(fields[name] is not old[name] for name in old) else tree
 
 
-def everywhere(tree: ast.expr, other: Mapping[str, ast.expr]) -> ast.expr:
+def everywhere(tree: ast.expr, other: dict[str, Any]) -> ast.expr:
     """The formula with something else in place of names."""
     for node in [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in other]:
         tree = replaced(tree, node, other[node.id])
