@@ -2,7 +2,9 @@
 
 operations     one operation of a forward pass, its values, its backward
 tape           all of them, and the backward pass through them replayed
-calls          the functions of PyTorch that a forward pass calls
+slips          slips of the pen in a formula
+pages/         the formulas of gradients, as books write them
+calls          the functions that a forward pass calls
 regions        functions within a forward pass, each of several operations
 recognized     those of them that are a function of PyTorch's, written out
 formulas       recurrent layers and attention, written out

@@ -3,48 +3,14 @@
 An operation on the tape is what PyTorch computes; a call is what people write a derivative of.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from .operations import Op, Tensor, Value
-from .tape import Span
-
-
-@dataclass(eq=False)
-class Call:
-    """One call of a function.
-
-    Attributes:
-        args, kwargs: as given; a value that has a gradient stands for its tensor.
-        ops: those that it ran, up to the one that its result comes from.
-    """
-
-    name: str
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    ops: list[Op]
-
-    @property
-    def last(self) -> Op:
-        return self.ops[-1]
-
-    @property
-    def values(self) -> Iterator[Value]:
-        """Its arguments that have a gradient."""
-        for argument in (*self.args, *self.kwargs.values()):
-            if isinstance(argument, Value):
-                yield argument
-
-    def towards(self, value: Value) -> Span:
-        """Its operations, as a function of one of its arguments alone."""
-        span = Span(self.name, self.last.place or self.last.line, self.ops)
-        reads = [(op, slot) for op in self.ops for slot, v in enumerate(op.inputs) if v is value]
-        span.edges = reads
-        return span
+from .tape import Call
 
 
 class Calls(TorchFunctionMode):

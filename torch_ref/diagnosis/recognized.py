@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from .calls import Call
 from .operations import Op, Tensor, Value
 from .regions import LARGE, functions_ending_in
-from .tape import Tape
+from .tape import Call, Tape
 
 CLOSE = 1e-9  # how near its values must be to those of the function
 OF_ONE = (

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from .calls import Calls
 from .formulas import Formulas
 from .operations import Op, Tensor, Value
-from .planted.pages import PAGES
+from .pages import PAGES
 from .steps import note_steps
 from .tape import Span, Tape
 

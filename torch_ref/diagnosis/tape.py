@@ -4,16 +4,13 @@ The backward pass through all of them is PyTorch's, unless an edit is planted in
 asks which numbers a given mistake would produce.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from .operations import Above, Edits, Gradients, Op, Tensor, Value, total
-
-if TYPE_CHECKING:
-    from .calls import Call
 
 
 @dataclass(eq=False)
@@ -74,6 +71,39 @@ class Span:
                 for use, _ in v.consumers
             )
         )
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a function.
+
+    Attributes:
+        args, kwargs: as given; a value that has a gradient stands for its tensor.
+        ops: those that it ran, up to the one that its result comes from.
+    """
+
+    name: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    ops: list[Op]
+
+    @property
+    def last(self) -> Op:
+        return self.ops[-1]
+
+    @property
+    def values(self) -> Iterator[Value]:
+        """Its arguments that have a gradient."""
+        for argument in (*self.args, *self.kwargs.values()):
+            if isinstance(argument, Value):
+                yield argument
+
+    def towards(self, value: Value) -> Span:
+        """Its operations, as a function of one of its arguments alone."""
+        span = Span(self.name, self.last.place or self.last.line, self.ops)
+        reads = [(op, slot) for op in self.ops for slot, v in enumerate(op.inputs) if v is value]
+        span.edges = reads
+        return span
 
 
 class Tape:

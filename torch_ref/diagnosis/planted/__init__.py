@@ -9,7 +9,5 @@ masks           made with a softmax's mask
 operands        made with a product's or a lookup's operands: the gradient in it, its indices
 slopes          made with a derivative for which another formula stands
 jacobians       made with a Jacobian for which another one stands
-slips           any slip of the pen in a formula
-pages/          the formulas, as books write them
-misprints       such a slip, in the formula of a function that was called
+misprints       made in the formula of a gradient: any slip of the pen
 """

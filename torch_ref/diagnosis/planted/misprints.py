@@ -6,14 +6,13 @@ from collections.abc import Iterator
 
 import torch
 
-from ..calls import Call
 from ..kinds import Mistake
 from ..operations import Edit, Op, Tensor, Value
+from ..pages import PAGES, Page
 from ..recognized import recognized, tensor_of
-from ..tape import Tape
+from ..slips import Slip, read, slips_of, value_of, words
+from ..tape import Call, Tape
 from .derivatives import on_span
-from .pages import PAGES, Page
-from .slips import Slip, read, slips_of, value_of, words
 
 CLOSE = 1e-6  # how near its gradient must be to what the formula gives
 LARGE = 20_000  # elements

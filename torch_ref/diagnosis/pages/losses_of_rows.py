@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from ...operations import Tensor
+from ..operations import Tensor
 from .page import Page, one_hot, page, reduced, sums
 
 

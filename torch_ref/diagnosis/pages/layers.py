@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from ...operations import Tensor
+from ..operations import Tensor
 from .page import Page, page, sums
 
 

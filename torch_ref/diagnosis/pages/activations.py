@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from ...operations import Tensor
+from ..operations import Tensor
 from .page import Page, of_one, page
 
 of_one("sigmoid", "g * y * (1 - y)", y=torch.sigmoid)

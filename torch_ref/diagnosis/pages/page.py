@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ...operations import Tensor
+from ..operations import Tensor
 from ..slips import Others
 
 
