@@ -18,6 +18,7 @@ from ..diagnosis.search import diagnose
 from ..diagnosis.verdict import Diagnosis
 from ..parity.distance import Report
 from ..parity.tolerance import EPS
+from .audit import audit_of
 from .comparing import Sides, Trial, outputs_agree, outputs_nearly_agree
 from .habits import (
     check_hands_off,
@@ -31,6 +32,7 @@ from .reference import is_array
 from .report import Checked, output_words
 from .step_rules.check import check_steps, is_step_rule
 from .step_rules.schedules import is_schedule
+from .sweep import sweep_of
 from .trajectory import compare_trajectory
 
 LOOSER = 100.0  # times the distance of two outputs may their gradients differ, if they fit them
@@ -47,6 +49,8 @@ def check(
     steps: int = 0,
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
+    audit: bool = False,
+    sweep: bool = False,
 ) -> Checked:
     """Check someone's backward pass against PyTorch's; or a step rule, or a schedule.
 
@@ -65,11 +69,13 @@ def check(
         lr: the learning rate, if mine updates weights.
         steps: compare also the weights after as many steps of gradient descent.
         options: of PyTorch's optimizer or schedule, by name.
+        audit: where all agrees, say also which mistakes this check would have missed.
+        sweep: check also other ranks, sizes of one, an empty batch and strided arrays.
     Raises:
         CandidateError: mine cannot be run.
     """
     if is_step_rule(reference) or is_schedule(reference):
-        if inputs or layouts or extra or loss is not None:
+        if inputs or layouts or extra or loss is not None or audit or sweep:
             raise CandidateError(
                 "a step rule is given tensors: only options, lr, steps and seed count"
             )
@@ -78,7 +84,7 @@ def check(
         raise CandidateError("options are an optimizer's or a schedule's: the reference is neither")
     sides = Sides(mine, reference, as_inputs(inputs), layouts, extra, loss, seed)
     try:
-        return examine(sides, lr, steps)
+        return examine(sides, lr, steps, audit=audit, sweep=sweep)
     finally:
         sides.mine.restore(sides.theirs)  # what was handed in gets its own parameters back
 
@@ -99,8 +105,30 @@ def as_inputs(values: Sequence[Any]) -> list[Any]:
     return inputs
 
 
-def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool = True) -> Checked:
+def examine(
+    sides: Sides,
+    lr: float | None,
+    steps: int,
+    single_precision: bool = True,
+    audit: bool = False,
+    sweep: bool = False,
+) -> Checked:
     """Run all parts of a check, in the order in which they build on each other."""
+    checked, trial = compared(sides, lr, steps, single_precision)
+    if audit and checked.agrees:
+        try:
+            checked.audit = audit_of(sides, trial, checked.report)
+        except NotImplementedError as error:
+            checked.warnings.append(f"no audit: {error}")
+    if sweep:
+        checked.sweep = sweep_of(sides)
+    return checked
+
+
+def compared(
+    sides: Sides, lr: float | None, steps: int, single_precision: bool
+) -> tuple[Checked, Trial]:
+    """The check itself, and its first trial."""
     trial, report = sides.run_first_trial()
     warn_of_zero_gradients(sides, report)
     checked = Checked(report, Diagnosis(), sides.notes, sides.warnings)
@@ -112,11 +140,11 @@ def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool =
     if not report.agrees:
         if checked.diagnosis.agrees:
             checked.diagnosis = diagnose_trial(sides, trial, report, lr)
-        return checked
+        return checked, trial
     mixed = check_second_backward(sides, trial)
     if mixed is not None:  # later gradients are sums of two batches: nothing more to learn
         checked.diagnosis = mixed
-        return checked
+        return checked, trial
     check_other_batches(sides, trial, checked, lr)
     check_other_pieces(sides, trial, checked, lr)
     if steps:
@@ -126,7 +154,7 @@ def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool =
             checked.diagnosis = diagnosis
     if single_precision:
         check_single_precision(sides)
-    return checked
+    return checked, trial
 
 
 def diagnose_trial(

@@ -46,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--extra", action="append", default=[], metavar="JSON", help="for forward, after parameters"
     )
+    parser.add_argument(
+        "--audit", action="store_true", help="say which mistakes this check would have missed"
+    )
+    parser.add_argument(
+        "--sweep", action="store_true", help="check other ranks, sizes of 1, strided arrays, too"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
         "--sarif",
@@ -75,6 +81,9 @@ def report_on_bundle(arguments: argparse.Namespace) -> "Checked":
 
     if arguments.against is None:
         raise InputError("--against: a bundle is checked against a reference: name it")
+    for option in ("audit", "sweep"):
+        if getattr(arguments, option):
+            raise InputError(f"--{option} is for code: a bundle holds one pass, and no more")
 
     bundle = Bundle(Path(arguments.mine))
     known = inputs.experiment(arguments.against)
@@ -94,7 +103,13 @@ def report_on_own_forward(arguments: argparse.Namespace) -> "Checked":
     words = arguments.args if arguments.mine_args is None else arguments.mine_args
     mine = mine if isinstance(mine, tuple) else inputs.construct(mine, words)
     drawn = inputs.inputs_of(arguments)
-    return check_own(mine, *drawn, lr=arguments.lr, steps=arguments.steps, seed=arguments.seed)
+    return check_own(mine, *drawn, **options_of(arguments))
+
+
+def options_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What every check takes."""
+    names = ("lr", "steps", "seed", "audit", "sweep")
+    return {name: getattr(arguments, name) for name in names}
 
 
 def report_on_code(arguments: argparse.Namespace) -> "Checked":
@@ -130,7 +145,5 @@ def report_on_code(arguments: argparse.Namespace) -> "Checked":
         layouts=layouts,
         extra=extra,
         loss=loss,
-        lr=arguments.lr,
-        steps=arguments.steps,
-        seed=arguments.seed,
+        **options_of(arguments),
     )

@@ -22,6 +22,7 @@ evidence       the gradients handed in, and how closely a replay gives them
 early_update   weights updated before they carried the error back
 suspects       every mistake, factor and early update, with what it would give
 telling_apart  several that fit: what each gives on another input
+missed         which mistakes a test would not see
 verdict        what a diagnosis says
 search         which of them it is
 """

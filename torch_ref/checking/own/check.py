@@ -42,7 +42,13 @@ KINKS = 100  # wrong elements of a gradient that are looked at for a kink
 
 
 def check_own(
-    mine: Any, *inputs: Any, lr: float | None = None, steps: int = 0, seed: int = 0
+    mine: Any,
+    *inputs: Any,
+    lr: float | None = None,
+    steps: int = 0,
+    seed: int = 0,
+    audit: bool = False,
+    sweep: bool = False,
 ) -> Checked:
     """Check someone's backward pass against their own forward pass.
 
@@ -53,13 +59,15 @@ def check_own(
             float64.
         lr: the learning rate, if their backward updates weights.
         steps: compare also the weights after as many steps of gradient descent.
+        audit, sweep: as of `check`.
     Raises:
         CandidateError: mine cannot be run, or gives no gradient.
     """
+    further: dict[str, Any] = {"lr": lr, "steps": steps, "audit": audit, "sweep": sweep}
     if isinstance(mine, type) and issubclass(mine, torch.autograd.Function):
-        return check(mine, forward_of(mine), *inputs, lr=lr, steps=steps, seed=seed)
+        return check(mine, forward_of(mine), *inputs, seed=seed, **further)
     if isinstance(mine, torch.nn.Module):
-        return check(Own(mine), ByAutograd(mine), *inputs, lr=lr, steps=steps, seed=seed)
+        return check(Own(mine), ByAutograd(mine), *inputs, seed=seed, **further)
     program = program_of(mine)
     arrays = in_double([np.asarray(to_numpy(x)) if is_array(x) else x for x in inputs])
     known = study(program, arrays, 0.1 if lr is None else lr)
@@ -71,7 +79,7 @@ def check_own(
     except UntraceableError as error:
         checked = check_by_differences(known, arrays, seed, str(error))
     else:
-        checked = examine(sides, lr, steps, single_precision=False)
+        checked = examine(sides, single_precision=False, **further)
         checked.warnings += conventions(known, checked)
     checked.warnings[:0] = unjudged(known, reached)
     return checked

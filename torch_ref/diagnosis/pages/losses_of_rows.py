@@ -114,9 +114,11 @@ def multilabel_margin_loss(
     a = (t.unsqueeze(-1) & ~t.unsqueeze(-2) & (lead < 1)).to(input)
     names = {"a": a, "C": input.shape[-1], "x": input, "t": t.to(input)}
     names |= {"over_j": lambda v: v.sum(-2), "over_i": lambda v: v.sum(-1)}
+    names |= {"mean_j": lambda v: v.mean(-2), "mean_i": lambda v: v.mean(-1)}
+    others = tuple(("mean-for-sum", f"over_{k}", f"mean_{k}", "as a mean") for k in "ij")
     rows = reduced(input[..., 0], reduction)
     formula = "g * (over_j(a) - over_i(a)) / C"
-    return Page({"input": (formula,)}, names, lambda g: rows(g).unsqueeze(-1))
+    return Page({"input": (formula,)}, names, lambda g: rows(g).unsqueeze(-1), others)
 
 
 @page
