@@ -48,7 +48,7 @@ class Audit:
         for (kind, shown_by), alike in [*groups.items()][:SHOWN]:
             more = f", and {len(alike) - 1} more of the kind" if len(alike) > 1 else ""
             text = f"  not: {kind}: {alike[0].what}{more}; {shown_by} would show it"
-            lines.append(textwrap.fill(text, 100, subsequent_indent="       "))
+            lines.append(textwrap.fill(text, 100, subsequent_indent="         "))
         if len(groups) > SHOWN:
             lines.append(f"  not: {len(groups) - SHOWN} further kinds of mistake (see --json)")
         return "\n".join(lines)
@@ -107,7 +107,7 @@ class Sweep:
             first = raises[0]
             where = f" where {self.raises_where}" if self.raises_where else f" on {len(raises)}"
             text = f"  raises an error{where}; {first.words}, {first.shape}: {first.raises}"
-            lines.append(textwrap.fill(text, 100, subsequent_indent="    "))
+            lines.append(textwrap.fill(text, 100, subsequent_indent="         "))
         return "\n".join(lines)
 
 

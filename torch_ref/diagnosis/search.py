@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 
 from .evidence import Evidence
-from .kinds import FIXES, KINDS
+from .kinds import FIXES, KINDS, SLIP
 from .operations import Tensor
 from .samples import Sample
 from .suspects import Suspect, Suspects
@@ -202,6 +202,8 @@ def verdict(evidence: Evidence, suspect: Suspect, *same: Suspect) -> Verdict:
     for other in same:  # one factor of many names on the same edge is one description
         if mistake.kind == "number-forgotten" and other.factor and other.factor.number:
             continue  # a number that stands in the forward pass is no size that happens to equal it
+        if other.mistake.rank >= SLIP > mistake.rank:
+            continue
         if other.words not in said and (other.times is None) == (suspect.times is None):
             said.add(other.words)
             in_other_words.append(f"{other.mistake.kind}: {other.mistake.what}")

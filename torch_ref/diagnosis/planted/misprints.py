@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from ..kinds import Mistake
+from ..kinds import SLIP, Mistake
 from ..operations import Edit, Op, Tensor, Value
 from ..pages import PAGES, Page
 from ..recognized import recognized, tensor_of
@@ -16,7 +16,6 @@ from .derivatives import on_span
 
 CLOSE = 1e-6  # how near its gradient must be to what the formula gives
 LARGE = 20_000  # elements
-RANK = 3  # a mistake that people make says more than a slip
 
 
 class Misprint:
@@ -80,7 +79,7 @@ class Misprint:
         )
         edits = on_span(self.span, change)
         reaches = self.value.reaches
-        return Mistake(slip.kind, what, self.span.place, edits, reaches, RANK)
+        return Mistake(slip.kind, what, self.span.place, edits, reaches, SLIP)
 
 
 def misprints(tape: Tape) -> list[Misprint]:
