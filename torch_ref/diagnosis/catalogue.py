@@ -180,12 +180,19 @@ def everywhere(together: Together) -> Iterator[Mistake]:
 
 @dataclass(frozen=True)
 class Edges:
-    """Edges on which one factor may stand, and whether the gradients are linear in it."""
+    """Edges on which one factor may stand.
+
+    Attributes:
+        linear: whether the gradients are linear in it.
+        may_turn: whether it may be any; else they are left out, and no more: of x·x one edge
+            with the wrong sign takes away the other.
+    """
 
     what: str
     place: str
     edges: tuple[tuple[Op, int], ...]
     linear: bool
+    may_turn: bool = True
 
     @cached_property
     def reaches(self) -> frozenset[str]:
@@ -203,7 +210,12 @@ def edge_groups(tape: Tape) -> Iterator[Edges]:
     groups: dict[tuple[Any, ...], list[tuple[Op, int]]] = defaultdict(list)
     for op in reversed(tape.ops):
         for slot, value in enumerate(op.inputs):
-            yield Edges(edge_words(op, slot), place_of(op), ((op, slot),), True)
+            twins = tuple((op, i) for i, other in enumerate(op.inputs) if other is value)
+            may_turn = len(twins) == 1
+            yield Edges(edge_words(op, slot), place_of(op), ((op, slot),), True, may_turn)
+            if len(twins) > 1 and slot == twins[0][1]:
+                what = f"{edge_words(op, slot)}, from each of its operands,"
+                yield Edges(what, place_of(op), twins, True)
             if op.function is None and op.place:
                 groups["leaf", kin(op.place)].append((op, slot))
             elif op.function is not None:

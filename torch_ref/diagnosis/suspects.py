@@ -215,6 +215,8 @@ class Suspects:
             if cut is None:
                 continue
             for value in self.solve(base, cut, wanted, numbers):
+                if value and not edges.may_turn:
+                    continue
                 planted = {n: cut[n] + value * (base[n] - cut[n]) for n in base}
                 for suspect in self.named(number, edges, value, numbers):
                     yield suspect, planted

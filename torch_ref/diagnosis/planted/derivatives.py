@@ -8,7 +8,16 @@ from math import prod
 
 import torch
 
-from ..kinds import POINTWISE, Change, Mistake, at_slot, from_output, output_gradient, within
+from ..kinds import (
+    POINTWISE,
+    Change,
+    Mistake,
+    at_slot,
+    change_gradient,
+    from_output,
+    output_gradient,
+    within,
+)
 from ..operations import MOVES, Above, Edit, Edits, Gradients, Op, Tensor, total
 from ..tape import Span
 
@@ -53,6 +62,13 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     if pointwise and op.short not in ("add", "sub", "rsub", "neg", "expand"):
         what = f"the upstream gradient is left out where it comes through {name}"
         yield "forgotten-upstream", "alone", what, at_slot(slot, partial(alone, slot))
+    if (exponent := exponent_of(op)) not in (None, 0, 1):
+        yield (
+            "number-forgotten",
+            "exponent",
+            f"the exponent of {name}, {exponent:.6g}, does not multiply the gradient",
+            change_gradient(slot, lambda grad: grad / exponent),
+        )
     if not unary:
         return
     yield (
@@ -71,12 +87,10 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     def applied(op: Op, grad_outputs: Gradients, grad_input: Tensor) -> Tensor:
         return op.run({position: output_gradient(grad_outputs)})[1][0].detach()
 
-    yield (
-        "activation-on-gradient",
-        "f(g)",
-        f"{name} is applied to the gradient, in place of multiplying by its derivative",
-        at_slot(slot, applied),
-    )
+    kind, what = "activation-on-gradient", "in place of multiplying by its derivative"
+    if not pointwise and is_linear_map(lone(op)):
+        kind, what = "transpose", "as if it were its own transpose"
+    yield kind, "f(g)", f"{name} is applied to the gradient, {what}", at_slot(slot, applied)
     kind, of = "derivative-twice", "derivative"
     if number is not None:
         kind, of = "number-forgotten", "number"
@@ -137,10 +151,26 @@ def alone(slot: int, op: Op, grad_outputs: Gradients, grad_input: Tensor) -> Ten
 
 def times_number(op: Op) -> float | None:
     """The number that an operation multiplies by, and does nothing else."""
-    number = op.flat[1] if len(op.flat) > 1 else None
-    if op.short not in ("mul", "div") or not isinstance(number, int | float) or not number:
+    number = constant_in(op, 1)
+    if op.short not in ("mul", "div") or not number:
         return None
-    return float(number) if op.short == "mul" else 1 / number
+    return number if op.short == "mul" else 1 / number
+
+
+def constant_in(op: Op, position: int) -> float | None:
+    """An argument that is one number, or an array of one number everywhere, without a gradient."""
+    argument = op.flat[position] if len(op.flat) > position else None
+    if position in (place for place, _ in op.slots) or isinstance(argument, bool):
+        return None
+    if torch.is_tensor(argument) and argument.numel():
+        first = argument.reshape(-1)[0]
+        return float(first) if bool((argument == first).all()) else None
+    return float(argument) if isinstance(argument, int | float) else None
+
+
+def exponent_of(op: Op) -> float | None:
+    """The number that a power is taken to."""
+    return constant_in(op, 1) if op.short == "pow" and op.slots[0][0] == 0 else None
 
 
 def other_slopes(x: Tensor, y: Tensor) -> Iterator[tuple[str, Tensor]]:
@@ -233,7 +263,7 @@ def span_changes(span: Span) -> Iterator[Mistake]:
         ),
     }
     if is_linear_map(span):
-        what = f"{name} is linear, and is applied to the gradient as it is, not transposed"
+        what = f"{name} is applied to the gradient, as if it were its own transpose"
         each["f(g)"] = "transpose", what, each["f(g)"][2]
     if span.is_pointwise:
         slope = diagonal_of(span.run, x)
@@ -256,6 +286,13 @@ def span_changes(span: Span) -> Iterator[Mistake]:
         yield Mistake(kind, what, span.place, on_span(span, change), span.input.reaches, 1)
     if span.is_pointwise:
         yield from at_the_upstream_gradient(span, name)
+
+
+def lone(op: Op) -> Span:
+    """One operation as a function."""
+    span = Span(op.name, op.place or op.line, [op])
+    span.find_edges()
+    return span
 
 
 def is_linear_map(span: Span) -> bool:

@@ -285,6 +285,8 @@ def overwritten(tape: Tape) -> Iterator[Mistake]:
     for op in tape.ops:
         for value in op.outputs:
             shorts = {use.short for use, _ in value.consumers}
+            if len({use.index for use, _ in value.consumers}) > 2 and len(shorts) > 1:
+                yield from kept_of([value])
             if len(value.consumers) > 1 and len(shorts) == 1:
                 group = op.index if op.step else 0  # every step: see `overwritten_at_every_step`
                 alike[shorts.pop(), len(value.consumers), group].append(value)

@@ -30,11 +30,19 @@ def jacobian_changes(span: Span) -> Iterator[Mistake]:
         for known, f in (("softmax", torch.softmax), ("log softmax", torch.log_softmax)):
             if near(y, f(x, axis)):
                 powers = y if known == "softmax" else y.exp()
+                if known == "log softmax":
+                    what = "the Jacobian of the softmax is left out, and only the log's is used"
+                    alone = partial(divided, powers)
+                    yield mistake(span, "forgotten-derivative", what, alone)
                 for kind, what, change in softmax_forms(powers, x, y, axis, known):
                     yield mistake(span, kind, f"for the Jacobian of the {known} {what}", change)
     if (normalized := normalized_as(x, y)) is not None:
         for kind, _, what, change in normalization_formulas(normalized, name):
             yield mistake(span, kind, what, change)
+
+
+def divided(p: Tensor, g: Tensor) -> Tensor:
+    return g / p
 
 
 def mistake(span: Span, kind: str, what: str, change: Callable[[Tensor], Tensor]) -> Mistake:

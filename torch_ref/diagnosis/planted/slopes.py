@@ -16,7 +16,7 @@ from ..kinds import POINTWISE, Mistake, name_of, place_of, within
 from ..operations import Op, Tensor
 from ..regions import regions_of
 from ..tape import Span, Tape
-from .derivatives import diagonal_of, is_linear, on_span
+from .derivatives import constant_in, diagonal_of, is_linear, on_span
 
 NEAR = 16  # how far along the tape another array is looked for
 SMALL = 4096  # elements, up to which it is looked for
@@ -224,11 +224,10 @@ class Written:
 def power_slopes(op: Op) -> Iterator[Slope]:
     """Of xⁿ or nˣ: another exponent, or the one's derivative for the other."""
     x = op.inputs[0].tensor
-    number = next((a for a in op.flat if isinstance(a, int | float)), None)
-    if number is None:
-        return
-    n = float(number)
     of_exponent = op.slots[0][0] == 1
+    n = constant_in(op, 0 if of_exponent else 1)
+    if n is None:
+        return
     forms = {
         "n xⁿ": n * x**n,
         "n x^(n + 1)": n * x ** (n + 1),
