@@ -32,6 +32,7 @@ from .planted.derivatives import (
     span_changes,
 )
 from .planted.gradients import (
+    assigned_parts,
     at_leaves,
     block_changes,
     broadcast_changes,
@@ -69,6 +70,7 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
     yield from exchanged(tape)
     yield from overwritten(tape)
     yield from overwritten_at_every_step(tape)
+    yield from assigned_parts(tape)
     yield from mask_changes(tape)
     for span in (*tape.spans, *regions_of(tape)):
         yield from span_changes(span)
@@ -111,7 +113,10 @@ def alone(
                 together[group].append((op, slot, what, edits))
         if op.step is None or op in (op.step[0], op.step[-1]):
             reaches |= value.reaches
-            yield Mistake(kind, what, place_of(op), edits, reaches, rank_of(op))
+            rank = (
+                3 if key == "alone" else rank_of(op)
+            )  # what comes along a path may add up to zero
+            yield Mistake(kind, what, place_of(op), edits, reaches, rank)
 
     parts = sorted(
         {
@@ -176,6 +181,25 @@ def everywhere(together: Together) -> Iterator[Mistake]:
         op, _, what, _ = members[0]
         what = f"{what}; and so in all {len(indices)} places like it"
         yield Mistake(kind, what, place_of(op), dict(edits), reaches, rank_of(op) + 1)
+
+
+def carries_cut(tape: Tape) -> Iterator[Mistake]:
+    """At every time step, the path back to a state of the step before left out."""
+    for edges in edge_groups(tape):
+        if len(edges.edges) > 1 and all(carries(op, slot) for op, slot in edges.edges):
+            what = f"{edges.what} is left out"
+            op = edges.edges[0][0]
+            yield Mistake(
+                "forgotten-path", what, edges.place, edges.times(0.0), edges.reaches, rank_of(op)
+            )
+
+
+def carries(op: Op, slot: int) -> bool:
+    """Whether an operation of one time step reads what the same step before it has given."""
+    maker = op.inputs[slot].producer
+    if op.step is None or maker is None or maker.step is None:
+        return False
+    return maker.step.index(maker) + 1 == op.step.index(op)
 
 
 @dataclass(frozen=True)

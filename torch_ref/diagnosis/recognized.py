@@ -4,7 +4,7 @@
 of p and t, whoever wrote it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -23,10 +23,17 @@ OF_TWO = (
     *("mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy", "kl_div"),
     *("binary_cross_entropy_with_logits", "soft_margin_loss"),
 )
+OF_AXIS: dict[str, Callable[..., Tensor]] = {
+    "softmax": torch.softmax,
+    "log_softmax": torch.log_softmax,
+    "logsumexp": torch.logsumexp,
+    "normalize": lambda x, dim: functional.normalize(x, dim=dim),
+    "centred": lambda x, dim: x - x.mean(dim, keepdim=True),
+}
 
 
 def recognized(tape: Tape) -> Iterator[Call]:
-    """Every such function, element by element; of several operations that end in one place, all."""
+    """Every such function; of several operations that end in one place, all."""
     called = {call.last.index for call in tape.calls}
     given: dict[tuple[int, ...], list[tuple[str, Tensor]]] = {}
     for last in tape.ops:
@@ -36,10 +43,11 @@ def recognized(tape: Tape) -> Iterator[Call]:
         if not 1 < y.numel() <= LARGE:
             continue
         for ops, entries in functions_ending_in(last):
-            if len(ops) < 2 or any(v.tensor.shape != y.shape for v in entries):
+            if len(ops) < 2 or not 1 < entries[0].tensor.numel() <= LARGE:
                 continue
             if not all(torch.Tag.pointwise in op.function.tags for op in ops):
-                break
+                yield from along_an_axis(ops, entries[0]) if len(entries) == 1 else ()
+                continue
             for arguments in arguments_of(ops, entries):
                 key = tuple(id(tensor_of(a)) for a in arguments)
                 if key not in given:
@@ -48,6 +56,16 @@ def recognized(tape: Tape) -> Iterator[Call]:
                     if near(y, result):
                         options = {"reduction": "none"} if len(arguments) == 2 else {}
                         yield Call(name, arguments, options, ops)
+
+
+def along_an_axis(ops: list[Op], entry: Value) -> Iterator[Call]:
+    """A function of what lies along one axis."""
+    x, y = entry.tensor, ops[-1].outputs[0].tensor
+    for name, function in OF_AXIS.items():
+        for dim in range(x.dim()):
+            for options in ({}, {"keepdim": True}) if name == "logsumexp" else ({},):
+                if near(y, function(x, dim, **options)):
+                    yield Call(name, [entry], {"dim": dim, **options}, ops)
 
 
 def tensor_of(argument: Any) -> Tensor:
@@ -84,5 +102,6 @@ def results(*arguments: Tensor) -> Iterator[tuple[str, Tensor]]:
 
 
 def near(one: Tensor, other: Tensor) -> bool:
-    size = float(other.abs().max()) or 1.0
-    return one.shape == other.shape and bool((one - other).abs().max() <= CLOSE * size)
+    if one.shape != other.shape or not bool(torch.isfinite(other).all()):
+        return False
+    return bool((one - other).abs().max() <= CLOSE * (float(other.abs().max()) or 1.0))

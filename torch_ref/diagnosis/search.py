@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import torch
 
+from .catalogue import carries_cut
 from .evidence import Evidence
 from .kinds import FIXES, KINDS, SLIP
 from .operations import Tensor
@@ -69,6 +70,7 @@ def diagnose(
             explaining[name] = explaining_one(evidence, suspects, name)
         for name in evidence.wrong:
             diagnosis.verdicts = diagnosis.verdicts or pairs(evidence, suspects, explaining[name])
+        diagnosis.verdicts = diagnosis.verdicts or pairs(evidence, suspects, no_carries(first))
         if not diagnosis.verdicts and len(evidence.wrong) > 1:
             formula_by_formula(evidence, others, explaining, gates or {}, diagnosis)
     diagnosis.tried, diagnosis.untried = evidence.tried, evidence.untried
@@ -246,6 +248,16 @@ def pairs(
                 )
                 return [together(verdict(evidence, one), verdict(evidence, simplest_of))]
     return []
+
+
+def no_carries(sample: Sample) -> list[Explaining]:
+    """A state that is not carried back to the step before: it leaves no quantity as it should be,
+    so that another mistake beside it explains none alone."""
+    return [
+        (Suspect(mistake, 0.0, number), sample.right)
+        for number, tape in enumerate(sample.tapes)
+        for mistake in carries_cut(tape)
+    ]
 
 
 def formula_by_formula(

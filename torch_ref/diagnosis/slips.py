@@ -86,23 +86,28 @@ Others = tuple[
 
 
 @cache
-def slips_of(formula: str, others: Others = ()) -> tuple[Slip, ...]:
-    """Every slip of a formula, each result once."""
+def slips_of(formula: str, others: Others = (), further: tuple[str, ...] = ()) -> tuple[Slip, ...]:
+    """Every slip of a formula, each result once.
+
+    Args:
+        others: functions that may be taken for those in it.
+        further: names that are not in it, and may be taken for those that are.
+    """
     whole = read(formula)
     slips: dict[str, Slip] = {ast.dump(whole): Slip("", "", whole)}
-    for slip in all_slips(whole, others):
+    for slip in all_slips(whole, others, further):
         slips.setdefault(ast.dump(slip.now), slip)
     return tuple(slips.values())[1 : MOST + 1]
 
 
-def all_slips(whole: ast.expr, others: Others) -> Iterator[Slip]:
+def all_slips(whole: ast.expr, others: Others, further: tuple[str, ...]) -> Iterator[Slip]:
     nodes = [node for node in ast.walk(whole) if isinstance(node, ast.expr)]
     functions = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     names = [n for n in nodes if isinstance(n, ast.Name)]
     variables = sorted({n.id for n in names if id(n) not in functions})
     for part in nodes:
         if id(part) not in functions:
-            for kind, what, new in changes(part, variables):
+            for kind, what, new in changes(part, [*variables, *further]):
                 yield Slip(kind, what, replaced(whole, part, new))
     for node in names:
         for kind, name, another, how in others:
@@ -146,8 +151,9 @@ def changes(node: ast.expr, variables: list[str]) -> Iterator[Change]:
         for name in variables:
             if name != node.id:
                 yield exchange(node, ast.Name(name, ast.Load()))
-        if node.id == "g":
-            yield "forgotten-upstream", "g is left out", ast.Constant(1)
+        kind = "forgotten-upstream" if node.id == "g" else "wrong-derivative"
+        yield kind, f"stands 1 for {text}", ast.Constant(1)
+        yield exchange(node, ast.BinOp(node, ast.Pow(), ast.Constant(2)))
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         for other_number in (node.value + 1, node.value - 1):
             yield exchange(node, ast.Constant(other_number))

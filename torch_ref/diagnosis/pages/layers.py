@@ -1,13 +1,14 @@
 """Functions along an axis, and of two values."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from ..operations import Tensor
-from .page import Page, page, sums
+from .page import Page, as_it_comes, axes_of, count_over, page, sums
 
 
 @page
@@ -36,6 +37,46 @@ def log_softmax(input: Tensor, dim: int | None = None, **options: Any) -> Page:
     return Page({"input": ("g - exp(y) * total(g)",)}, names, others=others)
 
 
+def unreduced(x: Tensor, dim: Any, g: Tensor) -> Tensor:
+    """A gradient with the axes of 1 that a sum has taken away."""
+    axes = axes_of(x, dim)
+    return g.reshape([1 if axis in axes else n for axis, n in enumerate(x.shape)])
+
+
+@page
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Page:
+    totals, others = sums(input, dim)
+    names = {"e": torch.exp(input), "x": input, **totals}
+    upstream = as_it_comes if keepdim else partial(unreduced, input, dim)
+    return Page({"input": ("g * e / total(e)",)}, names, upstream, others)
+
+
+@page
+def var(input: Tensor, dim: Any, correction: int = 1, keepdim: bool = False) -> Page:
+    n = count_over(input, axes_of(input, dim))
+    names = {"x": input, "m": input.mean(dim, keepdim=True), "n": n, "c": float(correction)}
+    upstream = as_it_comes if keepdim else partial(unreduced, input, dim)
+    return Page({"input": ("2 * g * (x - m) / (n - c)",)}, names, upstream)
+
+
+@page
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, **options: Any) -> Page:
+    if p != 2:
+        return Page({}, {})
+    totals, others = sums(input, dim)
+    n = input.norm(dim=dim, keepdim=True)
+    names = {"x": input, "n": n, "y": input / n, **totals}
+    formulas = "(g - y * total(g * y)) / n", "g / n - x * total(g * x) / n ** 3"
+    return Page({"input": formulas}, names, others=others)
+
+
+@page
+def centred(input: Tensor, dim: int) -> Page:
+    """x − its mean, which PyTorch has no function for."""
+    means, others = sums(input, dim, mean=True)
+    return Page({"input": ("g - mean(g)",)}, {"x": input, **means}, others=others)
+
+
 @page
 def rms_norm(
     input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
@@ -44,10 +85,9 @@ def rms_norm(
     eps = torch.finfo(input.dtype).eps if eps is None else eps
     r = ((input**2).mean(axes, keepdim=True) + eps).sqrt()
     w = torch.ones(()) if weight is None else weight
-    totals, others = sums(input, axes)
-    names = {"x": input, "r": r, "h": input / r, "w": w, **totals}
-    names["n"] = float(torch.Size(normalized_shape).numel())
-    return Page({"input": ("(w * g - h * total(w * g * h) / n) / r",)}, names, others=others)
+    means, others = sums(input, axes, mean=True)
+    names = {"x": input, "r": r, "h": input / r, "w": w, **means}
+    return Page({"input": ("(w * g - h * mean(w * g * h)) / r",)}, names, others=others)
 
 
 @page

@@ -42,7 +42,8 @@ def binary_cross_entropy(
         "input": ("w * g * (x - t) / (x * (1 - x))", "w * g * (-t / x + (1 - t) / (1 - x))"),
         "target": ("w * g * (log(1 - x) - log(x))",),
     }
-    return Page(formulas, names, reduced(input, reduction))
+    siblings = [("the loss of logits", "w * g * (sigmoid(x) - t)")]
+    return Page(formulas, names, reduced(input, reduction), siblings=siblings)
 
 
 @page
@@ -62,7 +63,12 @@ def binary_cross_entropy_with_logits(
     if pos_weight is not None:
         names["p"] = pos_weight
         formulas = (formula.replace("- t * s", "- p * t * s"),)
-    return Page({"input": formulas}, names, reduced(input, reduction))
+    names["s"] = torch.sigmoid(input)
+    siblings = [
+        ("the loss of probabilities", "w * g * (s - t) / (s * (1 - s))"),
+        ("the loss of probabilities, at the logits", "w * g * (x - t) / (x * (1 - x))"),
+    ]
+    return Page({"input": formulas}, names, reduced(input, reduction), siblings=siblings)
 
 
 @page

@@ -1,6 +1,6 @@
 """What a page is, and what several pages are made with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,12 +24,14 @@ class Page:
         names: what stands for each name in them.
         upstream: makes g of the upstream gradient, as where a loss is reduced.
         others: functions among the names that may be taken for one another, and what they are.
+        siblings: what the function may be taken for, and that one's formula.
     """
 
     formulas: Mapping[str, tuple[str, ...]]
     names: Mapping[str, Any]
     upstream: Callable[[Tensor], Tensor] = field(default=as_it_comes)
     others: Others = ()
+    siblings: Sequence[tuple[str, str]] = ()
 
 
 PAGES: dict[str, Callable[..., Page]] = {}
@@ -50,15 +52,27 @@ def of_one(name: str, *formulas: str, **functions: Callable[[Tensor], Any]) -> N
     PAGES[name] = made
 
 
-def sums(x: Tensor, axes: Any, name: str = "total") -> tuple[dict[str, Any], Others]:
-    """The sum over these axes by its name, and that over others, or the mean."""
-    own = {axis % x.dim() for axis in (axes if isinstance(axes, tuple) else (axes,))}
-    made = {name: lambda v: v.sum(tuple(own), keepdim=True)}
-    made |= {f"{name}_mean": lambda v: v.mean(tuple(own), keepdim=True)}
-    others = [("mean-for-sum", name, f"{name}_mean", "as a mean")]
-    for axis in set(range(x.dim())) - own:
-        made[f"{name}_{axis}"] = partial(torch.sum, dim=axis, keepdim=True)
-        others.append(("wrong-axes", name, f"{name}_{axis}", f"over axis {axis}"))
+def axes_of(x: Tensor, dim: Any) -> tuple[int, ...]:
+    """Axes from 0 up, of one or several."""
+    return tuple(axis % x.dim() for axis in (dim if isinstance(dim, tuple | list) else (dim,)))
+
+
+def count_over(x: Tensor, axes: tuple[int, ...]) -> float:
+    return float(torch.Size(x.shape[axis] for axis in axes).numel())
+
+
+def sums(x: Tensor, dim: Any, mean: bool = False) -> tuple[dict[str, Any], Others]:
+    """`total` or `mean`, over these axes; and over others, or the one for the other."""
+    own = axes_of(x, dim)
+    name, kind = ("mean", "sum-for-mean") if mean else ("total", "mean-for-sum")
+    functions = (torch.mean, torch.sum) if mean else (torch.sum, torch.mean)
+    made = {name: partial(functions[0], dim=own, keepdim=True)}
+    made[f"{name}_not"] = partial(functions[1], dim=own, keepdim=True)
+    others = [(kind, name, f"{name}_not", "as a sum" if mean else "as a mean")]
+    for axis in range(x.dim()):
+        if (axis,) != own:
+            made[f"{name}_{axis}"] = partial(functions[0], dim=axis, keepdim=True)
+            others.append(("wrong-axes", name, f"{name}_{axis}", f"over axis {axis}"))
     return made, tuple(others)
 
 

@@ -296,6 +296,10 @@ def overwritten(tape: Tape) -> Iterator[Mistake]:
             yield from kept_of(several)
 
 
+VIEWS = {"slice", "select"}
+PARTS = 400  # uses of one value
+
+
 def kept_of(values: Sequence[Value]) -> Iterator[Mistake]:
     """Of the uses of these values, the first or the last alone; or the last with a minus."""
     count = len(values[0].consumers)
@@ -308,6 +312,47 @@ def kept_of(values: Sequence[Value]) -> Iterator[Mistake]:
     if len(values) > 1:
         what = f"{used} the gradient of its last use is subtracted{places}"
         yield of_uses(values, "sign", what, {count - 1: -1.0})
+
+
+def assigned_parts(tape: Tape) -> Iterator[Mistake]:
+    """A value read in overlapping parts, as by windows in a loop, each of which is assigned."""
+    for op in tape.ops:
+        for value in op.outputs:
+            uses = value.consumers
+            if not 1 < len(uses) <= PARTS or any(use.short not in VIEWS for use, _ in uses):
+                continue
+            seen = [part_seen(use, slot) for use, slot in uses]
+            for order, which in ((1, "last"), (-1, "first")):
+                covered = torch.zeros_like(value.tensor)
+                edits: dict[int, list[Edit]] = {}
+                overlap = False
+                for (use, slot), part in [*zip(uses, seen, strict=True)][::-order]:
+                    overlap |= bool((part * covered).any())
+                    keep = partial(torch.mul, 1 - covered)
+                    edits.setdefault(use.index, []).append(change_gradient(slot, keep))
+                    covered = torch.maximum(covered, part)
+                if overlap:
+                    yield Mistake(
+                        "assigned-for-added",
+                        f"where the parts of {name_of(value)} overlap, the gradient of the "
+                        f"{which} is assigned, and the others are lost",
+                        place_of(op),
+                        edits,
+                        value.reaches,
+                        1,
+                    )
+
+
+def part_seen(use: Op, slot: int) -> Tensor:
+    """1 where a view, or a view of that, and so on, sees an element; 0 elsewhere."""
+    views = [use]
+    while len(inner := views[-1].outputs[0].consumers) == 1 and inner[0][0].short in VIEWS:
+        views.append(inner[0][0])
+    seen: Tensor | None = torch.ones_like(views[-1].outputs[0].tensor)
+    for view in reversed(views):
+        (seen,) = view.vjp([seen])
+    assert seen is not None
+    return seen
 
 
 def of_uses(values: Sequence[Value], kind: str, what: str, factors: Mapping[int, float]) -> Mistake:

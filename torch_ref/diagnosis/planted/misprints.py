@@ -1,5 +1,6 @@
 """A slip of the pen in the formula of a gradient, as books write it for the function called."""
 
+import ast
 import inspect
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,7 +26,13 @@ class Misprint:
         self.call, self.argument, self.value = call, argument, value
         self.page, self.formula = page, formula
         self.span = call.towards(value)
-        self.slips = slips_of(formula, page.others)
+        named = {n.id for n in ast.walk(read(formula)) if isinstance(n, ast.Name)}
+        arrays = [n for n, v in page.names.items() if torch.is_tensor(v) and n not in named]
+        self.slips = slips_of(formula, page.others, tuple(arrays))
+        self.slips += tuple(
+            Slip("wrong-derivative", f"stands that of {whose}, {words(read(other))}", read(other))
+            for whose, other in page.siblings
+        )
 
     @property
     def last(self) -> Op:
@@ -90,9 +97,12 @@ def misprints(tape: Tape) -> list[Misprint]:
         above = tape.at_outputs(call.last)[0]
         if above is None or sum(v.tensor.numel() for v in values) > LARGE:
             continue
-        page = PAGES[call.name](
-            *map(tensor_of, call.args), **{n: tensor_of(a) for n, a in call.kwargs.items()}
-        )
+        try:
+            page = PAGES[call.name](
+                *map(tensor_of, call.args), **{n: tensor_of(a) for n, a in call.kwargs.items()}
+            )
+        except (TypeError, RuntimeError, IndexError):
+            continue  # it may be called in more ways than its page knows
         arguments = inspect.signature(PAGES[call.name]).bind(*call.args, **call.kwargs).arguments
         for argument, formulas in page.formulas.items():
             value = arguments[argument]
