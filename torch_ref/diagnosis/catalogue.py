@@ -25,12 +25,7 @@ from .kinds import (
 )
 from .operations import RESHAPES, Edit, Edits, Op, part_of, signature
 from .planted.arguments import argument_changes
-from .planted.derivatives import (
-    derivative_changes,
-    picking_changes,
-    skipped_derivatives,
-    span_changes,
-)
+from .planted.derivatives import derivative_changes, picking_changes, skipped_derivatives
 from .planted.gradients import (
     assigned_parts,
     at_leaves,
@@ -52,6 +47,7 @@ from .planted.operands import (
     operand_changes,
     quotient_changes,
 )
+from .planted.spans import span_changes
 from .planted.windows import group_changes, kernel_changes, pooling_changes, window_changes
 from .regions import regions_of
 from .tape import Tape

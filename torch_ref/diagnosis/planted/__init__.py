@@ -1,6 +1,7 @@
 """Mistakes to plant into a backward pass.
 
 gradients       made with a gradient on its way: an axis, a sum, a gate
+spans           made with a function of several operations, or one, as a whole
 derivatives     made with a local derivative: left out, twice, its diagonal only
 windows         made with windows that slide over an input
 normalizations  made with a normalization's sums

@@ -12,8 +12,8 @@ import torch
 from ..kinds import Mistake
 from ..operations import Tensor
 from ..tape import Span
-from .derivatives import on_span
 from .normalizations import Normalized, normalization_formulas
+from .spans import on_span
 
 CLOSE = 1e-6  # how near a value must be to be known for what it is
 

@@ -13,7 +13,7 @@ from ..pages import PAGES, Page
 from ..recognized import recognized, tensor_of
 from ..slips import Slip, read, slips_of, value_of, words
 from ..tape import Call, Tape
-from .derivatives import on_span
+from .spans import on_span
 
 CLOSE = 1e-6  # how near its gradient must be to what the formula gives
 LARGE = 20_000  # elements
@@ -129,7 +129,8 @@ def at_all_places(found: list[Misprint]) -> Iterator[Mistake]:
     """The same slip in all calls of a function: in every layer, at every time step."""
     groups = defaultdict(list)
     for one in found:
-        groups[one.call.name, one.argument, one.formula].append(one)
+        slips = tuple(slip.what for slip in one.slips)
+        groups[one.call.name, one.argument, one.formula, slips].append(one)
     for alike in groups.values():
         if len(alike) < 2:
             continue

@@ -16,7 +16,7 @@ from ..kinds import POINTWISE, Mistake, name_of, place_of, within
 from ..operations import Op, Tensor
 from ..regions import regions_of
 from ..tape import Span, Tape
-from .derivatives import constant_in, diagonal_of, is_linear, on_span
+from .spans import constant_in, diagonal_of, is_linear, on_span
 
 NEAR = 16  # how far along the tape another array is looked for
 SMALL = 4096  # elements, up to which it is looked for
