@@ -14,11 +14,11 @@ import torch
 
 from .catalogue import carries_cut
 from .evidence import Evidence
-from .kinds import FIXES, KINDS, SLIP
+from .kinds import FIXES, SLIP
 from .operations import Tensor
 from .samples import Sample
 from .suspects import Suspect, Suspects
-from .telling_apart import tell_apart
+from .telling_apart import preference, tell_apart
 from .verdict import Diagnosis, Verdict, where
 
 WORK = 200_000  # operations that one search may run backward
@@ -230,8 +230,7 @@ def pairs(
             mistake = suspect.mistake
             if suspect.tape == number and mistake.edits and suspect.times is None:
                 left = len(evidence.unexplained(planted))
-                simplest = KINDS.index(mistake.kind), mistake.rank, len(mistake.edits)
-                firsts.append(((left, *simplest), suspect))
+                firsts.append(((left, *preference(suspect)), suspect))
         firsts.sort(key=lambda entry: entry[0])
         for _, one in firsts[:FIRSTS]:
             base = evidence.replay(tape, one.mistake.edits)
@@ -243,10 +242,8 @@ def pairs(
                 if distance is not None:
                     seconds.append(replace(two, distance=distance))
             if seconds:
-                simplest_of = min(
-                    seconds, key=lambda s: (KINDS.index(s.mistake.kind), s.mistake.rank)
-                )
-                return [together(verdict(evidence, one), verdict(evidence, simplest_of))]
+                two = min(seconds, key=preference)
+                return [together(verdict(evidence, one), verdict(evidence, two))]
     return []
 
 
