@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..diagnosis.forwards import name_output
 from ..diagnosis.samples import Sample, gates_of
 from ..diagnosis.search import diagnose
-from ..diagnosis.verdict import Diagnosis
+from ..diagnosis.verdict import Diagnosis, Verdict
 from ..parity.distance import Report
 from ..parity.tolerance import EPS
+from ..twin import to_torch
 from .audit import audit_of
 from .comparing import Sides, Trial, outputs_agree, outputs_nearly_agree
 from .habits import (
@@ -136,6 +138,8 @@ def compared(
         checked.diagnosis = Diagnosis(("output",), output_words(report))
         if outputs_nearly_agree(report):
             checked.diagnosis = behind_another_output(sides, trial, report, lr)
+        else:
+            checked.diagnosis.verdicts = mistake_in_the_forward_pass(sides, trial, report)
     check_hands_off(sides, trial)
     if not report.agrees:
         if checked.diagnosis.agrees:
@@ -186,6 +190,26 @@ def diagnose_trial(
     return diagnose(
         samples, max(row.tolerance for row in report.rows), lr, previous, gates_of(sides.reference)
     )
+
+
+def mistake_in_the_forward_pass(sides: Sides, trial: Trial, report: Report) -> list[Verdict]:
+    """Which mistake in the forward pass gives these outputs; another batch confirms it."""
+    trials = [trial]
+    for inputs in (sides.mixed_batch(3), sides.smaller_batch()):
+        try:
+            trials.append(sides.run(inputs))
+        except (CandidateError, RuntimeError, ValueError, IndexError, TypeError):
+            continue  # this batch is not one that both take
+    try:
+        samples = [sides.sample(one) for one in trials]
+    except NotImplementedError:
+        return []  # the reference cannot be followed
+    outputs = [
+        [to_torch(np.asarray(y)) for (kind, _), y in one.mine.items() if kind == "output"]
+        for one in trials
+    ]
+    tolerance = max(row.tolerance for row in report.rows)
+    return name_output(samples, outputs, tolerance)
 
 
 def behind_another_output(

@@ -24,5 +24,6 @@ suspects       every mistake, factor and early update, with what it would give
 telling_apart  several that fit: what each gives on another input
 missed         which mistakes a test would not see
 verdict        what a diagnosis says
+forwards       the mistake in a forward pass
 search         which of them it is
 """
