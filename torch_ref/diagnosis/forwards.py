@@ -57,7 +57,7 @@ class Forward:
 def name_output(
     samples: Sequence[Sample], outputs: Sequence[Sequence[Tensor]], tolerance: float
 ) -> list[Verdict]:
-    """The mistake that gives these outputs for every sample; none if several do, or none does.
+    """The mistake that gives these outputs for every sample, if one does; others as other words.
 
     Args:
         outputs: someone's, for each sample.

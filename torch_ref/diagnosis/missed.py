@@ -15,10 +15,9 @@ from .kinds import Mistake, place_of, scaled
 from .operations import Edits, Tensor
 from .samples import Sample
 from .side_by_side import replay_many
+from .suspects import AT_ONCE, ROOM
 from .tape import Tape
 
-AT_ONCE = 128  # replays side by side
-ROOM = 100_000  # operations that they may take together
 WORK = 50_000  # operations that all replays of one sample may take, eight replays being one
 FACTORS = {0.0: ("forgotten-path", "is left out"), -1.0: ("sign", "has the wrong sign")}
 

@@ -101,7 +101,8 @@ def results(*arguments: Tensor) -> Iterator[tuple[str, Tensor]]:
             yield name, result
 
 
-def near(one: Tensor, other: Tensor) -> bool:
+def near(one: Tensor, other: Tensor, close: float = CLOSE) -> bool:
+    """Whether the largest difference is so small, relative to the size of the other."""
     if one.shape != other.shape or not bool(torch.isfinite(other).all()):
         return False
-    return bool((one - other).abs().max() <= CLOSE * (float(other.abs().max()) or 1.0))
+    return bool((one - other).abs().max() <= close * (float(other.abs().max()) or 1.0))

@@ -205,7 +205,7 @@ def verdict(evidence: Evidence, suspect: Suspect, *same: Suspect) -> Verdict:
         if mistake.kind == "number-forgotten" and other.factor and other.factor.number:
             continue  # a number that stands in the forward pass is no size that happens to equal it
         if other.mistake.rank >= SLIP > mistake.rank:
-            continue
+            continue  # a slip of the pen says no more than a mistake that people make
         if other.words not in said and (other.times is None) == (suspect.times is None):
             said.add(other.words)
             in_other_words.append(f"{other.mistake.kind}: {other.mistake.what}")

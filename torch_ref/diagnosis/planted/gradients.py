@@ -23,6 +23,8 @@ from ..operations import Edit, Op, Tensor, Value
 from ..tape import Tape
 
 SPLITS = {"split", "chunk", "unsafe_split", "unsafe_chunk", "split_with_sizes"}
+VIEWS = {"slice", "select"}
+PARTS = 400  # of one value, each read by itself
 
 
 def _axes(g: Tensor) -> Iterator[int]:
@@ -294,10 +296,6 @@ def overwritten(tape: Tape) -> Iterator[Mistake]:
         sets = [[value] for value in values] + ([values] if len(values) > 1 else [])
         for several in sets:
             yield from kept_of(several)
-
-
-VIEWS = {"slice", "select"}
-PARTS = 400  # uses of one value
 
 
 def kept_of(values: Sequence[Value]) -> Iterator[Mistake]:
