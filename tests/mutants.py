@@ -261,17 +261,20 @@ def slips(node: ast.AST, method: str) -> Iterator[Change]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
         if not isinstance(node.op, ast.Div):
             yield "factor left out", right, lambda node: node.right
-        yield "factor left out", right, lambda node: node.left
+        mask = ast.unparse(node.right).startswith(("taken == ", "self.first_largest"))
+        masked = {"not-the-largest"} if mask else set()
+        yield "factor left out", right | masked, lambda node: node.left
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
         turned = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-        yield "term left out", right | {"diagonal-only"}, lambda node: node.left
+        yield "term left out", right | {"diagonal-only", "overwritten"}, lambda node: node.left
         yield "sign of a term", right, lambda node: ast.BinOp(node.left, turned, node.right)
     if (
         isinstance(node, ast.UnaryOp)
         and isinstance(node.op, ast.USub)
         and not isinstance(node.operand, ast.Constant)
     ):
-        yield "minus left out", right, lambda node: node.operand
+        # of the sine in a rotation, whose transpose has it
+        yield "minus left out", right | {"transpose"}, lambda node: node.operand
 
 
 def changes(node: ast.AST, function: str) -> Iterator[tuple[bool, Change]]:

@@ -94,7 +94,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "a reciprocal's derivative is −y": (
         (lambda x: 1 / x, lambda x, y, g: g * -y),
         (torch.reciprocal, X),
-        ("activation-for-derivative", "wrong sign"),
+        ("wrong-derivative", "the power of y² is left out"),
     ),
     "a softsign's derivative is −y²": (
         (lambda x: x / (1 + abs(x)), lambda x, y, g: -g * y**2),

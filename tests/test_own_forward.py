@@ -97,7 +97,7 @@ WRONG = [
         "forgotten-derivative",
     ),
     ("softmax_loss", "dx / n", "dx", "sum-for-mean"),
-    ("mse,mse_prime", "return 2 * (p", "return (p", "scale"),
+    ("mse,mse_prime", "return 2 * (p", "return (p", "number-forgotten"),
     ("CrossEntropy", "= -onehot", "= onehot", "sign"),
     ("LayerDense 3 4", "np.sum(dvalues", "np.mean(dvalues", "mean-for-sum"),
     ("Updating 3 4", "self.bias - l", "self.bias + l", "sign"),

@@ -187,6 +187,13 @@ def test_decay_beside_the_step_is_named_though_momentum_is_none() -> None:
     assert kinds(found) == ["decay-without-rate"]
 
 
+def test_decay_after_the_step_is_named() -> None:
+    text, rule, options = RIGHT["AdamW, objects"]
+    (shrinking,) = [line for line in text.splitlines(True) if "*= 1 - self.lr" in line]
+    found = checked(text.replace(shrinking, "") + shrinking, rule, options)
+    assert kinds(found) == ["decay-place"]
+
+
 class OpenMomentum:
     """With whatever options, by name, and one precision for all that it keeps."""
 

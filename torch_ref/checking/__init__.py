@@ -11,6 +11,8 @@ step_rules/  an optimizer's step, a learning rate schedule
 comparing    both sides on the same numbers
 habits       what is easily forgotten: memory shared, a second backward, float32
 trajectory   weights after some steps
+audit        which mistakes a check would have missed
+sweep        the same on other shapes
 check        the check, in its order
 own/         code against its own forward pass
 bundle       a pass as .npy files, for any language

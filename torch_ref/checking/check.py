@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..diagnosis.forwards import name_output
 from ..diagnosis.samples import Sample, gates_of
 from ..diagnosis.search import diagnose
-from ..diagnosis.verdict import Diagnosis
+from ..diagnosis.verdict import Diagnosis, Verdict
 from ..parity.distance import Report
 from ..parity.tolerance import EPS
+from ..twin import to_torch
+from .audit import audit_of
 from .comparing import Sides, Trial, outputs_agree, outputs_nearly_agree
 from .habits import (
     check_hands_off,
@@ -33,6 +36,7 @@ from .reference import is_array
 from .report import Checked, output_words
 from .step_rules.check import check_steps, is_step_rule
 from .step_rules.schedules import is_schedule
+from .sweep import sweep_of
 from .trajectory import compare_trajectory
 
 LOOSER = 100.0  # times the distance of two outputs may their gradients differ, if they fit them
@@ -49,6 +53,8 @@ def check(
     steps: int = 0,
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
+    audit: bool = False,
+    sweep: bool = False,
 ) -> Checked:
     """Check someone's backward pass against PyTorch's; or a step rule, or a schedule.
 
@@ -67,11 +73,13 @@ def check(
         lr: the learning rate, if mine updates weights.
         steps: compare also the weights after as many steps of gradient descent.
         options: of PyTorch's optimizer or schedule, by name.
+        audit: where all agrees, say also which mistakes this check would have missed.
+        sweep: check also other ranks, sizes of one, an empty batch and strided arrays.
     Raises:
         CandidateError: mine cannot be run.
     """
     if is_step_rule(reference) or is_schedule(reference):
-        if inputs or layouts or extra or loss is not None:
+        if inputs or layouts or extra or loss is not None or audit or sweep:
             raise CandidateError(
                 "a step rule is given tensors: only options, lr, steps and seed count"
             )
@@ -80,7 +88,7 @@ def check(
         raise CandidateError("options are an optimizer's or a schedule's: the reference is neither")
     sides = Sides(mine, reference, as_inputs(inputs), layouts, extra, loss, seed)
     try:
-        return examine(sides, lr, steps)
+        return examine(sides, lr, steps, audit=audit, sweep=sweep)
     finally:
         sides.mine.restore(sides.theirs)  # what was handed in gets its own parameters back
 
@@ -101,8 +109,30 @@ def as_inputs(values: Sequence[Any]) -> list[Any]:
     return inputs
 
 
-def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool = True) -> Checked:
+def examine(
+    sides: Sides,
+    lr: float | None,
+    steps: int,
+    single_precision: bool = True,
+    audit: bool = False,
+    sweep: bool = False,
+) -> Checked:
     """Run all parts of a check, in the order in which they build on each other."""
+    checked, trial = compared(sides, lr, steps, single_precision)
+    if audit and checked.agrees:
+        try:
+            checked.audit = audit_of(sides, trial, checked.report)
+        except NotImplementedError as error:
+            checked.warnings.append(f"no audit: {error}")
+    if sweep:
+        checked.sweep = sweep_of(sides)
+    return checked
+
+
+def compared(
+    sides: Sides, lr: float | None, steps: int, single_precision: bool
+) -> tuple[Checked, Trial]:
+    """The check itself, and its first trial."""
     trial, report = sides.run_first_trial()
     warn_of_zero_gradients(sides, report)
     checked = Checked(report, Diagnosis(), sides.notes, sides.warnings)
@@ -110,20 +140,22 @@ def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool =
         checked.diagnosis = Diagnosis(("output",), output_words(report))
         if outputs_nearly_agree(report):
             checked.diagnosis = behind_another_output(sides, trial, report, lr)
+        else:
+            checked.diagnosis.verdicts = mistake_in_the_forward_pass(sides, trial, report)
     check_hands_off(sides, trial)
     if not report.agrees:
         if checked.diagnosis.agrees:
             checked.diagnosis = diagnose_trial(sides, trial, report, lr)
-        return checked
+        return checked, trial
     check_optional_upstream(sides, trial)
     torn = check_same_pass_again(sides, trial)
     if torn is not None:
         checked.diagnosis = torn
-        return checked
+        return checked, trial
     mixed = check_second_backward(sides, trial)
     if mixed is not None:  # later gradients are sums of two batches: nothing more to learn
         checked.diagnosis = mixed
-        return checked
+        return checked, trial
     check_other_batches(sides, trial, checked, lr)
     check_other_pieces(sides, trial, checked, lr)
     if steps and not set(sides.start) <= set(sides.mine.parameters):
@@ -135,7 +167,7 @@ def examine(sides: Sides, lr: float | None, steps: int, single_precision: bool =
             checked.diagnosis = diagnosis
     if single_precision:
         check_single_precision(sides)
-    return checked
+    return checked, trial
 
 
 def diagnose_trial(
@@ -167,6 +199,26 @@ def diagnose_trial(
     return diagnose(
         samples, max(row.tolerance for row in report.rows), lr, previous, gates_of(sides.reference)
     )
+
+
+def mistake_in_the_forward_pass(sides: Sides, trial: Trial, report: Report) -> list[Verdict]:
+    """Which mistake in the forward pass gives these outputs; another batch confirms it."""
+    trials = [trial]
+    for inputs in (sides.mixed_batch(3), sides.smaller_batch()):
+        try:
+            trials.append(sides.run(inputs))
+        except (CandidateError, RuntimeError, ValueError, IndexError, TypeError):
+            continue  # this batch is not one that both take
+    try:
+        samples = [sides.sample(one) for one in trials]
+    except NotImplementedError:
+        return []  # the reference cannot be followed
+    outputs = [
+        [to_torch(np.asarray(y)) for (kind, _), y in one.mine.items() if kind == "output"]
+        for one in trials
+    ]
+    tolerance = max(row.tolerance for row in report.rows)
+    return name_output(samples, outputs, tolerance)
 
 
 def behind_another_output(

@@ -130,15 +130,17 @@ class Sides:
         """The distances that rounding alone explains."""
         return allowed_at_most([value.shape for value in self.start.values()], inputs, outputs)
 
-    def run(self, inputs: Sequence[Any]) -> Trial:
+    def run(self, inputs: Sequence[Any], handed: Sequence[Any] = ()) -> Trial:
         """Run both sides on these inputs.
 
+        Args:
+            handed: the same numbers, laid out as someone's code is to have them; else copies.
         Raises:
             CandidateError: someone's code cannot be run on them, or returns too much.
         """
         self.mine.load(self.loaded)  # backward may have updated it
         self.mine.zero_grad()
-        handed = [x.copy() if is_array(x) else x for x in inputs]
+        handed = list(handed) or [x.copy() if is_array(x) else x for x in inputs]
         given_out = self.mine.forward(handed)
         outputs = [y.copy() for y in given_out]  # as they were ahead of backward
         reference = masked(self.reference, inputs, outputs)

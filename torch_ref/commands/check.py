@@ -49,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--extra", action="append", default=[], metavar="JSON", help="for forward, after parameters"
     )
+    parser.add_argument(
+        "--audit", action="store_true", help="say which mistakes this check would have missed"
+    )
+    parser.add_argument(
+        "--sweep", action="store_true", help="check other ranks, sizes of 1, strided arrays, too"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
         "--sarif",
@@ -79,6 +85,9 @@ def report_on_bundle(arguments: argparse.Namespace) -> "Checked":
 
     if arguments.against is None:
         raise InputError("--against: a bundle is checked against a reference: name it")
+    for option in ("audit", "sweep"):
+        if getattr(arguments, option):
+            raise InputError(f"--{option} is for code: a bundle holds one pass, and no more")
 
     bundle = Bundle(Path(arguments.mine))
     known = inputs.experiment(arguments.against)
@@ -105,10 +114,15 @@ def report_on_own_forward(arguments: argparse.Namespace) -> "Checked":
         positional, named = [*positional, *options[0]], named | options[1]
 
     def report(mine: Any) -> "Checked":
-        options = {"lr": arguments.lr, "steps": arguments.steps, "seed": arguments.seed}
-        return check_own(mine, *positional, named=named, **options)
+        return check_own(mine, *positional, named=named, **options_of(arguments))
 
     return theirs.first_that_runs(report, found, words)
+
+
+def options_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What every check takes."""
+    names = ("lr", "steps", "seed", "audit", "sweep")
+    return {name: getattr(arguments, name) for name in names}
 
 
 def extra_of(arguments: argparse.Namespace) -> list[Any]:
@@ -152,9 +166,7 @@ def report_on_code(arguments: argparse.Namespace) -> "Checked":
             layouts=layouts,
             extra=extra_of(arguments),
             loss=loss,
-            lr=arguments.lr,
-            steps=arguments.steps,
-            seed=arguments.seed,
+            **options_of(arguments),
         )
 
     return theirs.first_that_runs(report, found, words)

@@ -34,7 +34,7 @@ def reference_named(name: str) -> Any:
 
 def report_on_steps(arguments: argparse.Namespace, reference: Any) -> Checked:
     """The check of a step rule or a schedule."""
-    for name in ("input", "map", "extra", "loss"):
+    for name in ("input", "map", "extra", "loss", "audit", "sweep"):
         if getattr(arguments, name):
             raise CandidateError(f"--{name} is for layers: a step rule has tensors of its own")
     if arguments.dtype not in (None, "float64"):

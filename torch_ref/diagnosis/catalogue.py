@@ -25,13 +25,9 @@ from .kinds import (
 )
 from .operations import RESHAPES, Edit, Edits, Op, part_of, signature
 from .planted.arguments import argument_changes
-from .planted.derivatives import (
-    derivative_changes,
-    picking_changes,
-    skipped_derivatives,
-    span_changes,
-)
+from .planted.derivatives import derivative_changes, picking_changes, skipped_derivatives
 from .planted.gradients import (
+    assigned_parts,
     at_leaves,
     block_changes,
     broadcast_changes,
@@ -51,6 +47,7 @@ from .planted.operands import (
     operand_changes,
     quotient_changes,
 )
+from .planted.spans import span_changes
 from .planted.windows import group_changes, kernel_changes, pooling_changes, window_changes
 from .regions import regions_of
 from .tape import Tape
@@ -69,6 +66,7 @@ def mistakes_of(tape: Tape, names: Mapping[int, str]) -> Iterator[Mistake]:
     yield from exchanged(tape)
     yield from overwritten(tape)
     yield from overwritten_at_every_step(tape)
+    yield from assigned_parts(tape)
     yield from mask_changes(tape)
     for span in (*tape.spans, *regions_of(tape)):
         yield from span_changes(span)
@@ -111,7 +109,10 @@ def alone(
                 together[group].append((op, slot, what, edits))
         if op.step is None or op in (op.step[0], op.step[-1]):
             reaches |= value.reaches
-            yield Mistake(kind, what, place_of(op), edits, reaches, rank_of(op))
+            rank = (
+                3 if key == "alone" else rank_of(op)
+            )  # what comes along a path may add up to zero
+            yield Mistake(kind, what, place_of(op), edits, reaches, rank)
 
     parts = sorted(
         {
@@ -178,14 +179,40 @@ def everywhere(together: Together) -> Iterator[Mistake]:
         yield Mistake(kind, what, place_of(op), dict(edits), reaches, rank_of(op) + 1)
 
 
+def carries_cut(tape: Tape) -> Iterator[Mistake]:
+    """At every time step, the path back to a state of the step before left out."""
+    for edges in edge_groups(tape):
+        if len(edges.edges) > 1 and all(carries(op, slot) for op, slot in edges.edges):
+            what = f"{edges.what} is left out"
+            op = edges.edges[0][0]
+            yield Mistake(
+                "forgotten-path", what, edges.place, edges.times(0.0), edges.reaches, rank_of(op)
+            )
+
+
+def carries(op: Op, slot: int) -> bool:
+    """Whether an operation of one time step reads what the same step before it has given."""
+    maker = op.inputs[slot].producer
+    if op.step is None or maker is None or maker.step is None:
+        return False
+    return maker.step.index(maker) + 1 == op.step.index(op)
+
+
 @dataclass(frozen=True)
 class Edges:
-    """Edges on which one factor may stand, and whether the gradients are linear in it."""
+    """Edges on which one factor may stand.
+
+    Attributes:
+        linear: whether the gradients are linear in it.
+        may_turn: whether it may be any; else they are left out, and no more: of x·x one edge
+            with the wrong sign takes away the other.
+    """
 
     what: str
     place: str
     edges: tuple[tuple[Op, int], ...]
     linear: bool
+    may_turn: bool = True
 
     @cached_property
     def reaches(self) -> frozenset[str]:
@@ -203,7 +230,12 @@ def edge_groups(tape: Tape) -> Iterator[Edges]:
     groups: dict[tuple[Any, ...], list[tuple[Op, int]]] = defaultdict(list)
     for op in reversed(tape.ops):
         for slot, value in enumerate(op.inputs):
-            yield Edges(edge_words(op, slot), place_of(op), ((op, slot),), True)
+            twins = tuple((op, i) for i, other in enumerate(op.inputs) if other is value)
+            may_turn = len(twins) == 1
+            yield Edges(edge_words(op, slot), place_of(op), ((op, slot),), True, may_turn)
+            if len(twins) > 1 and slot == twins[0][1]:
+                what = f"{edge_words(op, slot)}, from each of its operands,"
+                yield Edges(what, place_of(op), twins, True)
             if op.function is None and op.place:
                 groups["leaf", kin(op.place)].append((op, slot))
             elif op.function is not None:

@@ -1,16 +1,18 @@
 """The gradients handed in, and how closely a replay gives them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from .operations import Edits, Tensor
+from .parts import sizes_of_parts
 from .samples import LeafGradients, Sample
 from .side_by_side import replay_many
 from .tape import Tape
 
 SIDE_BY_SIDE = 8  # as many replays at once are the work of one
+NEARLY_ZERO = 1e-10  # of the upstream gradient's size: so small a gradient may be zero
 ROUNDED_OTHERWISE = 1e3  # replays at once round in another order: so much looser is the first look
 
 
@@ -33,6 +35,7 @@ class Evidence:
         self.allowed = tolerance * self.eps
         self.mine = sample.mine or {}
         self.order = [name for name in sample.tapes[0].order() if name in self.mine]
+        self.parts: dict[int, Mapping[str, float]] = {}  # by the sample's `id`, once asked for
         self.wrong = self.unexplained(sample.right)
         self.work, self.limit = 0.0, work
         self.tried = 0
@@ -48,10 +51,20 @@ class Evidence:
             return 0.0
         largest = float((mine - theirs).abs().max())
         scale = float(theirs.abs().max()) or sample.scale
-        size = float(sample.right[name].abs().max())
+        size = self.size(name, sample)
         if max(float(mine.abs().max()), scale) <= self.allowed * size:
             scale = size  # both are zero, but for the rounding of what is no zero when it is right
         return largest / scale if math.isfinite(largest) else math.inf
+
+    def size(self, name: str, sample: Sample) -> float:
+        """How large a right gradient is; one that is zero, how large the parts are that cancel."""
+        size = float(sample.right[name].abs().max())
+        if not 0 < size <= NEARLY_ZERO * sample.scale:
+            return size
+        if id(sample) not in self.parts:
+            self.parts[id(sample)] = sizes_of_parts(sample.tapes[0])
+        parts = self.parts[id(sample)][name]
+        return parts if size <= self.allowed * parts else size
 
     def unexplained(self, planted: LeafGradients) -> list[str]:
         """The gradients handed in that a replay does not give, by name."""

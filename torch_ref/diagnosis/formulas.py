@@ -238,11 +238,15 @@ def embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Any:
-    """The rows of each bag, looked up, then added or averaged."""
-    if max_norm is not None or scale_grad_by_freq or padding_idx is not None or mode == "max":
+    """The rows of each bag, looked up, then added or averaged, or the largest of them."""
+    if max_norm is not None or scale_grad_by_freq or padding_idx is not None:
+        return NotImplemented
+    if mode == "max" and (input.dim() != 2 or not input.shape[1]):
         return NotImplemented
     if input.dim() == 2:
         rows = functional.embedding(input, weight)
+        if mode == "max":
+            return rows.max(1).values
         if per_sample_weights is not None:
             rows = rows * per_sample_weights.unsqueeze(-1)
         return rows.sum(1) if mode == "sum" or not input.shape[1] else rows.mean(1)

@@ -55,6 +55,7 @@ FIXES = {
     "shape": "return the gradient in its array's own shape",
 }
 KINDS = tuple(FIXES)
+SLIP = 5  # the rank of a slip of the pen: a mistake that people make says more
 POINTWISE = torch.Tag.pointwise
 PRODUCTS = {"mul", "div", "mm", "bmm", "mv", "dot", "convolution", "_trilinear"}
 

@@ -49,6 +49,7 @@ WORDS = {
     "native_layer_norm": "the layer normalization",
 }
 ELEMENTS = 20_000  # that take about as long as what PyTorch does around any operation
+AT_MOST = 256  # elements of an output that is looked at one by one
 RESHAPES = {"view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "alias", "clone", "flatten"}
 MOVES = RESHAPES | {"t", "transpose", "permute", "expand", "unbind", "select"}
 
@@ -235,13 +236,16 @@ class Op:
             )
             used = [(g, t) for g, t in zip(grads, tangents, strict=True) if g is not None]
             through = [(g, t) for g, t in used if g.requires_grad]
-            moved = (
-                torch.autograd.grad(
-                    [g for g, _ in through], probe, [t for _, t in through], allow_unused=True
+            try:
+                moved = (
+                    torch.autograd.grad(
+                        [g for g, _ in through], probe, [t for _, t in through], allow_unused=True
+                    )
+                    if through
+                    else (None,)
                 )
-                if through
-                else (None,)
-            )
+            except RuntimeError:  # PyTorch does not differentiate its backward
+                moved = (one_by_one(out, leaves, tangents),)
             output_tangents.append(torch.zeros_like(out) if moved[0] is None else moved[0])
         return output_tangents
 
@@ -250,6 +254,23 @@ class Op:
         with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.detach(), change):
             leaves, outputs = self.run()
             return backward_of(leaves, outputs, grads)
+
+
+def one_by_one(out: Tensor, leaves: list[Tensor], tangents: Sequence[Tensor]) -> Tensor:
+    """How an output moves, each of its elements by a backward pass of its own.
+
+    Raises:
+        RuntimeError: it has too many elements for that.
+    """
+    if out.numel() > AT_MOST:
+        raise RuntimeError(f"an output of {out.numel()} elements")
+    moved = []
+    for element in out.reshape(-1):
+        grads = torch.autograd.grad(element, leaves, retain_graph=True, allow_unused=True)
+        pairs = zip(grads, tangents, strict=True)
+        parts = [(g * t).sum() for g, t in pairs if g is not None]
+        moved.append(torch.stack(parts).sum() if parts else torch.zeros_like(element))
+    return torch.stack(moved).view_as(out)
 
 
 def backward_of(

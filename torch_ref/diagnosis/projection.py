@@ -5,7 +5,8 @@ from typing import Any
 import torch
 
 from .operations import Above, Edits, Op, Tensor, total
-from .planted.slopes import Slope, Written
+from .planted.misprints import Misprint
+from .planted.slopes import Written
 from .samples import LeafGradients
 from .tape import Tape
 
@@ -96,8 +97,8 @@ class Projection:
             return wanted[0] / gives[0]
         return None
 
-    def fitting_slopes(self, function: Written) -> list[tuple[Slope, float]]:
-        """Of all formulas in place of a derivative, those that may give the numbers handed in.
+    def fitting(self, function: Written | Misprint) -> list[tuple[int, float]]:
+        """Of all that may stand for a gradient, what may give the numbers handed in.
 
         Each with the factor by which it misses them, which is 1 or stands on all that it gives.
         """
@@ -110,16 +111,13 @@ class Projection:
         own = total([self.flow.get(op.index, self.tape.right(op))[i] for op, i in edges])
         assert own is not None
         found = []
-        for times_upstream, (numbers, stack) in function.stacks.items():
+        for numbers, stack, times in function.stacks(grads):
             gives = []
             for base, tangents in zip(self.base, self.tangents, strict=True):
                 tangent = tangents[id(entry)]
-                through = tangent * grads if times_upstream else tangent
-                there = stack @ through.reshape(-1)
+                there = stack @ (tangent if times is None else tangent * times).reshape(-1)
                 gives.append(base + there - float((tangent * own).sum()))
-            found += [
-                (function.slopes[numbers[i]], ratio) for i, ratio in self.ratios(torch.stack(gives))
-            ]
+            found += [(numbers[i], ratio) for i, ratio in self.ratios(torch.stack(gives))]
         return found
 
     def ratios(self, gives: Tensor) -> list[tuple[int, float]]:

@@ -17,8 +17,10 @@ from torch._decomp import decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
+from .calls import Calls
 from .formulas import Formulas
 from .operations import Op, Tensor, Value
+from .pages import PAGES
 from .steps import note_steps
 from .tape import Span, Tape
 
@@ -267,10 +269,12 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
         return reference(*inputs)
 
     random = torch.random.fork_rng(devices=[])
+    calls = Calls(frozenset(PAGES), tape.ops, recorder.values)
     with (
         random,
         torch.no_grad(),
         Formulas(),
+        calls,
         _note_places(reference, recorder),
         recorder,
     ):
@@ -280,6 +284,7 @@ def record(reference: Any, inputs: Sequence[Any], opened: bool = True) -> Tape:
             raise NotImplementedError(" ".join(str(error).split())) from error
     for tensor in filter(torch.is_tensor, tree_flatten(returned)[0]):
         tape.outputs.append(recorder.values[id(tensor)])
+    tape.calls = calls.noted
     try:
         tape._close()
     except RuntimeError as error:  # PyTorch does not differentiate it operation by operation

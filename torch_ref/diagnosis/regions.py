@@ -22,22 +22,24 @@ def regions_of(tape: Tape) -> Iterator[Span]:
     for last in tape.ops:
         if last.function is None or last.step or len(last.outputs) != 1:
             continue
-        for ops, entry in functions_ending_in(last):
+        for ops, (entry, *others) in functions_ending_in(last):
             indices = frozenset(op.index for op in ops)
-            if len(ops) < 2 or indices in modules or not is_seen_as_one(ops, entry, last):
+            one_of_its_own = len(ops) > 1 and not others and indices not in modules
+            if not one_of_its_own or not is_seen_as_one(ops, entry, last):
                 continue
             span = Span(words(last, entry), last.place or last.line, ops)
             span.find_edges()
             yield span
 
 
-def functions_ending_in(last: Op) -> Iterator[tuple[list[Op], Value]]:
-    """The operations behind one value, one after the other taken in, where they read one value."""
+def functions_ending_in(last: Op) -> Iterator[tuple[list[Op], list[Value]]]:
+    """The operations behind one value, one after the other taken in, where they read one value,
+    or two."""
     inside = {last.index: last}
     frontier = {id(value): value for value in last.inputs}
     while frontier and len(inside) <= DEEP:
-        if len(frontier) == 1:
-            yield [inside[i] for i in sorted(inside)], next(iter(frontier.values()))
+        if len(frontier) < 3:
+            yield [inside[i] for i in sorted(inside)], [*frontier.values()]
         value = max(frontier.values(), key=lambda v: v.producer.index if v.producer else -1)
         op = value.producer
         if op is None or op.function is None or op.step:

@@ -1,7 +1,7 @@
 """One input of a reference, its tapes, and the gradients that were handed in for it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,7 +21,9 @@ class Sample:
     Attributes:
         tapes: the operations opened, and as PyTorch ran them.
         right: autograd's gradients, by leaf.
-        mine: those handed in; a leaf that is not there is not judged.
+        mine: those handed in; a leaf that is not there is not judged. One that lacks an axis, or
+            has one of 1 in its place, stands for what NumPy makes of it where it is used.
+        shapes_of_mine: in which shape each was handed in.
         scale: of the upstream gradients.
     """
 
@@ -30,6 +32,7 @@ class Sample:
     mine: dict[str, Tensor] | None
     scale: float
     shapes: str = ""
+    shapes_of_mine: Mapping[str, torch.Size] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -58,8 +61,18 @@ class Sample:
         shapes = " and ".join(str(tuple(x.shape)) for x in tensors)
         judged = None
         if mine is not None:  # another dtype is told by the report; here only numbers count
-            judged = {n: m.to(right[n].dtype) for n, m in mine.items() if n in right}
-        return cls(tapes, right, judged, scale or 1.0, shapes)
+            judged = {
+                n: whole(m.to(right[n].dtype), right[n]) for n, m in mine.items() if n in right
+            }
+        handed = {name: m.shape for name, m in (mine or {}).items()}
+        return cls(tapes, right, judged, scale or 1.0, shapes, handed)
+
+
+def whole(mine: Tensor, right: Tensor) -> Tensor:
+    """An array that is broadcast where it is used, as it is then."""
+    lacks = mine.numel() < right.numel() and mine.dim() in (0, right.dim())
+    fits = all(a in (1, b) for a, b in zip(mine.shape, right.shape, strict=False))
+    return (mine.expand_as(right) if lacks and fits else mine).to(right.dtype)
 
 
 def gates_of(reference: Any) -> dict[int, str]:

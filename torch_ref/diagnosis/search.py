@@ -12,12 +12,13 @@ from dataclasses import replace
 
 import torch
 
+from .catalogue import carries_cut
 from .evidence import Evidence
-from .kinds import FIXES, KINDS
+from .kinds import FIXES, SLIP
 from .operations import Tensor
 from .samples import Sample
 from .suspects import Suspect, Suspects
-from .telling_apart import tell_apart
+from .telling_apart import preference, tell_apart
 from .verdict import Diagnosis, Verdict, where
 
 WORK = 200_000  # operations that one search may run backward
@@ -50,7 +51,9 @@ def diagnose(
     if not evidence.wrong:
         return diagnosis
     name = evidence.wrong[0]
-    diagnosis.where = where(name, evidence.mine[name], first.right[name], evidence.allowed)
+    mine = evidence.mine[name]
+    mine = mine[tuple(slice(n) for n in first.shapes_of_mine.get(name, mine.shape))]
+    diagnosis.where = where(name, mine, first.right[name], evidence.allowed)
     suspects = Suspects(evidence, lr, previous, gates or {})
     firsts = explaining_one(evidence, suspects, name)
     fitting = fits(evidence, firsts)
@@ -67,6 +70,7 @@ def diagnose(
             explaining[name] = explaining_one(evidence, suspects, name)
         for name in evidence.wrong:
             diagnosis.verdicts = diagnosis.verdicts or pairs(evidence, suspects, explaining[name])
+        diagnosis.verdicts = diagnosis.verdicts or pairs(evidence, suspects, no_carries(first))
         if not diagnosis.verdicts and len(evidence.wrong) > 1:
             formula_by_formula(evidence, others, explaining, gates or {}, diagnosis)
     diagnosis.tried, diagnosis.untried = evidence.tried, evidence.untried
@@ -200,6 +204,8 @@ def verdict(evidence: Evidence, suspect: Suspect, *same: Suspect) -> Verdict:
     for other in same:  # one factor of many names on the same edge is one description
         if mistake.kind == "number-forgotten" and other.factor and other.factor.number:
             continue  # a number that stands in the forward pass is no size that happens to equal it
+        if other.mistake.rank >= SLIP > mistake.rank:
+            continue  # a slip of the pen says no more than a mistake that people make
         if other.words not in said and (other.times is None) == (suspect.times is None):
             said.add(other.words)
             in_other_words.append(f"{other.mistake.kind}: {other.mistake.what}")
@@ -224,8 +230,7 @@ def pairs(
             mistake = suspect.mistake
             if suspect.tape == number and mistake.edits and suspect.times is None:
                 left = len(evidence.unexplained(planted))
-                simplest = KINDS.index(mistake.kind), mistake.rank, len(mistake.edits)
-                firsts.append(((left, *simplest), suspect))
+                firsts.append(((left, *preference(suspect)), suspect))
         firsts.sort(key=lambda entry: entry[0])
         for _, one in firsts[:FIRSTS]:
             base = evidence.replay(tape, one.mistake.edits)
@@ -237,11 +242,19 @@ def pairs(
                 if distance is not None:
                     seconds.append(replace(two, distance=distance))
             if seconds:
-                simplest_of = min(
-                    seconds, key=lambda s: (KINDS.index(s.mistake.kind), s.mistake.rank)
-                )
-                return [together(verdict(evidence, one), verdict(evidence, simplest_of))]
+                two = min(seconds, key=preference)
+                return [together(verdict(evidence, one), verdict(evidence, two))]
     return []
+
+
+def no_carries(sample: Sample) -> list[Explaining]:
+    """A state that is not carried back to the step before: it leaves no quantity as it should be,
+    so that another mistake beside it explains none alone."""
+    return [
+        (Suspect(mistake, 0.0, number), sample.right)
+        for number, tape in enumerate(sample.tapes)
+        for mistake in carries_cut(tape)
+    ]
 
 
 def formula_by_formula(

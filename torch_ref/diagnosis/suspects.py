@@ -13,6 +13,7 @@ from .factors import Factor, factors_for, numbers_of
 from .kinds import Mistake, rank_of
 from .operations import Edits, Tensor
 from .planted.arguments import stale
+from .planted.misprints import Misprint, at_all_places, misprints
 from .planted.slopes import Written, written
 from .projection import Projection
 from .samples import LeafGradients, Sample
@@ -78,6 +79,7 @@ class Suspects:
         self.evidence, self.previous, self.gates = evidence, previous, gates
         self.early = EarlyUpdate(evidence, lr)
         self.functions: dict[int, list[Written]] = {}  # by the tape's number
+        self.misprints: dict[int, list[Misprint]] = {}
 
     def on(
         self, number: int, needed: Sequence[str], before: Edits
@@ -113,13 +115,16 @@ class Suspects:
                         yield from self.with_common_factor(
                             Suspect(mistake, 0.0, number), planted, ratio, numbers
                         )
-        yield from self.with_other_slopes(number, wanted, before, linear, numbers)
+        yield from self.with_other_formulas(number, wanted, before, linear, numbers)
+        for mistake in at_all_places(self.misprints[number]):
+            if wanted <= mistake.reaches:
+                several.append((mistake.edits, partial(iter, [Suspect(mistake, 0.0, number)])))
         yield from self.side_by_side(tape, several, needed, before)
         if not before and number == 0:
             for mistake, planted in self.early.mistakes(tape, base):
                 yield Suspect(mistake, 0.0), planted
 
-    def with_other_slopes(
+    def with_other_formulas(
         self,
         number: int,
         wanted: set[str],
@@ -127,18 +132,20 @@ class Suspects:
         linear: Projection,
         numbers: dict[str, float],
     ) -> Iterator[tuple[Suspect, dict[str, Tensor]]]:
-        """Another formula where the derivative of a function of one value belongs."""
+        """Another formula where the derivative of a function belongs, or a slip in its own."""
         tape = self.evidence.sample.tapes[number]
         if number not in self.functions:
-            self.functions[number] = written(tape)
-        for function in self.functions[number]:
+            self.functions[number], self.misprints[number] = written(tape), misprints(tape)
+        written_here: list[Written | Misprint] = [*self.functions[number]]
+        written_here += [one for one in self.misprints[number] if not one.is_step]
+        for function in written_here:
             if self.evidence.is_spent:
                 return
             if not wanted <= function.span.input.reaches:
                 continue
-            self.evidence.tried += len(function.slopes)
-            for slope, ratio in linear.fitting_slopes(function):
-                mistake = function.mistake(slope)
+            self.evidence.tried += len(function)
+            for place, ratio in linear.fitting(function):
+                mistake = function.mistake(place)
                 planted = self.evidence.replay(tape, both(before, mistake.edits))
                 if planted is not None:
                     suspect = Suspect(mistake, 0.0, number)
@@ -208,6 +215,8 @@ class Suspects:
             if cut is None:
                 continue
             for value in self.solve(base, cut, wanted, numbers):
+                if value and not edges.may_turn:
+                    continue
                 planted = {n: cut[n] + value * (base[n] - cut[n]) for n in base}
                 for suspect in self.named(number, edges, value, numbers):
                     yield suspect, planted

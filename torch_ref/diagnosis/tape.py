@@ -4,7 +4,7 @@ The backward pass through all of them is PyTorch's, unless an edit is planted in
 asks which numbers a given mistake would produce.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,39 @@ class Span:
         )
 
 
+@dataclass(eq=False)
+class Call:
+    """One call of a function.
+
+    Attributes:
+        args, kwargs: as given; a value that has a gradient stands for its tensor.
+        ops: those that it ran, up to the one that its result comes from.
+    """
+
+    name: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    ops: list[Op]
+
+    @property
+    def last(self) -> Op:
+        return self.ops[-1]
+
+    @property
+    def values(self) -> Iterator[Value]:
+        """Its arguments that have a gradient."""
+        for argument in (*self.args, *self.kwargs.values()):
+            if isinstance(argument, Value):
+                yield argument
+
+    def towards(self, value: Value) -> Span:
+        """Its operations, as a function of one of its arguments alone."""
+        span = Span(self.name, self.last.place or self.last.line, self.ops)
+        reads = [(op, slot) for op in self.ops for slot, v in enumerate(op.inputs) if v is value]
+        span.edges = reads
+        return span
+
+
 class Tape:
     """The operations of one forward pass, with its inputs, parameters and outputs.
 
@@ -83,6 +116,7 @@ class Tape:
         outputs: the values returned.
         took_apart: whether an operation was noted as what it consists of that may be noted whole.
         spans: the modules that turn one tensor into one of its shape, without parameters.
+        calls: the functions that it called whose derivative people write as one formula.
     """
 
     def __init__(self) -> None:
@@ -90,6 +124,7 @@ class Tape:
         self.leaves: dict[str, Value] = {}
         self.outputs: list[Value] = []
         self.spans: list[Span] = []
+        self.calls: list[Call] = []
         self.took_apart = False
         self.at_leaf: dict[str, Op] = {}
         self.upstream: list[Op] = []
@@ -130,6 +165,9 @@ class Tape:
             span.ops = [op for op in span.ops if op in kept]
             span.find_edges()
         self.spans = [span for span in self.spans if span.is_function]
+        self.calls = [call for call in self.calls if call.last in kept]
+        for call in self.calls:
+            call.ops = [op for op in call.ops if op in kept]
 
     def gradient(self, value: Value, changed: Mapping[int, Gradients]) -> Tensor | None:
         """∂L/∂value: the sum over all that used it, in one replay or, else, in the right one."""

@@ -8,6 +8,7 @@ from .catalogue import Edges, edge_groups, mistakes_of
 from .evidence import Evidence
 from .factors import numbers_of
 from .kinds import KINDS
+from .planted.misprints import misprint_mistakes
 from .planted.slopes import slope_mistakes
 from .samples import LeafGradients, Sample
 from .suspects import Suspect
@@ -41,7 +42,7 @@ def tell_apart(
             if confirmed:
                 groups = [[s for s in group if s.identity in confirmed] for group in groups]
                 groups = [group for group in groups if group]
-        finer = [part for group in groups for part in split(group, results, evidence)]
+        finer = [part for group in groups for part in split(group, results, evidence, sample)]
         if len(finer) > len(groups) and sample.mine is None:
             apart = f"an input of shape {sample.shapes}, as they differ there"
         groups = finer
@@ -63,7 +64,8 @@ def consequences(
         on_tape = list({s.identity: s for s in suspects if s.tape == number}.values())
         plain = [suspect for suspect in on_tape if suspect.edges is None]
         wanted = {suspect.mistake.identity for suspect in plain}
-        for mistake in chain(mistakes_of(tape, gates), slope_mistakes(tape)) if plain else ():
+        sources = mistakes_of(tape, gates), slope_mistakes(tape), misprint_mistakes(tape)
+        for mistake in chain(*sources) if plain else ():
             if mistake.identity not in wanted:
                 continue
             planted = evidence.replay(tape, mistake.edits)
@@ -108,7 +110,7 @@ def _of_the_first(group: list[Suspect]) -> tuple[Any, ...]:
 
 
 def split(
-    group: list[Suspect], results: Mapping[Any, LeafGradients], evidence: Evidence
+    group: list[Suspect], results: Mapping[Any, LeafGradients], evidence: Evidence, sample: Sample
 ) -> list[list[Suspect]]:
     """A group of suspects, parted into those that give the same numbers on another input."""
     parts: list[list[Suspect]] = []
@@ -116,7 +118,7 @@ def split(
         here = results.get(suspect.identity)
         for part in parts:
             there = results.get(part[0].identity)
-            if here is None or there is None or equal(here, there, evidence):
+            if here is None or there is None or equal(here, there, evidence, sample):
                 part.append(suspect)
                 break
         else:
@@ -124,13 +126,16 @@ def split(
     return parts
 
 
-def equal(one: LeafGradients, two: LeafGradients, evidence: Evidence) -> bool:
+def equal(one: LeafGradients, two: LeafGradients, evidence: Evidence, sample: Sample) -> bool:
     """Whether two replays give the same numbers for what is judged, but for rounding."""
     allowed = 10 * evidence.allowed
     for name in evidence.order:
         a, b = one[name], two[name]
         if a.shape != b.shape:
             return False
-        if a.numel() and float((a - b).abs().max()) > allowed * (float(b.abs().max()) or 1.0):
+        if not a.numel():
+            continue
+        size = max(float(b.abs().max()), evidence.size(name, sample)) or 1.0
+        if float((a - b).abs().max()) > allowed * size:
             return False
     return True

@@ -14,7 +14,8 @@ class Verdict:
     """One explanation of the numbers handed in.
 
     Attributes:
-        kind: one of `kinds.KINDS`, or "lost-digits"; of two mistakes, joined by " + ".
+        kind: one of `kinds.KINDS`, or "lost-digits"; of two mistakes, joined by " + "; in a forward
+            pass one of `forwards.FIXES`.
         what, place, fix: the mistake, where it sits, and what to do about it.
         proof: what equals what, and how closely.
         distance: the largest distance from the numbers handed in, relative to their size.

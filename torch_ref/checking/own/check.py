@@ -59,6 +59,8 @@ def check_own(
     lr: float | None = None,
     steps: int = 0,
     seed: int = 0,
+    audit: bool = False,
+    sweep: bool = False,
 ) -> Checked:
     """Check someone's backward pass against their own forward pass.
 
@@ -71,14 +73,16 @@ def check_own(
         named: arguments by name; those that name none are put into forward's dict.
         lr: the learning rate, if their backward updates weights.
         steps: compare also the weights after as many steps of gradient descent.
+        audit, sweep: as of `check`.
     Raises:
         CandidateError: mine cannot be run, or gives no gradient.
     """
+    further: dict[str, Any] = {"lr": lr, "steps": steps, "audit": audit, "sweep": sweep}
     if isinstance(mine, type) and issubclass(mine, torch.autograd.Function):
         given = (*inputs, *(named or {}).values())
-        return check(mine, forward_of(mine), *given, lr=lr, steps=steps, seed=seed)
+        return check(mine, forward_of(mine), *given, seed=seed, **further)
     if isinstance(mine, torch.nn.Module):
-        return check(Own(mine), ByAutograd(mine), *inputs, lr=lr, steps=steps, seed=seed)
+        return check(Own(mine), ByAutograd(mine), *inputs, seed=seed, **further)
     wrong: list[Checked] = []
     refusal: CandidateError | None = None
     readings = readings_of(mine, inputs, named)
@@ -86,7 +90,7 @@ def check_own(
         readings.sort(key=lambda program: not looks_right(program, lr, seed))
     for program in readings:
         try:
-            checked = check_program(program, lr, steps, seed)
+            checked = check_program(program, seed=seed, **further)
         except CandidateError as error:
             refusal = refusal or error
             continue
@@ -118,12 +122,19 @@ def looks_right(program: Program, lr: float | None, seed: int) -> bool:
 
 
 def check_program(
-    program: Program, lr: float | None, steps: int, seed: int, search: bool = True
+    program: Program,
+    lr: float | None,
+    steps: int,
+    seed: int,
+    search: bool = True,
+    audit: bool = False,
+    sweep: bool = False,
 ) -> Checked:
     """Check one way to understand someone's code.
 
     Args:
         search: look for mistakes that do not show at once, and for the name of one that does.
+        audit, sweep: as of `check`.
     """
     arrays = in_double([np.asarray(to_numpy(x)) for x in program.handed.arrays])
     rate = 0.1 if lr is None else lr
@@ -142,7 +153,7 @@ def check_program(
     else:
         if not search:
             return Checked(sides.run_first_trial()[1])
-        checked = examine(sides, lr, steps, single_precision=False)
+        checked = examine(sides, lr, steps, single_precision=False, audit=audit, sweep=sweep)
         checked.warnings += conventions(known, checked)
     if program.unsure and not checked.agrees:
         raise CandidateError(program.unsure)
@@ -309,9 +320,9 @@ class OwnSides(Sides):
             return [g / g.numel() for g in upstream]
         return upstream
 
-    def run(self, inputs: Sequence[Any]) -> Trial:
+    def run(self, inputs: Sequence[Any], handed: Sequence[Any] = ()) -> Trial:
         """One pass of both sides; gradients that are divided by convention are not any more."""
-        trial = super().run(inputs)
+        trial = super().run(inputs, handed)
         if self.known.guessed:
             self.known.guessed = False
             keys = [("gradient", name) for name in self.moved]
@@ -320,14 +331,14 @@ class OwnSides(Sides):
             if count and factor != 1:
                 self.known.rate *= factor
                 self.warnings.append(f"its learning rate is taken to be {self.known.rate:g}")
-                trial = super().run(inputs)
+                trial = super().run(inputs, handed)
         if not self.known.divided and divided_by_samples(trial.mine, trial.theirs, inputs):
             self.known.divided = divided_by_samples(trial.mine, trial.theirs, inputs)
             self.warnings.append(
                 "a convention: its parameters' gradients are divided by the number of samples "
                 "(columns), so that what comes in is not to be; they are compared undivided"
             )
-            trial = super().run(inputs)
+            trial = super().run(inputs, handed)
         return trial
 
     def compare(self, trial: Trial) -> Report:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_unflatten
 
 from ..kinds import (
     POINTWISE,
@@ -200,8 +201,9 @@ def option_changes(op: Op, slot: int) -> Iterator[Change]:
     """Plain numbers among the arguments: exponents, slopes, axes, what is ignored."""
     name = f"{op.name}{within(op)}"
     schema = op.function._schema.arguments
-    if len(op.flat) > len(schema):
-        return  # lists among the arguments: positions are not those of the schema
+    args, _ = tree_unflatten(op.flat, op.spec)
+    if any(isinstance(argument, list | tuple) for argument in args):
+        return  # positions are not those of the schema
     for position, value in enumerate(op.flat):
         if not isinstance(value, int | float):
             continue

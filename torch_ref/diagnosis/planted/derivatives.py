@@ -1,27 +1,28 @@
 """Mistakes made with a local derivative: left out, twice, another one, its diagonal only."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import product
-from math import prod
 
 import torch
 
-from ..kinds import POINTWISE, Change, Mistake, at_slot, from_output, output_gradient, within
-from ..operations import MOVES, Above, Edit, Edits, Gradients, Op, Tensor, total
-from ..tape import Span
-
-DIAGONAL_LIMIT = 2048  # elements of a Jacobian's diagonal, each a backward pass of its own
-AT_MOST = 64  # ways of a formula to have the upstream gradient where its input belongs
-
-WAYS = {
-    1: "taken at it",
-    2: "not multiplied by it",
-    3: "taken at it and not multiplied by it",
-}
-
-Place = tuple[Op, int]  # an operation, and the slot of an input
+from ..kinds import (
+    POINTWISE,
+    Change,
+    at_slot,
+    change_gradient,
+    from_output,
+    output_gradient,
+    within,
+)
+from ..operations import Above, Edit, Edits, Gradients, Op, Tensor
+from .spans import (
+    DIAGONAL_LIMIT,
+    constant_in,
+    is_linear_map,
+    lone,
+    note_above,
+    times_number,
+)
 
 
 def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
@@ -50,6 +51,16 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     if number is not None:
         left_out, what = "number-forgotten", f"the number of {name}, {number:.6g}, is left out"
     yield left_out, "one", what, from_output(slot, lambda g: g)
+    if pointwise and op.short not in ("add", "sub", "rsub", "neg", "expand"):
+        what = f"the upstream gradient is left out where it comes through {name}"
+        yield "forgotten-upstream", "alone", what, at_slot(slot, partial(alone, slot))
+    if (exponent := exponent_of(op)) not in (None, 0, 1):
+        yield (
+            "number-forgotten",
+            "exponent",
+            f"the exponent of {name}, {exponent:.6g}, does not multiply the gradient",
+            change_gradient(slot, lambda grad: grad / exponent),
+        )
     if not unary:
         return
     yield (
@@ -68,12 +79,10 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
     def applied(op: Op, grad_outputs: Gradients, grad_input: Tensor) -> Tensor:
         return op.run({position: output_gradient(grad_outputs)})[1][0].detach()
 
-    yield (
-        "activation-on-gradient",
-        "f(g)",
-        f"{name} is applied to the gradient, in place of multiplying by its derivative",
-        at_slot(slot, applied),
-    )
+    kind, what = "activation-on-gradient", "in place of multiplying by its derivative"
+    if not pointwise and is_linear_map(lone(op)):
+        kind, what = "transpose", "as if it were its own transpose"
+    yield kind, "f(g)", f"{name} is applied to the gradient, {what}", at_slot(slot, applied)
     kind, of = "derivative-twice", "derivative"
     if number is not None:
         kind, of = "number-forgotten", "number"
@@ -126,12 +135,15 @@ def derivative_changes(op: Op, slot: int) -> Iterator[Change]:
         )
 
 
-def times_number(op: Op) -> float | None:
-    """The number that an operation multiplies by, and does nothing else."""
-    number = op.flat[1] if len(op.flat) > 1 else None
-    if op.short not in ("mul", "div") or not isinstance(number, int | float) or not number:
-        return None
-    return float(number) if op.short == "mul" else 1 / number
+def alone(slot: int, op: Op, grad_outputs: Gradients, grad_input: Tensor) -> Tensor | None:
+    """The derivative by itself."""
+    ones = torch.ones_like(output_gradient(grad_outputs))
+    return op.vjp([ones, *[None] * (len(op.outputs) - 1)])[slot]
+
+
+def exponent_of(op: Op) -> float | None:
+    """The number that a power is taken to."""
+    return constant_in(op, 1) if op.short == "pow" and op.slots[0][0] == 0 else None
 
 
 def other_slopes(x: Tensor, y: Tensor) -> Iterator[tuple[str, Tensor]]:
@@ -194,139 +206,6 @@ def skipped_derivatives(op: Op) -> Iterator[tuple[int, str, str, str, Edits]]:
             edits: Edits = {op.index: [note_above], path[-1].index: [skipping(slots, path)]}
             what = f"the derivative of {name} is left out on the path to {towards}"
             yield 0, "forgotten-derivative", f"towards {slots}", what, edits
-
-
-def note_above(op: Op, grad_outputs: Above, grad_inputs: Gradients) -> Gradients:
-    """An edit that changes nothing: it keeps what came to an operation's output for later ones."""
-    grad_outputs.notes[op] = output_gradient(grad_outputs)
-    return grad_inputs
-
-
-def span_changes(span: Span) -> Iterator[Mistake]:
-    """A module or formula of several operations as one function, where its derivative belongs."""
-    x, y = span.input.tensor, span.output.tensor
-    name = f"{span.name} in {span.place}"
-    each: dict[str, tuple[str, str, Callable[..., Tensor]]] = {
-        "one": (
-            "forgotten-derivative",
-            f"the derivative of {name} is left out (taken as 1)",
-            lambda g: g,
-        ),
-        "y": (
-            "activation-for-derivative",
-            f"the gradient is multiplied by {name} itself, not by its derivative",
-            lambda g: g * y,
-        ),
-        "f(g)": (
-            "activation-on-gradient",
-            f"{name} is applied to the gradient, in place of multiplying by its derivative",
-            lambda g: span.run(g).detach(),
-        ),
-    }
-    if span.is_pointwise:
-        slope = diagonal_of(span.run, x)
-        each["twice"] = (
-            "derivative-twice",
-            f"the derivative of {name} is multiplied in twice",
-            lambda g: g * slope * slope,
-        )
-    elif x.numel() <= DIAGONAL_LIMIT:
-        entries = diagonal_of(span.run, x, pointwise=False)
-        each["diagonal"] = (
-            "diagonal-only",
-            f"of the Jacobian of {name} only the diagonal is used",
-            lambda g: g * entries,
-        )
-    last = span.ops[-1]
-    if last.short in ("add", "sub", "rsub") and span.input in last.inputs:
-        del each["one"]  # it is the other path that is left out
-    for kind, what, change in each.values():
-        yield Mistake(kind, what, span.place, on_span(span, change), span.input.reaches, 1)
-    if span.is_pointwise:
-        yield from at_the_upstream_gradient(span, name)
-
-
-def diagonal_of(run: Callable[[Tensor], Tensor], x: Tensor, pointwise: bool = True) -> Tensor:
-    """The diagonal of a function's Jacobian, which is all of it where that is pointwise."""
-    leaf = x.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        y = run(leaf)
-        if pointwise:
-            return torch.autograd.grad(y.sum(), leaf)[0]
-        entries = [
-            torch.autograd.grad(out, leaf, retain_graph=True)[0].reshape(-1)[i]
-            for i, out in enumerate(y.reshape(-1))
-        ]
-    return torch.stack(entries).view_as(x)
-
-
-def at_the_upstream_gradient(span: Span, name: str) -> Iterator[Mistake]:
-    """The upstream gradient where the input belongs: in one operation's derivative, or in several.
-
-    In a formula for the derivative the input stands in several places, and any of them may be
-    mistaken; and where the last operation is a product, a term may lack the upstream gradient.
-    """
-    curved = [op for op in span.ops if not is_linear(op)]
-    if not curved:
-        return
-    last = curved[-1]
-    places = [(op, slot) for op in curved for slot in range(len(op.slots))]
-    ways = [range(4 if op is last else 2) for op, _ in places]
-    if prod(map(len, ways)) > AT_MOST:
-        return
-
-    def changed(ways: Mapping[Place, int]) -> Callable[[Tensor], Tensor]:
-        def change(g: Tensor) -> Tensor:
-            values = span.values(g)
-            grads: dict[int, Tensor] = {id(span.output): g}
-            alone: dict[int, Tensor] = {id(span.output): torch.ones_like(g)}
-            for op in reversed(span.ops):
-                at = {p: values[id(v)].detach() for p, v in op.slots if id(v) in values}
-                for slot, value in enumerate(op.inputs):
-                    way = ways.get((op, slot), 0)
-                    above = [(alone if way & 2 else grads).get(id(v)) for v in op.outputs]
-                    grad = op.vjp(above, at if way & 1 else None)[slot]
-                    added = total([grads.get(id(value)), grad])
-                    if added is not None:
-                        grads[id(value)] = added
-                    if (one := op.vjp([alone.get(id(v)) for v in op.outputs])[slot]) is not None:
-                        alone[id(value)] = one
-            return grads.get(id(span.input), torch.zeros_like(g))
-
-        return change
-
-    for chosen in product(*ways):
-        own = {place: way for place, way in zip(places, chosen, strict=True) if way}
-        if not any(way & 1 for way in own.values()):
-            continue
-        words = {
-            f"that of {op.name} towards {op.inputs[slot].name} {WAYS[way]}"
-            for (op, slot), way in own.items()
-        }
-        all_of_it = len(own) == len(places) and set(own.values()) == {1}
-        where = "" if all_of_it else f": {'; '.join(sorted(words))}"
-        what = f"the derivative of {name} is taken at the upstream gradient, not at "
-        what += f"{span.input.name}{where}"
-        edits = on_span(span, changed(own))
-        yield Mistake("wrong-argument", what, span.place, edits, span.input.reaches, 2)
-
-
-def is_linear(op: Op) -> bool:
-    return op.short in MOVES | {"add", "sub", "rsub", "neg"} or times_number(op) is not None
-
-
-def on_span(span: Span, change: Callable[..., Tensor]) -> Edits:
-    """The gradient at a span's input made from the one at its output."""
-    edits: dict[int, list[Edit]] = defaultdict(list)
-    edits[span.ops[-1].index].append(note_above)
-    for number, (op, slot) in enumerate(span.edges):
-
-        def put(op: Op, grad_outputs: Above, grad_input: Tensor, number: int = number) -> Tensor:
-            above = grad_outputs.notes[span.ops[-1]]
-            return torch.zeros_like(grad_input) if number else change(above)
-
-        edits[op.index].append(at_slot(slot, put))
-    return dict(edits)
 
 
 def diagonal(op: Op) -> Tensor:

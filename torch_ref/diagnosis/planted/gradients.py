@@ -23,6 +23,8 @@ from ..operations import Edit, Op, Tensor, Value
 from ..tape import Tape
 
 SPLITS = {"split", "chunk", "unsafe_split", "unsafe_chunk", "split_with_sizes"}
+VIEWS = {"slice", "select"}
+PARTS = 400  # of one value, each read by itself
 
 
 def _axes(g: Tensor) -> Iterator[int]:
@@ -277,25 +279,91 @@ def exchanged(tape: Tape) -> Iterator[Mistake]:
 
 
 def overwritten(tape: Tape) -> Iterator[Mistake]:
-    """A value used several times keeps the gradient of one use only."""
+    """A value used several times keeps the gradient of one use only, or has one subtracted.
+
+    One value; and every value that is used in the same way, as the input of each layer is.
+    """
+    alike: dict[tuple[str, int, int], list[Value]] = defaultdict(list)
+    for op in tape.ops:
+        for value in op.outputs:
+            shorts = {use.short for use, _ in value.consumers}
+            if len({use.index for use, _ in value.consumers}) > 2 and len(shorts) > 1:
+                yield from kept_of([value])
+            if len(value.consumers) > 1 and len(shorts) == 1:
+                group = op.index if op.step else 0  # every step: see `overwritten_at_every_step`
+                alike[shorts.pop(), len(value.consumers), group].append(value)
+    for values in alike.values():
+        sets = [[value] for value in values] + ([values] if len(values) > 1 else [])
+        for several in sets:
+            yield from kept_of(several)
+
+
+def kept_of(values: Sequence[Value]) -> Iterator[Mistake]:
+    """Of the uses of these values, the first or the last alone; or the last with a minus."""
+    count = len(values[0].consumers)
+    used = f"{name_of(values[0])} is used {count} times, and"
+    places = f"; and so in all {len(values)} places like it" if len(values) > 1 else ""
+    for kept, which in ((0, "first"), (count - 1, "last")):
+        factors = {i: 0.0 for i in range(count) if i != kept}
+        what = f"{used} only the gradient of its {which} use is kept{places}"
+        yield of_uses(values, "overwritten", what, factors)
+    if len(values) > 1:
+        what = f"{used} the gradient of its last use is subtracted{places}"
+        yield of_uses(values, "sign", what, {count - 1: -1.0})
+
+
+def assigned_parts(tape: Tape) -> Iterator[Mistake]:
+    """A value read in overlapping parts, as by windows in a loop, each of which is assigned."""
     for op in tape.ops:
         for value in op.outputs:
             uses = value.consumers
-            if len(uses) < 2 or len({use.short for use, _ in uses}) > 1:
+            if not 1 < len(uses) <= PARTS or any(use.short not in VIEWS for use, _ in uses):
                 continue
-            for kept_use, which in ((0, "first"), (len(uses) - 1, "last")):
-                edits: dict[int, list[Edit]] = defaultdict(list)
-                for i, (use, slot) in enumerate(uses):
-                    if i != kept_use:
-                        edits[use.index].append(scaled(slot, 0))
-                yield Mistake(
-                    "overwritten",
-                    f"{name_of(value)} is used {len(uses)} times, and only the gradient of its "
-                    f"{which} use is kept",
-                    place_of(op),
-                    dict(edits),
-                    value.reaches,
-                )
+            seen = [part_seen(use, slot) for use, slot in uses]
+            for order, which in ((1, "last"), (-1, "first")):
+                covered = torch.zeros_like(value.tensor)
+                edits: dict[int, list[Edit]] = {}
+                overlap = False
+                for (use, slot), part in [*zip(uses, seen, strict=True)][::-order]:
+                    overlap |= bool((part * covered).any())
+                    keep = partial(torch.mul, 1 - covered)
+                    edits.setdefault(use.index, []).append(change_gradient(slot, keep))
+                    covered = torch.maximum(covered, part)
+                if overlap:
+                    yield Mistake(
+                        "assigned-for-added",
+                        f"where the parts of {name_of(value)} overlap, the gradient of the "
+                        f"{which} is assigned, and the others are lost",
+                        place_of(op),
+                        edits,
+                        value.reaches,
+                        1,
+                    )
+
+
+def part_seen(use: Op, slot: int) -> Tensor:
+    """1 where a view, or a view of that, and so on, sees an element; 0 elsewhere."""
+    views = [use]
+    while len(inner := views[-1].outputs[0].consumers) == 1 and inner[0][0].short in VIEWS:
+        views.append(inner[0][0])
+    seen: Tensor | None = torch.ones_like(views[-1].outputs[0].tensor)
+    for view in reversed(views):
+        (seen,) = view.vjp([seen])
+    assert seen is not None
+    return seen
+
+
+def of_uses(values: Sequence[Value], kind: str, what: str, factors: Mapping[int, float]) -> Mistake:
+    """A mistake that multiplies what comes back from some uses of values, by their number."""
+    edits: dict[int, list[Edit]] = defaultdict(list)
+    for value in values:
+        for i, factor in factors.items():
+            use, slot = value.consumers[i]
+            edits[use.index].append(scaled(slot, factor))
+    producer = values[0].producer
+    assert producer is not None
+    reaches = frozenset().union(*(value.reaches for value in values))
+    return Mistake(kind, what, place_of(producer), dict(edits), reaches, 3 * (len(values) > 1))
 
 
 def overwritten_at_every_step(tape: Tape) -> Iterator[Mistake]:

@@ -11,9 +11,10 @@ import torch
 
 from ..kinds import Mistake
 from ..operations import Tensor
+from ..recognized import near
 from ..tape import Span
-from .derivatives import on_span
 from .normalizations import Normalized, normalization_formulas
+from .spans import on_span
 
 CLOSE = 1e-6  # how near a value must be to be known for what it is
 
@@ -28,8 +29,12 @@ def jacobian_changes(span: Span) -> Iterator[Mistake]:
         if x.shape[axis] == 1:
             continue
         for known, f in (("softmax", torch.softmax), ("log softmax", torch.log_softmax)):
-            if near(y, f(x, axis)):
+            if near(y, f(x, axis), CLOSE):
                 powers = y if known == "softmax" else y.exp()
+                if known == "log softmax":
+                    what = "the Jacobian of the softmax is left out, and only the log's is used"
+                    alone = partial(divided, powers)
+                    yield mistake(span, "forgotten-derivative", what, alone)
                 for kind, what, change in softmax_forms(powers, x, y, axis, known):
                     yield mistake(span, kind, f"for the Jacobian of the {known} {what}", change)
     if (normalized := normalized_as(x, y)) is not None:
@@ -37,15 +42,13 @@ def jacobian_changes(span: Span) -> Iterator[Mistake]:
             yield mistake(span, kind, what, change)
 
 
+def divided(p: Tensor, g: Tensor) -> Tensor:
+    return g / p
+
+
 def mistake(span: Span, kind: str, what: str, change: Callable[[Tensor], Tensor]) -> Mistake:
     what = what if span.place in what else f"{what} (in {span.place})"
     return Mistake(kind, what, span.place, on_span(span, change), span.input.reaches, 2)
-
-
-def near(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and bool(
-        (one - other).abs().max() <= CLOSE * (float(other.abs().max()) or 1.0)
-    )
 
 
 def softmax_forms(
@@ -105,7 +108,7 @@ def normalized_as(x: Tensor, y: Tensor) -> Normalized | None:
             eps = float(((centred / y) ** 2 - variance).median())
             if -CLOSE * float(variance.max()) <= eps <= 0.1:
                 deviation = (variance + max(eps, 0.0)).sqrt()
-                if near(y, centred / deviation):
+                if near(y, centred / deviation, CLOSE):
                     return Normalized(
                         x, x.mean(axes, keepdim=True), variance, max(eps, 0.0), 1, axes
                     )

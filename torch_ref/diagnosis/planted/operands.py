@@ -197,7 +197,12 @@ def largest_changes(op: Op) -> Iterator[Change]:
     own = x == y.reshape(shape)
     of_all = x.max() if "max" in op.short else x.min()
     count = torch.Size(x.shape[a] for a in axes).numel()
+    ends = torch.zeros_like(x), torch.zeros_like(x)
+    for end, at in zip(ends, (0, -1), strict=True):
+        end[tuple(at if axis in axes else slice(None) for axis in range(x.dim()))] = 1
     ways = {
+        "given to the first element": ends[0],
+        "given to the last element": ends[1],
         "given to every element": torch.ones_like(x),
         "shared out evenly among all elements": torch.ones_like(x) / count,
         "given to every element that is as large as the largest": own.to(x),

@@ -2,7 +2,7 @@
 
 Any function and any derivative that people know, at any array of that shape: σ(y), 1 − y, −y², a
 sibling's derivative, the derivative at a neighbouring layer's array or at the upstream gradient.
-They are many; `Projection.fitting_slopes` tells at once which of them may fit.
+They are many; `Projection.fitting` tells at once which of them may fit.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from ..kinds import POINTWISE, Mistake, name_of, place_of, within
 from ..operations import Op, Tensor
 from ..regions import regions_of
 from ..tape import Span, Tape
-from .derivatives import diagonal_of, is_linear, on_span
+from .spans import constant_in, diagonal_of, is_linear, on_span
 
 NEAR = 16  # how far along the tape another array is looked for
 SMALL = 4096  # elements, up to which it is looked for
@@ -104,6 +104,9 @@ class Written:
     def last(self) -> Op:
         return self.span.ops[-1]
 
+    def __len__(self) -> int:
+        return len(self.slopes)
+
     @cached_property
     def slopes(self) -> list[Slope]:
         """Every other formula, but those that give the same number everywhere or the right one."""
@@ -121,7 +124,7 @@ class Written:
         return kept
 
     @cached_property
-    def stacks(self) -> dict[bool, tuple[list[int], Tensor]]:
+    def rows(self) -> dict[bool, tuple[list[int], Tensor]]:
         """All formulas that are multiplied by the upstream gradient, and those that are not."""
         stacks = {}
         for times in (True, False):
@@ -130,6 +133,11 @@ class Written:
                 rows = [self.slopes[i].value.reshape(-1) for i in numbers]
                 stacks[times] = numbers, torch.stack(rows)
         return stacks
+
+    def stacks(self, g: Tensor) -> Iterator[tuple[list[int], Tensor, Tensor | None]]:
+        """What stands for the gradient, one in a row, which these are, and what multiplies all."""
+        for times_upstream, (numbers, rows) in self.rows.items():
+            yield numbers, rows, g if times_upstream else None
 
     def arrays(self) -> Iterator[tuple[str, Tensor, int]]:
         """What a derivative may be taken at: a letter or words for it, and how far off it is."""
@@ -197,7 +205,9 @@ class Written:
             what = f"is multiplied by the derivative of {sibling} on top"
             yield Slope("derivative-twice", what, diagonal_of(f, x), 3)
 
-    def mistake(self, slope: Slope) -> Mistake:
+    def mistake(self, number: int) -> Mistake:
+        slope = self.slopes[number]
+
         def change(g: Tensor) -> Tensor:
             return g * slope.value if slope.times_upstream else slope.value
 
@@ -214,11 +224,10 @@ class Written:
 def power_slopes(op: Op) -> Iterator[Slope]:
     """Of xⁿ or nˣ: another exponent, or the one's derivative for the other."""
     x = op.inputs[0].tensor
-    number = next((a for a in op.flat if isinstance(a, int | float)), None)
-    if number is None:
-        return
-    n = float(number)
     of_exponent = op.slots[0][0] == 1
+    n = constant_in(op, 0 if of_exponent else 1)
+    if n is None:
+        return
     forms = {
         "n xⁿ": n * x**n,
         "n x^(n + 1)": n * x ** (n + 1),
@@ -258,5 +267,5 @@ def written(tape: Tape) -> list[Written]:
 def slope_mistakes(tape: Tape) -> Iterator[Mistake]:
     """All of them, those that cannot fit too."""
     for function in written(tape):
-        for slope in function.slopes:
-            yield function.mistake(slope)
+        for number in range(len(function.slopes)):
+            yield function.mistake(number)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_unflatten
 
-from ..kinds import Change, at_slot, output_gradient, within
+from ..kinds import Change, at_slot, from_output, output_gradient, within
 from ..operations import Gradients, Op, Tensor
 
 Taps = Sequence[tuple[tuple[int, ...], Tensor]]  # each place of the window, and what it hands back
@@ -260,16 +260,23 @@ def pooling_changes(op: Op) -> Iterator[Change]:
     y, name = op.outputs[0].tensor, windows.name
     places = y.shape[-axes:]
 
-    def changed(op: Op, grad_outputs: Gradients, grad_input: Tensor, share: Any) -> Tensor:
-        g = output_gradient(grad_outputs)
-        parts = [(tap, g * share(x[windows.seen(tap, places)])) for tap in windows.taps()]
-        return windows.cut(windows.put(parts, places, assign=False))
+    def changed(
+        op: Op, grad_outputs: Gradients, grad_input: Tensor, share: Any, order: int = 0
+    ) -> Tensor:
+        g, taps = output_gradient(grad_outputs), windows.taps()[:: order or 1]
+        parts = [(tap, g * share(x[windows.seen(tap, places)])) for tap in taps]
+        return windows.cut(windows.put(parts, places, assign=bool(order)))
 
     size = float(torch.tensor(kernel).prod())
 
     def largest(part: Tensor) -> Tensor:
         return (part == y).to(y)
 
+    def at(tap: tuple[int, ...]) -> Tensor:
+        return x[windows.seen(tap, places)]
+
+    taps = windows.taps()
+    smallest = torch.stack([at(tap) for tap in taps]).amin(0)
     ties = torch.stack([largest(x[windows.seen(tap, places)]) for tap in windows.taps()]).sum(0)
     ways: dict[str, tuple[str, Any]] = {
         "all": ("given to every element of its window", torch.ones_like),
@@ -278,6 +285,7 @@ def pooling_changes(op: Op) -> Iterator[Change]:
             "given to the largest element of all alone",
             lambda part: (part == op.inputs[0].tensor.max()).to(y),
         ),
+        "smallest": ("given to the smallest of its window", lambda part: (part == smallest).to(y)),
         "ties": ("given to every element that is as large as the largest", largest),
         "shared": ("shared out among all that are as large", lambda part: largest(part) / ties),
     }
@@ -290,6 +298,27 @@ def pooling_changes(op: Op) -> Iterator[Change]:
             f"the gradient of {name} is {what}",
             at_slot(0, partial(changed, share=share)),
         )
+    for tap, end in ((taps[0], "first"), (taps[-1], "last")):
+        yield (
+            "not-the-largest",
+            end,
+            f"the gradient of {name} is given to the {end} element of its window",
+            from_output(0, partial(put_at, windows, tap, places)),
+        )
+    for order, which in ((-1, "window's"), (1, "window's, place by place,")):
+        if windows.overlap:
+            yield (
+                "assigned-for-added",
+                f"windows {order}",
+                f"where the windows of {name} overlap, the last {which} gradient is assigned, and "
+                "the others are lost",
+                at_slot(0, partial(changed, share=largest, order=order)),
+            )
+
+
+def put_at(windows: Windows, tap: tuple[int, ...], places: Sequence[int], g: Tensor) -> Tensor:
+    """All of the gradient put back to one place of each window."""
+    return windows.cut(windows.put([(tap, g)], places, assign=False))
 
 
 def mixings(count: int) -> Iterator[tuple[str, Any]]:
