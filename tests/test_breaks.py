@@ -19,11 +19,11 @@ from .conftest import assert_agreement, make_pair, named
 pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")
 
 MISTAKES = {
-    "sign": ("return g @ W", "return -g @ W"),
-    "transpose on a square layer": ("samples_g.T @ x.reshape(-1, self.in_features)", "x.T @ g"),
-    "missing batch sum": ("samples_g.sum(axis=0)", "samples_g[0]"),
-    "bias mean for sum": ("samples_g.sum(axis=0)", "samples_g.mean(axis=0)"),
-    "input gradient through the transpose": ("return g @ W", "return g @ W.T"),
+    "sign": ("(g @ W).reshape", "(-g @ W).reshape"),
+    "transpose on a square layer": ("accumulate_product(g.T, x)", "accumulate_product(x.T, g)"),
+    "missing batch sum": ("column_sums(g)", "g[0]"),
+    "bias mean for sum": ("column_sums(g)", "g.mean(axis=0)"),
+    "input gradient through the transpose": ("(g @ W).reshape", "(g @ W.T).reshape"),
 }
 SQUARE = named("Linear-square")
 

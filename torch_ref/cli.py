@@ -107,6 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         logged = "; what was logged so far is kept" if arguments.command == "train" else ""
         print(f"\n{who}: interrupted{logged}", file=sys.stderr)
         return INTERRUPTED
+    except MemoryError as error:
+        print(f"{who}: it takes more memory than there is: {error}", file=sys.stderr)
+        return BAD_INPUT
     except Exception as error:
         if is_of_output(error):
             print(f"{who}: what it says cannot be written ({error.strerror})", file=sys.stderr)

@@ -70,7 +70,7 @@ class LayerByLayer:
                 "onehot_t has a 1 at each sample's true class and 0 elsewhere, so only that one's "
                 "share counts. Divided by the number of samples."
             )
-            source = "CrossEntropyLoss.forward: log_p[place]"
+            source = "CrossEntropyLoss.forward: shifted[place]"
             yield Equation(error, formula, section, source, why, "total")
 
     def by_outputs(self) -> Equation:

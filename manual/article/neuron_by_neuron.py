@@ -146,7 +146,7 @@ class NeuronByNeuron:
                 "the out of the true class; log is the natural one."
             )
             of_class: Parts = ("−log", self.share(true, new))
-            source = "CrossEntropyLoss.forward: log_p[place]"
+            source = "CrossEntropyLoss.forward: shifted[place]"
             yield Equation(total, of_class, section, source, why, "total")
 
     @property

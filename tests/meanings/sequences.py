@@ -229,7 +229,7 @@ def residuals() -> Iterator[Case]:
     for norm_first in (True, False):
         layer = manual.TransformerEncoderLayer(4, 2, 3, 0.0, norm_first=norm_first)
         ready(layer)
-        x, F, norm = drawn(3, 4), ready(manual.Linear(4, 4)), dict(layer.children())["norm1"]
+        x, F, norm = drawn(3, 4), ready(manual.Linear(4, 4)), dict(layer.named_children())["norm1"]
         y = layer.residual(1, x, F)
         g = drawn(3, 4)
         by_x = layer.back_residual(1, g, F.backward)

@@ -225,3 +225,14 @@ def output_words(report: Report) -> str:
     return (
         f"output {row.name} of the forward pass: {detail}; its gradients are judged once it agrees"
     )
+
+
+def likeliest(wrong: Sequence[Checked]) -> Checked:
+    """Of several ways to understand code that is wrong in each: that with the least wrong in it,
+    of equals the first whose mistake has a name."""
+
+    def rank(checked: Checked) -> tuple[int, bool]:
+        rows = [row for row in checked.report.rows if not row.agrees]
+        return len(rows), not checked.diagnosis.verdicts
+
+    return min(wrong, key=rank)

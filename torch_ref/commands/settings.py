@@ -61,5 +61,6 @@ def settings_from(arguments: argparse.Namespace, experiment: Experiment) -> Sett
     asked = {option: value for option, value in asked.items() if value is not None}
     if asked.get("steps") and asked.get("epochs"):
         raise SettingError("--steps and --epochs: expected one of the two")
+    asked["experiment"] = defaults.experiment  # however it was typed
     resolved: Settings = experiment.resolve(replace(defaults, **asked))
     return resolved

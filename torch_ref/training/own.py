@@ -53,17 +53,19 @@ class OwnSettings(Settings):
     header: str = choice("auto", "yes", "no")
 
     def known(self) -> dict[str, tuple[Any, ...]]:
-        """With the losses; of the activations there may be several."""
-        known = super().known() | {"loss": (*LOSSES, None)}
+        """Of the activations there may be several."""
+        known = super().known()
         return {name: values for name, values in known.items() if name != "activation"}
 
     def meant(self) -> "OwnSettings":
         """With every name as it is, however it was typed."""
         chosen = [name_meant(name, ACTIVATION_NAMES) or name for name in self.activation.split(",")]
-        return replace(super().meant(), activation=",".join(chosen))
+        loss = name_meant(self.loss or "", LOSSES) or self.loss
+        return replace(super().meant(), activation=",".join(chosen), loss=loss)
 
     def check_network(self) -> None:
         """No hidden layer, or an activation for each, are right as well."""
+        self.check_sizes()
         if self.data is not None:
             return
         self.require("hidden", min(self.hidden, default=1) >= 1, "widths of at least 1")
@@ -104,8 +106,8 @@ class Own(OnData):
         settings = settings.meant()
         self.check_layers(settings)
         settings.require("hold_out", 0 <= settings.hold_out < 1, "a share from 0, below 1")
-        for name in ("loss", *settings.choices()):
-            settings.require_known(name, settings.known()[name])
+        for name, values in {"loss": (*LOSSES, None), **settings.choices()}.items():
+            settings.require_known(name, values)
         self.samples = read_samples(
             settings.data or self.name,
             settings.target,
@@ -164,7 +166,7 @@ class Own(OnData):
             check_fit(own, prepared, self.name)
         network = self.layers(settings, dtype, generator) if own is None else own
         loss = LOSSES[settings.loss or ""]()
-        self.summary = f"{prepared}\n{network!r}, {loss!r}"
+        self.summary = f"{prepared}\n{network.one_line()}, {loss!r}"
         return network, loss, data
 
     def layers(

@@ -71,7 +71,10 @@ def in_decades(axes: Any, values: Sequence[float]) -> None:
 
     What stays within a factor of ten keeps an even axis, whose numbers say more.
     """
-    low, high = math.log10(min(values)), math.log10(max(values))
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return
+    low, high = math.log10(min(finite)), math.log10(max(finite))
     if high - low < 1:
         return
     axes.set_yscale("log")

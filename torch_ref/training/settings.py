@@ -7,13 +7,14 @@ import math
 import shlex
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Any, Self
 
 import manual
 from manual.models.mlp import ACTIVATIONS
 from manual.names import name_meant
 
-from ..safe_files import InputError
+from ..safe_files import LARGEST, InputError
 
 
 def by_name(*classes: Any) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def has_momentum(optimizer: Any) -> bool:
     return bool(optimizer.defaults.get("momentum") or "betas" in optimizer.defaults)
 
 
+FLOAT32 = 3.4028234663852886e38  # the largest number
 COMPARISONS = ("trajectory", "steps")
 
 
@@ -168,6 +170,18 @@ class Settings:
         if not self.hidden or min(self.hidden) < 1:
             widths = ",".join(map(str, self.hidden))
             raise SettingError(f"--hidden {widths}: expected widths of at least 1, as in 128,64")
+        self.check_sizes()
+
+    def check_sizes(self) -> None:
+        """Raise SettingError for layers that would not fit into memory, before any is taken."""
+        for before, after in pairwise((1, *self.hidden, 1)):
+            if before * after > LARGEST:
+                widths = ",".join(map(str, self.hidden))
+                size = 8 * before * after / 2**30
+                raise SettingError(
+                    f"--hidden {widths}: one layer's weights would take {size:,.0f} GiB, at most "
+                    f"{8 * LARGEST / 2**30:,.0f} are taken"
+                )
 
     def require_one_width(self, of: str, example: str) -> None:
         """Raise SettingError unless all hidden widths, of these things, are the same."""
@@ -203,6 +217,8 @@ class Settings:
         require = self.require
         require("steps", self.steps >= 1, "at least 1")
         require("lr", 0 <= self.lr < math.inf, "a number from 0 up")
+        if self.dtype == "float32":
+            require("lr", self.lr <= FLOAT32, f"at most {FLOAT32:.3g}, the largest of float32")
         require("batch_size", self.batch_size >= 1, "at least 1")
         require("seed", self.seed >= 0, "0 or more")
         require("dtype", self.dtype in ("float32", "float64"), "float32 or float64")

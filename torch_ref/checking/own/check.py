@@ -21,7 +21,7 @@ from ..check import check, examine
 from ..comparing import Sides, Trial, outputs_agree
 from ..layouts import CandidateError
 from ..reference import autograd, is_array, is_floating, parameters_of, random_like
-from ..report import Checked
+from ..report import Checked, likeliest
 from .against import studied
 from .arrays import UntraceableError, cuts
 from .conventions import (
@@ -100,17 +100,6 @@ def check_own(
     if not wrong:
         raise refusal or CandidateError("nothing to check")
     return likeliest(wrong)
-
-
-def likeliest(wrong: Sequence[Checked]) -> Checked:
-    """Of several ways to understand code that is wrong in each: that with the least wrong in it,
-    of equals the first whose mistake has a name."""
-
-    def rank(checked: Checked) -> tuple[int, bool]:
-        rows = [row for row in checked.report.rows if not row.agrees]
-        return len(rows), not checked.diagnosis.verdicts
-
-    return min(wrong, key=rank)
 
 
 def looks_right(program: Program, lr: float | None, seed: int) -> bool:
