@@ -50,7 +50,7 @@ DERIVED_IN_WORDS = {  # no formula, and why
 NOTHING_TO_DERIVE = {
     **dict.fromkeys(("Module", "ModuleList", "ModuleDict", "Optimizer"), "computes nothing"),
     **dict.fromkeys(("Parameter", "TorchGenerator"), "is data"),
-    **dict.fromkeys(("no_grad", "keep_passes"), "says what is kept"),
+    **dict.fromkeys(("no_grad", "enable_grad", "keep_passes"), "says what is kept"),
 }
 TABLES_IN_WORDS = {  # not of formulas
     "manual.layers.normalization": "over which numbers the means are taken",

@@ -122,6 +122,9 @@ def network_from(arguments: argparse.Namespace) -> "Description":
                     f"--{name} needs --layers: the article's network is as it is"
                 )
         return the_article()
+    from ..explaining.terminal import check_widths
+
+    check_widths(arguments.layers)  # before any memory is taken
     return drawn_network(
         arguments.layers,
         arguments.activation,

@@ -20,9 +20,12 @@ from ..checking.candidates.base import call_code
 from ..checking.layouts import CandidateError
 from ..checking.reference import outputs_of, prepared
 from ..models.losses import LOSSES
+from ..output import quoted
 from ..safe_files import LARGEST, read_array
 from ..training.experiments import EXPERIMENTS
 from ..twin import to_torch, twin_of
+
+AXES = 32  # of an input: what NumPy's and PyTorch's functions all take
 
 
 def find(text: str) -> Any:
@@ -140,6 +143,8 @@ def draw_input(spec: str, generator: np.random.Generator, dtype: Any) -> np.ndar
         return array if dtype is None or array.dtype.kind != "f" else array.astype(dtype)
     dtype = np.float64 if dtype is None else dtype
     shape_text, _, kind = spec.partition(":")
+    if (axes := len(list(filter(None, shape_text.split(","))))) > AXES:
+        raise CandidateError(f"--input {quoted(spec)}: {axes} axes, at most {AXES}")
     try:
         shape = tuple(int(size) for size in shape_text.split(",") if size) if shape_text else ()
         if any(size < 0 for size in shape) or np.prod(shape, dtype=float) > LARGEST:

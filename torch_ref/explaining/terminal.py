@@ -56,8 +56,13 @@ def check_showable(d: Description, scalar: bool) -> None:
             f"neuron by neuron only one sample can be followed, not {len(d.x)}: see --view matrices"
         )
     Names(d)
-    if max(d.sizes) > WIDEST:
-        raise DescriptionError(f"a layer of {max(d.sizes)}: at most {WIDEST} are written out")
+    check_widths(d.sizes)
+
+
+def check_widths(sizes: Sequence[int]) -> None:
+    """Raise DescriptionError for a layer that is too wide to be written out."""
+    if max(sizes) > WIDEST:
+        raise DescriptionError(f"a layer of {max(sizes)}: at most {WIDEST} are written out")
 
 
 def title(d: Description, steps: int) -> str:
