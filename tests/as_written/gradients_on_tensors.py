@@ -3,7 +3,7 @@
 #: Model --args 4,5:normal 5:normal 5,1:normal 1:normal --input 6,4 --input 6
 # self.b.g = self.out.g.sum(0) ==> self.b.g = self.out.g.mean(0) :: mean-for-sum
 # (self.inp > 0).double() * self.out.g ==> self.out.g :: forgotten-derivative
-# 2.0 * ( ==> ( :: scale
+# 2.0 * ( ==> ( :: number-forgotten
 import torch
 
 
