@@ -7,6 +7,7 @@ so differences are taken in float64 before they get here, and what is logged is 
 
 import json
 import math
+import time
 import warnings
 from pathlib import Path
 from types import TracebackType
@@ -96,6 +97,8 @@ class Dashboard:
 
     def __enter__(self) -> "Dashboard":
         purge = self.after + 1 if self.after else None
+        if self.after:
+            wait_for_the_next_second(self.path)
         self.manual, self.torch, self.parity = (
             SummaryWriter(str(self.path / side), purge_step=purge)
             for side in ("manual", "torch", "parity")
@@ -238,6 +241,16 @@ class Dashboard:
         summary.value[0].metadata.summary_description = about
         summary.value[0].metadata.plugin_data.plugin_name = "scalars"
         writer._get_file_writer().add_summary(summary, step)
+
+
+def wait_for_the_next_second(path: Path) -> None:
+    """Until the files that are written now come after those that are there.
+
+    TensorBoard reads a run's files in the order of their names, which begin with the second.
+    """
+    begun = max((int(file.name.split(".")[3]) for file in path.rglob("events.*")), default=0)
+    while time.time() < begun + 1:
+        time.sleep(0.05)
 
 
 def in_table(settings: dict[str, Any]) -> dict[str, Any]:
