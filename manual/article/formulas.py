@@ -1,6 +1,7 @@
 """What the formulas of one step are made of, in either view."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,3 +80,38 @@ class Equation:
 def call(name: str) -> str:
     """How an activation is written as a function."""
     return {"Sigmoid": "σ", "Tanh": "tanh"}.get(name, name)
+
+
+def value_source(name: str) -> str:
+    """The function that computes an activation."""
+    return "special.sigmoid" if name == "Sigmoid" else f"{name}.value"
+
+
+def renewed(term: Term, new: bool) -> Term:
+    """The quantity after the update, if it is that one."""
+    return Term(f"{term.name}⁺", f"{term.key}_new", term.index) if new else term
+
+
+class StepFormulas(ABC):
+    """The formulas of one step; a subclass gives those of each part of it."""
+
+    @abstractmethod
+    def forward_pass(self, section: str = FORWARD) -> Iterator[Equation]: ...
+
+    @abstractmethod
+    def loss(self, section: str = LOSS) -> Iterator[Equation]: ...
+
+    @abstractmethod
+    def backward_pass(self) -> Iterator[Equation]: ...
+
+    @abstractmethod
+    def update(self) -> Iterator[Equation]: ...
+
+    def step(self) -> Iterator[Equation]:
+        """All of them, in their order; the loss once more with the new weights."""
+        yield from self.forward_pass()
+        yield from self.loss()
+        yield from self.backward_pass()
+        yield from self.update()
+        yield from self.forward_pass(AGAIN)
+        yield from self.loss(AGAIN)

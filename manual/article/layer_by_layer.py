@@ -3,11 +3,24 @@
 from collections.abc import Iterator
 
 from .description import Description
-from .formulas import AGAIN, BACKWARD, FORWARD, LOSS, UPDATE, Equation, Parts, Term, call
+from .formulas import (
+    AGAIN,
+    BACKWARD,
+    FORWARD,
+    LOSS,
+    UPDATE,
+    Equation,
+    Parts,
+    StepFormulas,
+    Term,
+    call,
+    renewed,
+    value_source,
+)
 from .names import Names
 
 
-class LayerByLayer:
+class LayerByLayer(StepFormulas):
     """The formulas of one step in matrices, a few for each layer.
 
     They are those of single neurons for a whole layer and all samples at once: a row of net, of out
@@ -25,8 +38,7 @@ class LayerByLayer:
         """A layer's "net", "out", "W" or "b"."""
         key = f"{KEYS[kind]}{layer}" if layer else "x"
         new = new and layer > 0 and (kind != "b" or self.d.trains_biases)
-        mark, after = ("⁺", "_new") if new else ("", "")
-        return Term(f"{self.names.matrix(kind, layer)}{mark}", f"{key}{after}")
+        return renewed(Term(self.names.matrix(kind, layer), key), new)
 
     def by(self, kind: str, layer: int) -> Term:
         """The error's gradient with respect to it."""
@@ -46,13 +58,12 @@ class LayerByLayer:
                 yield Equation(out, (net,), section, source, why, "out")
             else:
                 why = "Of every number by itself."
-                source = "special.sigmoid" if name == "Sigmoid" else f"{name}.value"
+                source = value_source(name)
                 yield Equation(out, (f"{call(name)}(", net, ")"), section, source, why, "out")
 
     def loss(self, section: str = LOSS) -> Iterator[Equation]:
         new = section == AGAIN
-        mark, after = ("⁺", "_new") if new else ("", "")
-        error, out = Term(f"E{mark}", f"L{after}"), self.term("out", self.d.layers, new)
+        error, out = renewed(Term("E", "L"), new), self.term("out", self.d.layers, new)
         if self.d.loss == "half-squared":
             formula: Parts = ("½ Σ (", self.t, "−", out, ")²")
             why = "The ½ is there to cancel the 2 of the square's derivative."
@@ -62,7 +73,7 @@ class LayerByLayer:
             why = "The mean over all outputs of all samples: no ½, so a 2 will stand in its slope."
             yield Equation(error, formula, section, "MSELoss.loss: square", why, "total")
         else:
-            p = Term(f"p{mark}", f"p{after}")
+            p = renewed(Term("p", "p"), new)
             why = "Of each sample by itself: e^out, divided by the sum of its row."
             yield Equation(p, ("softmax(", out, ")"), section, "Softmax.forward: y =", why, "share")
             formula = ("− Σ (", self.onehot, "⊙ log", p, ") /", self.samples)
@@ -144,10 +155,4 @@ def transposed(term: Term) -> Term:
 
 def layer_by_layer(d: Description) -> Iterator[Equation]:
     """The formulas of one step in matrices, a few for each layer."""
-    formulas = LayerByLayer(d)
-    yield from formulas.forward_pass()
-    yield from formulas.loss()
-    yield from formulas.backward_pass()
-    yield from formulas.update()
-    yield from formulas.forward_pass(AGAIN)
-    yield from formulas.loss(AGAIN)
+    yield from LayerByLayer(d).step()

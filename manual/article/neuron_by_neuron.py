@@ -13,14 +13,17 @@ from .formulas import (
     Equation,
     Parts,
     Rest,
+    StepFormulas,
     Term,
     Values,
     call,
+    renewed,
+    value_source,
 )
 from .names import Names, shown_of
 
 
-class NeuronByNeuron:
+class NeuronByNeuron(StepFormulas):
     """The formulas of one sample's step. Of a wide layer some neurons are shown, with all that
     reaches them."""
 
@@ -95,7 +98,7 @@ class NeuronByNeuron:
                 else:
                     formula = (f"{call(name)}(", net, ")")
                     why = f"The activation {FUNCTIONS.get(name, f'is {name}, derived below')}."
-                    source = "special.sigmoid" if name == "Sigmoid" else f"{name}.value"
+                    source = value_source(name)
                 out = self.out(layer, i, new)
                 yield Equation(
                     out, formula, section, source, why, f"out {layer}", f"Neuron {neuron}"
@@ -334,11 +337,6 @@ class NeuronByNeuron:
         return Equation(renewed(old, True), formula, UPDATE, source, why, "update", about)
 
 
-def renewed(term: Term, new: bool) -> Term:
-    """The quantity after the update, if it is that one."""
-    return Term(f"{term.name}⁺", f"{term.key}_new", term.index) if new else term
-
-
 def slope(of: str, by: Term, key: str, index: tuple[int, ...]) -> Term:
     """∂of/∂by."""
     return Term(f"∂{of}/∂{by.name}", key, index)
@@ -393,10 +391,4 @@ SLOPES = {
 
 def neuron_by_neuron(d: Description) -> Iterator[Equation]:
     """A formula for each neuron and each weight, for one sample."""
-    formulas = NeuronByNeuron(d)
-    yield from formulas.forward_pass()
-    yield from formulas.loss()
-    yield from formulas.backward_pass()
-    yield from formulas.update()
-    yield from formulas.forward_pass(AGAIN)
-    yield from formulas.loss(AGAIN)
+    yield from NeuronByNeuron(d).step()
